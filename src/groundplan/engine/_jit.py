@@ -1,0 +1,56 @@
+"""The only place that chooses how kernels run.
+
+``jit`` compiles with numba, or, with ``GROUNDPLAN_NOJIT=1``, leaves the body as plain Python so that
+coverage and debuggers see the same lines. Kernels release the interpreter lock and take a range
+``lo, hi``; `spread` runs them on a few threads over a *fixed* number of chunks, so that results do
+not depend on how many threads there are, and no second, parallel copy of a kernel is compiled.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+
+__all__ = ["NOJIT", "chunks", "jit", "spread", "thread_count"]
+
+NOJIT = os.environ.get("GROUNDPLAN_NOJIT", "") == "1"
+F = TypeVar("F", bound=Callable[..., Any])
+
+if NOJIT:
+
+    def jit(function: F) -> F:
+        """Return the function unchanged."""
+        return function
+else:
+    import numba
+
+    def jit(function: F) -> F:
+        """Compile with numba, cached on disk, without the interpreter lock."""
+        return numba.njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
+
+
+def thread_count() -> int:
+    """Return how many threads kernels may use: ``GROUNDPLAN_THREADS`` or the cores at hand."""
+    asked = os.environ.get("GROUNDPLAN_THREADS", "")
+    if asked:
+        return max(1, int(asked))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def chunks(n: int, count: int) -> list[tuple[int, int]]:
+    """Cut ``range(n)`` into at most `count` neighbouring ranges of nearly equal size."""
+    edge = np.linspace(0, n, max(1, min(count, n)) + 1).astype(np.int64)
+    return [(int(a), int(b)) for a, b in zip(edge[:-1], edge[1:], strict=True) if b > a]
+
+
+def spread(kernel: Callable[..., Any], ranges: list[tuple[int, int]], *args: Any) -> list[Any]:
+    """Call ``kernel(lo, hi, *args)`` for every range, on threads; results in the ranges' order."""
+    threads = min(thread_count(), len(ranges))
+    if threads <= 1:
+        return [kernel(lo, hi, *args) for lo, hi in ranges]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(lambda r: kernel(r[0], r[1], *args), ranges))

@@ -1,0 +1,307 @@
+"""The form every system has: what it needs, what can serve it, what that costs, what counts.
+
+A sector is one file that fills in one `Sector`. It names the kind of its models and never calls
+them (`Catchment(kind="link_budget")`, `Sizing(kind="erlang_c")`): `plan` holds the table from
+kinds to engine functions, so that sector files load without a solver. Its own functions take
+arrays and give arrays back.
+
+Vocabulary. A *layer* is a service that is planned side by side with others under one target and
+that other layers cannot give: the two shared 5G networks, for instance. A demand *row* is a pair
+(layer, cell). A *site* is a place where equipment of one layer may stand or stands; sites with
+the same `host` share the physical structure (mast, lot).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundplan.quantity import Field
+
+__all__ = [
+    "Action",
+    "AssetType",
+    "Catchment",
+    "Cost",
+    "Demand",
+    "EvidenceRule",
+    "Land",
+    "Layer",
+    "Measure",
+    "Sector",
+    "Settings",
+    "Sites",
+    "Sized",
+    "Sizing",
+]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+#: Setting name -> value, complete: every `Sector.settings` field is present.
+Settings = Mapping[str, Any]
+
+
+class Action(IntEnum):
+    """What a plan does at a site; the order is the order of preference (share before build)."""
+
+    KEEP = 0  # stands today and is not touched
+    UPGRADE = 1  # stands today and gets new equipment of its own system
+    SHARE = 2  # another owner's or layer's structure stands today and takes this equipment in
+    NEW = 3  # nothing stands there
+
+
+@dataclass(frozen=True)
+class Land:
+    """The region as a sector sees it: arrays over cells, and named points.
+
+    Attributes
+    ----------
+    cell_m : float
+        Side of a cell.
+    x_m, y_m : (n_cell,) float64
+        Cell centres, equal-area coordinates of the region.
+    people : (n_cell,) float64
+        Residents of each cell.
+    density_per_km2 : (n_cell,) float64
+        Residents per km2, averaged over about 1 km so that a finer grid changes no class.
+    unit, county : (n_cell,) int16
+        Unit and county number of each cell.
+    urban_ratio : (n_unit,) float64
+        Urban share of each unit's residents.
+    seat_x_m, seat_y_m : (n_seat,) float64
+        County seats.
+    place_x_m, place_y_m : (n_place,) float64
+        Other named places.
+    """
+
+    cell_m: float
+    x_m: FloatArray
+    y_m: FloatArray
+    people: FloatArray
+    density_per_km2: FloatArray
+    unit: NDArray[np.int16]
+    county: NDArray[np.int16]
+    urban_ratio: FloatArray
+    seat_x_m: FloatArray
+    seat_y_m: FloatArray
+    place_x_m: FloatArray
+    place_y_m: FloatArray
+
+
+@dataclass(frozen=True)
+class Sites:
+    """Places where a system stands or may stand, one entry for each (place, layer).
+
+    Attributes
+    ----------
+    x_m, y_m : (n_site,) float64
+        Position, equal-area coordinates of the region.
+    layer : (n_site,) int8
+        Index into `Sector.layers`.
+    environment : (n_site,) int8
+        Index into `Sector.environments`: decides reach and capacity.
+    action : (n_site,) int8
+        `Action`; `KEEP` means the site serves already.
+    host : (n_site,) int32
+        Number of the physical structure (mast, lot); equal where structures are shared.
+    units : (n_site,) int32
+        What the site counts for under the sector's measure once it serves (usually 1).
+    capex_cny : (n_site,) int64
+        Money to bring the site into service before sizing; 0 where `KEEP`.
+    outside_id : sequence of str or None
+        The owner's identifiers, where the sites came from a user's file.
+    attributes : mapping of str to (n_site,) array
+        Further columns for the asset tables, named as `AssetType` fields.
+    is_synthetic : bool
+        True where the *existing* sites are a seeded stand-in and no register.
+    """
+
+    x_m: FloatArray
+    y_m: FloatArray
+    layer: NDArray[np.int8]
+    environment: NDArray[np.int8]
+    action: NDArray[np.int8]
+    host: NDArray[np.int32]
+    units: NDArray[np.int32]
+    capex_cny: IntArray
+    outside_id: Sequence[str] | None = None
+    attributes: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    is_synthetic: bool = False
+
+    def __len__(self) -> int:
+        return int(self.x_m.shape[0])
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One of the services a sector plans side by side; see the module text."""
+
+    key: str
+    title: str
+    title_zh: str
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What one unit of a target is, and by which identity it is counted once.
+
+    `key` is the word a `Target.measure` in study.toml uses; `counts` names what the plan adds up:
+    ``"sites"`` (sum of `Sites.units`) or ``"servers"`` (sum of sized servers, e.g. chargers).
+    """
+
+    key: str
+    unit: str
+    identity: str
+    doc: str
+    counts: str = "sites"
+
+
+@dataclass(frozen=True)
+class AssetType:
+    """A kind of asset with the columns its table carries."""
+
+    key: str
+    title: str
+    title_zh: str
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """How much each cell asks of each layer.
+
+    ``build(land, settings) -> (n_layer, n_cell) int64``: whole numbers >= 0 in hundredths of
+    `unit`, so that sums and proofs are exact. Pure and vectorised: permuting cells permutes the
+    result, and twice the people make twice the demand up to rounding.
+    """
+
+    per: str
+    unit: str
+    build: Callable[[Land, Settings], IntArray]
+
+
+@dataclass(frozen=True)
+class Catchment:
+    """Which cells a site serves: those within a reach that depends on layer and environment.
+
+    `kind` ``"distance"``: `parameters(settings)` returns ``{"reach_m": (n_layer, n_environment)}``.
+    `kind` ``"link_budget"``: `parameters(settings)` returns arrays of shape (n_layer,
+    n_environment) for `engine.radio.cell_reach`; see there.
+    """
+
+    kind: str
+    parameters: Callable[[Settings], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Sized:
+    """What sizing found for each serving site.
+
+    Attributes
+    ----------
+    servers : (n_site,) int64
+        Chargers, or carriers over all sectors; 0 where the site is not in the plan.
+    load : (n_site,) float64
+        Offered load in the sector's unit.
+    is_overloaded : (n_site,) bool
+        True where even `servers_max` does not meet the promise.
+    capex_cny : (n_site,) int64
+        Money of the site with its sized equipment, existing equipment sunk.
+    attributes : mapping of str to (n_site,) array
+        Columns for the asset tables.
+    """
+
+    servers: IntArray
+    load: FloatArray
+    is_overloaded: NDArray[np.bool_]
+    capex_cny: IntArray
+    attributes: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """How much equipment a serving site needs for the demand assigned to it.
+
+    ``build(model, sites, chosen, demand, settings, needed) -> Sized`` where `model` is the engine
+    function that `plan` keeps under `kind`, `chosen` (n_site,) bool marks sites that serve in the
+    plan (existing ones included), `demand` (n_site,) float64 is what was assigned to each, in the
+    demand's unit, and `needed` is how many servers the study's targets ask to add (0: none asked).
+    """
+
+    kind: str
+    build: Callable[[Callable[..., Any], Sites, NDArray[np.bool_], FloatArray, Settings, int], Sized]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Prices of a sector's equipment: rows as `Field`s with unit, source, year, confidence."""
+
+    fields: tuple[Field, ...]
+    price_year: int
+
+
+@dataclass(frozen=True)
+class EvidenceRule:
+    """When an asset counts: protocol, what must be seen, and how fresh."""
+
+    protocol: str
+    observation: str
+    max_age_s: int
+    doc: str
+    doc_zh: str
+
+
+@dataclass(frozen=True)
+class Sector:
+    """One system, whole. A new system is one file that builds one of these.
+
+    Attributes
+    ----------
+    candidates : callable
+        ``(land, existing, settings, rng) -> Sites``: existing sites first (action `KEEP`), then
+        every upgrade, share and new candidate. `existing` is what `standin` or the user's file
+        gave.
+    standin : callable
+        ``(land, settings, rng) -> Sites``: seeded existing assets consistent with published
+        counts, for a study whose user has no register at hand; always `is_synthetic`.
+    existing_fields : tuple of Field
+        Columns that a user's file of existing assets must or may have, besides lon and lat.
+    from_register : callable
+        ``(columns, x_m, y_m, land, settings) -> Sites``: existing assets from the user's columns.
+    limits : tuple of str
+        What the plan of this system cannot tell, in plain words.
+    limits_zh : tuple of str
+        The same in Chinese.
+    """
+
+    key: str
+    title: str
+    title_zh: str
+    doc: str
+    layers: tuple[Layer, ...]
+    environments: tuple[str, ...]
+    measures: tuple[Measure, ...]
+    assets: tuple[AssetType, ...]
+    settings: tuple[Field, ...]
+    demand: Demand
+    candidates: Callable[[Land, Sites, Settings, np.random.Generator], Sites]
+    standin: Callable[[Land, Settings, np.random.Generator], Sites]
+    existing_fields: tuple[Field, ...]
+    from_register: Callable[
+        [Mapping[str, NDArray[Any]], FloatArray, FloatArray, Land, Settings], Sites
+    ]
+    service: Catchment
+    sizing: Sizing
+    cost: Cost
+    evidence: tuple[EvidenceRule, ...]
+    limits: tuple[str, ...] = ()
+    limits_zh: tuple[str, ...] = ()
+
+    def defaults(self) -> dict[str, Any]:
+        """Return every setting and price with its default."""
+        return {f.name: f.default for f in (*self.settings, *self.cost.fields)}
