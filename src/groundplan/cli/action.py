@@ -1,0 +1,234 @@
+"""What each command does: returns (data for ``--json``, text for people, exit code)."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from groundplan.cli.progress import Progress
+from groundplan.errors import UsageError
+
+__all__ = ["check", "demo", "new", "plan", "report", "schema", "sectors", "verify", "version"]
+
+Result = tuple[Any, str, int]
+
+
+@contextmanager
+def stop_on_interrupt(progress: Progress) -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a stop request; the second one ends the program."""
+    asked: list[bool] = []
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(True)
+        progress.end_stage()
+        progress.stream.write("stopping at the next check; the best plan so far is written\n")
+
+    before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_plan(
+    study: Any,
+    folder: Path,
+    *,
+    cell_m: str | None,
+    gap: float | None,
+    resume: bool,
+    quiet: bool,
+) -> Result:
+    """Plan a study, write folder and report, and tell what came out."""
+    from groundplan.plan import Options, finish_folder, make_plan
+
+    progress = Progress(quiet=quiet)
+    options = Options() if gap is None else Options(gap=gap)
+    with stop_on_interrupt(progress) as stop:
+        plan = make_plan(
+            study,
+            folder,
+            cell_m=None if cell_m is None else float(cell_m),
+            options=options,
+            resume=resume,
+            progress=progress,
+            stop=stop,
+        )
+        progress("report")
+        from groundplan.show import write_report
+
+        write_report(folder)
+        finish_folder(folder, plan)
+    progress.close()
+    return plan_data(plan), plan_text(plan), 4 if plan.is_stopped else missed(plan.record)
+
+
+def missed(record: dict[str, Any]) -> int:
+    """Return 1 where a working target of a planned system is missed, else 0."""
+    return int(any(t["is_working"] and t["status"] == "missed" for t in record["targets"]))
+
+
+def plan_data(plan: Any) -> dict[str, Any]:
+    """Return the summary of a plan as data."""
+    record = plan.record
+    names = ("value", "base_value", "bound", "gap", "gain_gap", "status", "cost_cny", "counts")
+    return {
+        "folder": str(plan.folder),
+        "answer": record["answer"],
+        "sectors": {k: {n: p[n] for n in names} for k, p in record["sectors"].items()},
+        "targets": [
+            {n: t[n] for n in ("key", "value", "planned", "after", "gap", "status")}
+            for t in record["targets"]
+            if t["is_working"]
+        ],
+        "modelled": record["modelled"],
+        "stage_s": plan.stages,
+    }
+
+
+def plan_text(plan: Any) -> str:
+    """Return the summary of a plan for people."""
+    record = plan.record
+    lines = [""]
+    for answer in record["answer"]:
+        lines += [answer["sentence"], ""]
+    for key, part in record["sectors"].items():
+        lines.append(
+            f"{key}: proven gap {part['gap']:.3%} of all that is served, "
+            f"{part['gain_gap']:.2%} of what could still be gained ({part['status']})"
+        )
+    money = record["money"]
+    lines.append(
+        f"money: all targets priced {money['sum_cny'] / 1e9:.1f} bn CNY "
+        f"({money['sum_low_cny'] / 1e9:.0f}-{money['sum_high_cny'] / 1e9:.0f}) of "
+        f"{money['budget_cny'] / 1e9:.0f} bn; unallocated {money['unallocated_cny'] / 1e9:.1f} bn"
+    )
+    lines += [f"note: {m['label']}" for m in record["modelled"]]
+    lines.append(f"plan folder: {plan.folder}/ (open {plan.folder}/report.html)")
+    if plan.is_stopped:
+        lines.append("stopped early: this is the best plan so far; go on with --resume")
+    lines.append(f"time: {plan.stages['total']:.1f} s")
+    return "\n".join(lines)
+
+
+def demo(
+    *, region: str, out: Path | None, cell_m: str | None, gap: float | None, resume: bool,
+    quiet: bool,
+) -> Result:  # fmt: skip
+    """Plan the worked example."""
+    from groundplan.study import read_example
+
+    return run_plan(
+        read_example(region),
+        out or Path(region),
+        cell_m=cell_m,
+        gap=gap,
+        resume=resume,
+        quiet=quiet,
+    )
+
+
+def plan(
+    *, path: Path, out: Path | None, cell_m: str | None, gap: float | None, resume: bool,
+    quiet: bool,
+) -> Result:  # fmt: skip
+    """Plan a study of the user's own."""
+    from groundplan.study import read_study
+
+    study = read_study(study_file(path))
+    folder = out or study_file(path).parent / "plan"
+    return run_plan(study, folder, cell_m=cell_m, gap=gap, resume=resume, quiet=quiet)
+
+
+def study_file(path: Path) -> Path:
+    """Return the study file: the path itself, or study.toml in a folder."""
+    return path / "study.toml" if path.is_dir() else path
+
+
+def new(*, folder: Path, like: str) -> Result:
+    """Write a study to fill in."""
+    from groundplan.study import write_study_template
+
+    written = write_study_template(folder, like)
+    text = f"wrote {written}; fill it in, then: groundplan check {written}"
+    return {"written": str(written)}, text, 0
+
+
+def check(*, path: Path) -> Result:
+    """Check a study, its files and the settings of its sectors."""
+    from groundplan.plan import check_study
+    from groundplan.study import read_study
+
+    study = read_study(study_file(path))
+    facts = check_study(study)
+    lines = [f"{study_file(path)}: no errors", *(f"  {k}: {v}" for k, v in facts.items())]
+    return {"study": study.name, "findings": [], **facts}, "\n".join(lines), 0
+
+
+def report(*, folder: Path, out: Path | None) -> Result:
+    """Write the report again; inside the plan folder its manifest follows."""
+    from groundplan.plan import reseal
+    from groundplan.show import write_report
+
+    if not (folder / "plan.json").is_file():
+        raise UsageError(f"{folder} is no plan folder: it has no plan.json")
+    written = write_report(folder, out)
+    if out is None:
+        reseal(folder)
+    return {"written": str(written)}, f"wrote {written}", 0
+
+
+def verify(*, folder: Path) -> Result:
+    """Verify a plan folder."""
+    from groundplan.plan import verify_plan
+
+    progress = Progress()
+    found = verify_plan(folder, progress=progress)
+    progress.close()
+    lines = [f"{folder}: every byte, sum, value and bound holds"]
+    for key, part in found.items():
+        lines.append(
+            f"  {key}: value {part['value']:,}, bound {part['bound']:,}, "
+            f"gap {(part['bound'] - part['value']) / part['bound']:.3%}, "
+            f"{part['sites']:,} sites chosen"
+        )
+    return {"folder": str(folder), "verified": found}, "\n".join(lines), 0
+
+
+def schema() -> Result:
+    """Return the schema of study.toml."""
+    import json
+
+    from groundplan.study import study_schema
+
+    data = study_schema()
+    return data, json.dumps(data, ensure_ascii=False, indent=2), 0
+
+
+def sectors() -> Result:
+    """List the systems and check each."""
+    from groundplan.plan import check_sector
+    from groundplan.sectors import load_sectors
+
+    rows = []
+    for key, sector in load_sectors().items():
+        check_sector(sector)
+        measures = [m.key for m in sector.measures]
+        rows.append({"key": key, "title": sector.title, "measures": measures, "contract": "kept"})
+    text = "\n".join(f"{r['key']:10} {r['title']} ({', '.join(r['measures'])})" for r in rows)
+    return {"sectors": rows}, text, 0
+
+
+def version() -> Result:
+    """Return the versions."""
+    from groundplan.plan.manifest import library_versions
+
+    versions = library_versions()
+    return versions, "\n".join(f"{k} {v}" for k, v in versions.items()), 0

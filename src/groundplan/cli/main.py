@@ -1,0 +1,180 @@
+"""Commands, their options, and how errors leave the program."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from groundplan.errors import GroundplanError
+
+__all__ = ["main"]
+
+EPILOG = """\b
+Exit codes:
+  0  done
+  1  the answer is no: infeasible, a target missed, verification failed
+  2  the call is wrong
+  3  the data is wrong
+  4  stopped early; what was written is a valid plan
+"""
+
+
+def act(name: str) -> Callable[..., Any]:
+    """Return an action by name; actions load numbers and files only when they run."""
+    function: Callable[..., Any] = getattr(importlib.import_module("groundplan.cli.action"), name)
+    return function
+
+
+def run(name: str, *, as_json: bool, debug: bool, **options: Any) -> None:
+    """Run an action, print what it returns, and leave with its exit code."""
+    try:
+        result, text, code = act(name)(**options)
+    except GroundplanError as error:
+        if debug:
+            raise
+        if as_json:
+            click.echo(json.dumps(error.as_dict(), ensure_ascii=False, indent=2))
+        else:
+            click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        click.echo("stopped; nothing more was written", err=True)
+        sys.exit(4)
+    if as_json:
+        click.echo(json.dumps(result, ensure_ascii=False, indent=2))
+    else:
+        click.echo(text)
+    if code:
+        sys.exit(code)
+
+
+def shared(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that every command has."""
+    command = click.option(
+        "--debug", is_flag=True, help="Show the full trace of an error."
+    )(command)
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."
+    )(command)
+
+
+def planning(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of the commands that plan."""
+    for option in (
+        click.option("--quiet", is_flag=True, help="No progress on standard error."),
+        click.option("--resume", is_flag=True, help="Go on from where a stopped run ended."),
+        click.option(
+            "--gap", type=click.FloatRange(0, 0.5), help="Stop improving at this proven gap."
+        ),
+        click.option(
+            "--cell",
+            "cell_m",
+            type=click.Choice(["1000", "500", "250", "100"]),
+            help="Side of a cell in metres; default from the study.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Plan, fund, deliver and prove a region's digital infrastructure.
+
+    \b
+    Start here:
+      groundplan demo henan        plan the worked example; writes henan/
+      groundplan new my-region     a study of your own to fill in
+      groundplan check my-region/study.toml
+      groundplan plan my-region/study.toml
+      groundplan verify henan      check a plan without trusting who made it
+    """
+
+
+@main.command()
+@click.argument("region", type=click.Choice(["henan"]))
+@click.option("--out", type=click.Path(path_type=Path), help="Plan folder; default: the region.")
+@planning
+@shared
+def demo(region: str, out: Path | None, as_json: bool, debug: bool, **options: Any) -> None:
+    """Plan the worked example and write its plan folder with report.html.
+
+    \b
+    Example:
+      groundplan demo henan --cell 1000
+    """
+    run("demo", as_json=as_json, debug=debug, region=region, out=out, **options)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--like", type=click.Choice(["henan", "blank"]), default="blank", show_default=True)
+@shared
+def new(folder: Path, like: str, as_json: bool, debug: bool) -> None:
+    """Write a study to fill in: FOLDER/study.toml."""
+    run("new", as_json=as_json, debug=debug, folder=folder, like=like)
+
+
+@main.command()
+@click.argument("study", type=click.Path(path_type=Path))
+@shared
+def check(study: Path, as_json: bool, debug: bool) -> None:
+    """Check a study and the files it names; every error at once."""
+    run("check", as_json=as_json, debug=debug, path=study)
+
+
+@main.command()
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Plan folder; default: plan beside it.")
+@planning
+@shared
+def plan(study: Path, out: Path | None, as_json: bool, debug: bool, **options: Any) -> None:
+    """Plan a study and write its plan folder.
+
+    Ctrl-C ends the run at its next check with the best plan so far; --resume goes on from there.
+    """
+    run("plan", as_json=as_json, debug=debug, path=study, out=out, **options)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="File; default: FOLDER/report.html.")
+@shared
+def report(folder: Path, out: Path | None, as_json: bool, debug: bool) -> None:
+    """Write the report of a plan folder again."""
+    run("report", as_json=as_json, debug=debug, folder=folder, out=out)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@shared
+def verify(folder: Path, as_json: bool, debug: bool) -> None:
+    """Recompute every hash, sum, value and bound of a plan folder, without the solver."""
+    run("verify", as_json=as_json, debug=debug, folder=folder)
+
+
+@main.command()
+@shared
+def schema(as_json: bool, debug: bool) -> None:
+    """Print the JSON Schema of study.toml."""
+    run("schema", as_json=as_json, debug=debug)
+
+
+@main.command()
+@shared
+def sectors(as_json: bool, debug: bool) -> None:
+    """List the systems that can be planned, and check that each keeps the contract."""
+    run("sectors", as_json=as_json, debug=debug)
+
+
+@main.command()
+@shared
+def version(as_json: bool, debug: bool) -> None:
+    """Print the versions of groundplan and of what it stands on."""
+    run("version", as_json=as_json, debug=debug)

@@ -1,0 +1,294 @@
+"""`plan.json`: what the plan answers, in numbers and in plain words.
+
+Everything a reader sees elsewhere (report, tables, ``--json``) is taken from this one record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundplan.plan.system import DEMAND_SCALE, SystemPlan
+from groundplan.sectors.contract import Action
+
+__all__ = [
+    "REGIMES",
+    "answer_sentence",
+    "county_rows",
+    "layer_rows",
+    "money_record",
+    "sector_record",
+    "target_records",
+]
+
+#: What a gap of this size means and when it is to be expected, by status.
+REGIMES = {
+    "optimal": (
+        "Proven optimal: no other choice of this many sites serves more.",
+        "已证明最优：同样数量的站点不可能服务更多需求。",
+    ),
+    "feasible": (
+        "The asked gap is proven. On population-like demand with many sites the bound is usually "
+        "within half a percent of the best plan; most of the gap is then real room for "
+        "improvement, not slack of the bound. On even demand or near-total coverage the bound is "
+        "weaker.",
+        "已证明达到要求的差距。在人口分布型需求、站点众多时，上界通常与最优方案相差不到0.5%；"
+        "需求均匀或接近全覆盖时上界较松。",
+    ),
+    "stopped": (
+        "Stopped before the asked gap was proven; plan and bound are valid all the same.",
+        "在证明要求的差距之前停止；方案与上界仍然有效。",
+    ),
+}
+ACTION_NAMES = {a: a.name.lower() for a in Action}
+
+
+def grouped_ratio(
+    group: NDArray[np.int16], n: int, weight: NDArray[Any], served: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return the served share of `weight` in each of `n` groups, 0 where a group has none."""
+    total = np.bincount(group, weights=weight, minlength=n)
+    part = np.bincount(group, weights=weight * served, minlength=n)
+    return np.divide(part, total, out=np.zeros(n), where=total > 0)
+
+
+def layer_rows(plan: SystemPlan) -> list[dict[str, Any]]:
+    """Return counts by action and served share before and after, for each layer."""
+    sites, system = plan.system.sites, plan.system
+    rows = []
+    for number, layer in enumerate(system.sector.layers):
+        mine = plan.chosen & (sites.layer == number)
+        demand = system.demand[number]
+        total = max(1, int(demand.sum()))
+        rows.append(
+            {
+                "key": layer.key,
+                "title": layer.title,
+                "title_zh": layer.title_zh,
+                **{
+                    f"n_{name}": int((mine & (sites.action == action)).sum())
+                    for action, name in ACTION_NAMES.items()
+                },
+                "served_before_ratio": float(demand[plan.served_before[number]].sum() / total),
+                "served_after_ratio": float(demand[plan.served_after[number]].sum() / total),
+            }
+        )
+    return rows
+
+
+def county_rows(
+    plan: SystemPlan,
+    county_of_cell: NDArray[np.int16],
+    county_of_site: NDArray[np.int16],
+    people: NDArray[np.int64],
+    counties: Sequence[Mapping[str, str]],
+) -> list[dict[str, Any]]:
+    """Return people, served shares, planned assets and their cost for each county."""
+    n = len(counties)
+    system = plan.system
+    tiled = np.tile(county_of_cell, len(system.sector.layers))
+    demand = system.demand.ravel()
+    before = grouped_ratio(tiled, n, demand, plan.served_before.ravel())
+    after = grouped_ratio(tiled, n, demand, plan.served_after.ravel())
+    planned = plan.chosen & ~system.existing
+    count = np.bincount(county_of_site[planned], minlength=n)
+    cost = np.zeros(n, np.int64)
+    np.add.at(cost, county_of_site[planned], plan.sized.capex_cny[planned])
+    head = np.bincount(county_of_cell, weights=people, minlength=n) / DEMAND_SCALE
+    return [
+        {
+            **county,
+            "people": round(float(head[i])),
+            "served_before_ratio": float(before[i]),
+            "served_after_ratio": float(after[i]),
+            "planned_count": int(count[i]),
+            "cost_cny": int(cost[i]),
+        }
+        for i, county in enumerate(counties)
+    ]
+
+
+def sector_record(
+    plan: SystemPlan,
+    counties: list[dict[str, Any]],
+    existing_label: tuple[str, str],
+    opex_cny_per_year: int | None,
+) -> dict[str, Any]:
+    """Return the record of one system for ``plan.json``."""
+    system, decision, sites = plan.system, plan.decision, plan.system.sites
+    sector = system.sector
+    planned = plan.chosen & ~system.existing
+    by_action = {
+        name: int((plan.chosen & (sites.action == action)).sum())
+        for action, name in ACTION_NAMES.items()
+    }
+    cost_by_action = {
+        name: int(plan.sized.capex_cny[planned & (sites.action == action)].sum())
+        for action, name in ACTION_NAMES.items()
+        if action != Action.KEEP
+    }
+    regime, regime_zh = REGIMES[decision.status]
+    return {
+        "title": sector.title,
+        "title_zh": sector.title_zh,
+        "layers": layer_rows(plan),
+        "value": decision.value,
+        "base_value": decision.base_value,
+        "bound": decision.bound,
+        "gap": decision.gap,
+        "gain_gap": decision.gain_gap,
+        "status": decision.status,
+        "demand_total": int(system.demand.sum()),
+        "demand_unit": sector.demand.unit,
+        "demand_scale": DEMAND_SCALE,
+        "regime": regime,
+        "regime_zh": regime_zh,
+        "counts": {
+            **by_action,
+            "hosts_before": int(np.unique(sites.host[system.existing]).size),
+            "hosts_after": int(np.unique(sites.host[plan.chosen]).size),
+            "servers": int(plan.sized.servers[plan.chosen].sum()),
+        },
+        "cost_cny": int(plan.sized.capex_cny[planned].sum()),
+        "cost_by_action": cost_by_action,
+        "opex_cny_per_year": opex_cny_per_year,
+        "reach": [
+            {
+                "layer": layer.key,
+                "layer_title": layer.title,
+                "layer_title_zh": layer.title_zh,
+                "environment": environment,
+                "reach_m": float(system.reach_table_m[i, k]),
+                "detail": system.reach_detail[i][k],
+            }
+            for i, layer in enumerate(sector.layers)
+            for k, environment in enumerate(sector.environments)
+        ],
+        "sizing": {
+            "overloaded_count": int(plan.sized.is_overloaded[plan.chosen].sum()),
+            "servers_total": int(plan.sized.servers[plan.chosen].sum()),
+            "servers_planned": int(plan.sized.servers[planned].sum()),
+            "load_max": float(plan.sized.load[plan.chosen].max(initial=0.0)),
+        },
+        "counties": counties,
+        "existing": {
+            "is_synthetic": bool(sites.is_synthetic),
+            "label": existing_label[0],
+            "label_zh": existing_label[1],
+            "n": by_action["keep"],
+        },
+        "evidence": [
+            {
+                "protocol": rule.protocol,
+                "observation": rule.observation,
+                "max_age_s": rule.max_age_s,
+                "doc": rule.doc,
+                "doc_zh": rule.doc_zh,
+            }
+            for rule in sector.evidence
+        ],
+        "limits": list(sector.limits),
+        "limits_zh": list(sector.limits_zh),
+        "certificate": f"certificate/{sector.key}.json",
+    }
+
+
+def in_ten_thousands(number: float) -> str:
+    """Return a number the way Chinese texts count: 万 and 亿.
+
+    Examples
+    --------
+    >>> in_ten_thousands(99_365_519), in_ten_thousands(27_001)
+    ('9,936.6万', '2.7万')
+    """
+    if number >= 1e8:
+        return f"{number / 1e8:,.2f}亿"
+    if number >= 1e4:
+        return f"{number / 1e4:,.1f}万"
+    return f"{number:,.0f}"
+
+
+def answer_sentence(record: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the answer for one system in English and Chinese, bound included."""
+    scale, total = record["demand_scale"], record["demand_total"]
+    value, bound = record["value"] / scale, record["bound"] / scale
+    counts = record["counts"]
+    planned = counts["upgrade"] + counts["share"] + counts["new"]
+    unit = record["demand_unit"]
+    ratio, most = record["value"] / total, record["bound"] / total
+    before = record["base_value"] / total
+    english = (
+        f"{record['title']}: adding {planned:,} sites ({counts['upgrade']:,} upgraded, "
+        f"{counts['share']:,} shared, {counts['new']:,} new) for "
+        f"{record['cost_cny'] / 1e9:,.2f} bn CNY, this plan serves {value:,.0f} {unit} "
+        f"({ratio:.2%}, before {before:.2%}). No plan with as many sites can serve more than "
+        f"{bound:,.0f} ({most:.2%}): at most {(bound - value) / value:.2%} more."
+    )
+    if record["status"] == "optimal":
+        english = english[: english.rindex(". No plan")] + ". No plan with as many sites does better."
+    chinese = (
+        f"{record['title_zh']}：新增{planned:,}处（升级{counts['upgrade']:,}、"
+        f"共享{counts['share']:,}、新建{counts['new']:,}），投资"
+        f"{record['cost_cny'] / 1e8:,.1f}亿元，服务率由{before:.2%}升至{ratio:.2%}。"
+        f"站点数量相同的任何方案都不可能超过{most:.2%}（至多再多{(bound - value) / value:.2%}）。"
+    )
+    return english, chinese
+
+
+def target_records(
+    targets: Sequence[Any],
+    planned: Mapping[str, int],
+    counts: Mapping[str, tuple[int, str]],
+) -> list[dict[str, Any]]:
+    """Return the targets table: asked, baseline, to build, planned, after, gap, status.
+
+    Parameters
+    ----------
+    targets : sequence of study.Target
+    planned : mapping of str to int
+        Target key -> units the plan adds.
+    counts : mapping of str to (int, str)
+        Measure -> units the plan adds and the sector, for the readings beside the working one.
+    """
+    rows = []
+    for target in targets:
+        added = planned.get(target.key)
+        sector = target.sector
+        if added is None and target.measure in counts:
+            added, sector = counts[target.measure]
+        baseline = target.baseline
+        after = gap = to_build = None
+        status = "milestone" if target.kind == "milestone" else "not_planned_here"
+        if target.value is not None and target.kind in ("stock", "increment"):
+            to_build = target.to_build()
+            if added is not None:
+                start = baseline if target.kind == "stock" else 0
+                if start is not None:
+                    after = start + added
+                    gap = max(0, target.need() - after)
+                    status = "reached" if gap == 0 else "missed"
+        rows.append(
+            {
+                **target.record(),
+                "to_build": to_build,
+                "planned": added,
+                "after": after,
+                "gap": gap,
+                "status": status,
+                "sector": sector,
+            }
+        )
+    return rows
+
+
+def money_record(
+    programme: Mapping[str, Any], planned_cny: Mapping[str, int]
+) -> dict[str, Any]:
+    """Return the priced programme with what the plan itself spends on each line."""
+    lines = [
+        {**line, "planned_cny": planned_cny.get(line["key"])} for line in programme["lines"]
+    ]
+    return {**programme, "lines": lines}

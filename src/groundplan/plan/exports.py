@@ -1,0 +1,202 @@
+"""Assets and cells as files that other programs open: GeoParquet, GeoPackage, CSV."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import shapely
+from numpy.typing import NDArray
+
+__all__ = ["ASSET_COLUMNS", "asset_table", "write_assets", "write_cells"]
+
+#: Column -> what it means; the order of every asset table.
+ASSET_COLUMNS: Mapping[str, str] = {
+    "asset_id": "identity of the asset within this plan",
+    "sector": "system",
+    "layer": "service within the system",
+    "action": "keep, upgrade, share or new",
+    "environment": "class that decides reach and capacity",
+    "host": "number of the mast or lot; equal where structures are shared",
+    "x_m": "east, equal-area system of the region",
+    "y_m": "north, equal-area system of the region",
+    "lon_deg": "longitude, EPSG:4326",
+    "lat_deg": "latitude, EPSG:4326",
+    "county_code": "county",
+    "county_name": "county",
+    "units_count": "units counted under the sector's measure",
+    "servers_count": "carriers or chargers",
+    "load": "offered load in the sector's unit",
+    "reach_m": "reach of the service",
+    "capex_cny": "capital cost, price year of the sector",
+    "phase_year": "year of building; 0 for assets that stand",
+    "state": "rung of the evidence ladder that the plan claims",
+    "is_synthetic": "true where a stand-in takes the place of a register",
+    "outside_id": "the owner's identifier",
+}
+GEOMETRY_NOTE = {
+    "version": "1.1.0",
+    "primary_column": "geometry",
+    "columns": {"geometry": {"encoding": "WKB", "geometry_types": ["Point"]}},
+}
+#: Colours that stay apart for colour-blind readers (Okabe and Ito 2008), one per action.
+ACTION_COLOURS = {
+    "keep": "153,153,153",
+    "upgrade": "0,114,178",
+    "share": "0,158,115",
+    "new": "213,94,0",
+}
+
+
+def asset_table(columns: Mapping[str, Any]) -> pa.Table:
+    """Return the asset table with its geometry column, in the order of `ASSET_COLUMNS`."""
+    arrays = {name: pa.array(columns[name]) for name in ASSET_COLUMNS}
+    points = shapely.to_wkb(shapely.points(columns["lon_deg"], columns["lat_deg"]))
+    table = pa.table(arrays)
+    return table.append_column("geometry", pa.array(points, pa.binary()))
+
+
+def write_assets(folder: Path, assets: pa.Table, counties: Mapping[str, Any] | None) -> None:
+    """Write ``assets.parquet``, ``assets.gpkg`` with styles, and ``assets.csv`` (planned only).
+
+    Parameters
+    ----------
+    folder : Path
+    assets : pyarrow.Table
+        Of `asset_table`.
+    counties : mapping, optional
+        ``wkb`` (n,) bytes, ``code``, ``name``, and per-county figures, for a map layer.
+    """
+    geo = {**GEOMETRY_NOTE, "columns": {"geometry": {**GEOMETRY_NOTE["columns"]["geometry"]}}}  # type: ignore[index]
+    meta = {b"geo": json.dumps(geo, sort_keys=True).encode()}
+    pq.write_table(
+        assets.replace_schema_metadata(meta), folder / "assets.parquet", compression="zstd"
+    )
+    planned = assets.filter(pc.not_equal(assets["action"], "keep"))
+    pa_csv.write_csv(planned.drop_columns(["geometry"]), folder / "assets.csv")
+    write_geopackage(folder / "assets.gpkg", assets, counties)
+
+
+def write_geopackage(path: Path, assets: pa.Table, counties: Mapping[str, Any] | None) -> None:
+    """Write one layer per sector, the counties, and the styles QGIS reads, with fixed dates."""
+    import pyogrio
+
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2023-01-01T00:00:00Z"})
+    try:
+        sectors = pc.unique(assets["sector"]).to_pylist()
+        for sector in sectors:
+            part = assets.filter(pc.equal(assets["sector"], sector))
+            write_layer(path, sector, part, "Point")
+        if counties is not None:
+            columns = {k: pa.array(v) for k, v in counties.items() if k != "wkb"}
+            table = pa.table({**columns, "geometry": pa.array(counties["wkb"], pa.binary())})
+            write_layer(path, "counties", table, "MultiPolygon")
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
+    write_styles(path, sectors, has_counties=counties is not None)
+
+
+def write_layer(path: Path, layer: str, table: pa.Table, geometry_type: str) -> None:
+    """Append one layer to a GeoPackage."""
+    import pyogrio
+
+    field = pa.field("geometry", pa.binary(), metadata={"ARROW:extension:name": "geoarrow.wkb"})
+    at = table.schema.get_field_index("geometry")
+    pyogrio.write_arrow(
+        table.set_column(at, field, table["geometry"]),
+        path,
+        layer=layer,
+        driver="GPKG",
+        geometry_name="geometry",
+        geometry_type=geometry_type,
+        crs="EPSG:4326",
+        append=path.exists(),
+    )
+
+
+def write_styles(path: Path, sectors: Sequence[str], *, has_counties: bool) -> None:
+    """Write the table ``layer_styles`` from which QGIS takes its default style."""
+    styles = [(sector, point_style()) for sector in sectors]
+    if has_counties:
+        styles.append(("counties", county_style()))
+    base = sqlite3.connect(path)
+    try:
+        with base:
+            base.execute(
+                "CREATE TABLE layer_styles (id INTEGER PRIMARY KEY AUTOINCREMENT, "
+                "f_table_catalog TEXT, f_table_schema TEXT, f_table_name TEXT, "
+                "f_geometry_column TEXT, styleName TEXT, styleQML TEXT, styleSLD TEXT, "
+                "useAsDefault BOOLEAN, description TEXT, owner TEXT, ui TEXT, "
+                "update_time DATETIME)"
+            )
+            base.execute(
+                "INSERT INTO gpkg_contents (table_name, data_type, identifier, last_change) "
+                "VALUES ('layer_styles', 'attributes', 'layer_styles', '2023-01-01T00:00:00Z')"
+            )
+            base.executemany(
+                "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, "
+                "f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, "
+                "owner, ui, update_time) VALUES ('', '', ?, 'geometry', ?, ?, '', 1, "
+                "'groundplan', '', NULL, '2023-01-01T00:00:00Z')",
+                [(name, name, qml) for name, qml in styles],
+            )
+    finally:
+        base.close()
+
+
+def point_style() -> str:
+    """Return a QML style: one symbol per action, told apart by shape, size and colour."""
+    shapes = {"keep": "circle", "upgrade": "triangle", "share": "square", "new": "diamond"}
+    categories, symbols = [], []
+    for number, (action, colour) in enumerate(ACTION_COLOURS.items()):
+        categories.append(
+            f'<category value="{action}" symbol="{number}" label="{action}" render="true"/>'
+        )
+        size = 1 if action == "keep" else 2
+        symbols.append(
+            f'<symbol name="{number}" type="marker" alpha="1"><layer class="SimpleMarker">'
+            f'<Option type="Map"><Option type="QString" name="name" value="{shapes[action]}"/>'
+            f'<Option type="QString" name="color" value="{colour},255"/>'
+            f'<Option type="QString" name="outline_style" value="no"/>'
+            f'<Option type="QString" name="size" value="{size}"/></Option></layer></symbol>'
+        )
+    return (
+        '<!DOCTYPE qgis><qgis version="3.22"><renderer-v2 type="categorizedSymbol" attr="action">'
+        f"<categories>{''.join(categories)}</categories><symbols>{''.join(symbols)}</symbols>"
+        "</renderer-v2></qgis>"
+    )
+
+
+def county_style() -> str:
+    """Return a QML style: thin borders, no fill."""
+    return (
+        '<!DOCTYPE qgis><qgis version="3.22"><renderer-v2 type="singleSymbol"><symbols>'
+        '<symbol name="0" type="fill"><layer class="SimpleFill"><Option type="Map">'
+        '<Option type="QString" name="style" value="no"/>'
+        '<Option type="QString" name="outline_color" value="80,80,80,255"/>'
+        '<Option type="QString" name="outline_width" value="0.3"/></Option></layer></symbol>'
+        "</symbols></renderer-v2></qgis>"
+    )
+
+
+def write_cells(
+    folder: Path, columns: Mapping[str, NDArray[Any]], note: Mapping[str, Any]
+) -> None:
+    """Write ``cells.parquet``: people, demand and service of every cell; `note` goes with it."""
+    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+    meta = {b"groundplan": json.dumps(note, sort_keys=True, ensure_ascii=False).encode()}
+    pq.write_table(
+        table.replace_schema_metadata(meta),
+        folder / "cells.parquet",
+        compression="zstd",
+        compression_level=3,
+        row_group_size=1 << 20,
+    )

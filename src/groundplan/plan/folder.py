@@ -1,0 +1,366 @@
+"""The plan folder: every file of a plan, written aside and moved into place as one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from groundplan.plan.answer import (
+    answer_sentence,
+    county_rows,
+    money_record,
+    sector_record,
+    target_records,
+)
+from groundplan.plan.exports import asset_table, write_assets, write_cells
+from groundplan.plan.manifest import file_hash, library_versions, write_json
+from groundplan.plan.proof import write_proof
+from groundplan.plan.system import SystemPlan
+from groundplan.plan.workbook import write_workbook
+from groundplan.sectors.contract import Action
+
+__all__ = ["write_plan_folder"]
+
+
+def county_of_points(
+    grid: Any, x_m: NDArray[np.float64], y_m: NDArray[np.float64]
+) -> NDArray[np.int16]:
+    """Return the county of each point: that of its cell, or of the nearest cell of the region."""
+    raster = grid.raster(grid.county, outside=-1)
+    row = np.clip(((grid.y1_m - y_m) / grid.cell_m).astype(np.int64), 0, grid.n_row - 1)
+    col = np.clip(((x_m - grid.x0_m) / grid.cell_m).astype(np.int64), 0, grid.n_col - 1)
+    county: NDArray[np.int16] = raster[row, col]
+    outside = np.flatnonzero(county < 0)
+    if outside.size:
+        from scipy.spatial import cKDTree
+
+        step = max(1, len(grid) // 200_000)
+        tree = cKDTree(np.column_stack([grid.x_m[::step], grid.y_m[::step]]))
+        near = tree.query(np.column_stack([x_m[outside], y_m[outside]]))[1]
+        county[outside] = grid.county[::step][near]
+    return county
+
+
+def asset_columns(
+    plan: SystemPlan,
+    region: Any,
+    county_of_site: NDArray[np.int16],
+    counties: list[dict[str, str]],
+    years: tuple[int, int],
+) -> dict[str, Any]:
+    """Return the asset table's columns for every serving site of one system."""
+    system, sites = plan.system, plan.system.sites
+    at = np.flatnonzero(plan.chosen)
+    lon, lat = region.unproject(sites.x_m[at], sites.y_m[at])
+    action = sites.action[at]
+    kept = action == Action.KEEP
+    layers = np.array([layer.key for layer in system.sector.layers])[sites.layer[at]]
+    environments = np.array(system.sector.environments)[sites.environment[at]]
+    prefix = f"{system.sector.key}-"
+    outside = sites.outside_id
+    code = np.array([c["code"] for c in counties])
+    name = np.array([c["name"] for c in counties])
+    return {
+        "asset_id": [f"{prefix}{number:07d}" for number in at],
+        "sector": np.full(at.size, system.sector.key),
+        "layer": layers,
+        "action": np.array([a.name.lower() for a in Action])[action],
+        "environment": environments,
+        "host": sites.host[at],
+        "x_m": np.round(sites.x_m[at], 2),
+        "y_m": np.round(sites.y_m[at], 2),
+        "lon_deg": np.round(lon, 7),
+        "lat_deg": np.round(lat, 7),
+        "county_code": code[county_of_site[at]],
+        "county_name": name[county_of_site[at]],
+        "units_count": sites.units[at].astype(np.int32),
+        "servers_count": plan.sized.servers[at].astype(np.int64),
+        "load": np.round(plan.sized.load[at], 6),
+        "reach_m": np.round(system.reach_m[at], 2),
+        "capex_cny": np.where(kept, 0, plan.sized.capex_cny[at]),
+        "phase_year": np.where(kept, 0, phase_years(plan, years)[at]).astype(np.int16),
+        "state": np.where(kept, "built", "planned"),
+        "is_synthetic": np.full(at.size, sites.is_synthetic) & kept,
+        "outside_id": [None] * at.size if outside is None else [outside[i] or None for i in at],
+    }
+
+
+def phase_years(plan: SystemPlan, years: tuple[int, int]) -> NDArray[np.int64]:
+    """Return the building year of each planned site: the most served per yuan come first.
+
+    Equal numbers of sites a year from the first year of the study to the year the target is due.
+    """
+    sites = plan.system.sites
+    planned = np.flatnonzero(plan.chosen & ~plan.system.existing)
+    gain = np.asarray(plan.sized.load, dtype=np.float64)[planned]
+    cost = np.maximum(1, plan.sized.capex_cny[planned])
+    order = planned[np.lexsort((planned, -gain / cost))]
+    span = years[1] - years[0] + 1
+    year = np.zeros(len(sites), np.int64)
+    year[order] = years[0] + (np.arange(order.size) * span) // max(1, order.size)
+    return year
+
+
+def county_polygons(grid: Any, counties: list[dict[str, str]], region: Any) -> dict[str, Any]:
+    """Return the counties as polygons traced on the grid at about 1 km, EPSG:4326."""
+    import shapely
+    from rasterio.features import shapes
+    from rasterio.transform import from_origin
+
+    step = max(1, round(1000 / grid.cell_m))
+    raster = np.ascontiguousarray(grid.raster(grid.county, outside=-1)[::step, ::step])
+    transform = from_origin(grid.x0_m, grid.y1_m, grid.cell_m * step, grid.cell_m * step)
+    parts: dict[int, list[Any]] = {}
+    for shape, value in shapes(raster, mask=raster >= 0, transform=transform):
+        rings = [np.asarray(ring) for ring in shape["coordinates"]]
+        turned = [np.column_stack(region.unproject(r[:, 0], r[:, 1])) for r in rings]
+        parts.setdefault(int(value), []).append(shapely.Polygon(turned[0], turned[1:]))
+    order = sorted(parts)
+    shapes_wkb = [
+        shapely.to_wkb(shapely.set_precision(shapely.MultiPolygon(parts[i]), 1e-6)) for i in order
+    ]
+    return {
+        "wkb": shapes_wkb,
+        "code": [counties[i]["code"] for i in order],
+        "name": [counties[i]["name"] for i in order],
+        "geometry_label": [grid.geometry_label] * len(order),
+    }
+
+
+def due_year(study: Any, sector_key: str) -> int:
+    """Return the year the sector's working target is due, at the latest the study's last year."""
+    due = [
+        t.due_on.year
+        for t in study.targets
+        if t.is_working and t.sector == sector_key and t.due_on is not None
+    ]
+    return min([*due, study.years[1]])
+
+
+def modelled_notes(ground: Any, plans: Mapping[str, SystemPlan]) -> list[dict[str, str]]:
+    """Return everything in the plan that is modelled or synthetic, in words."""
+    notes = []
+    if ground.people_note["is_modelled"]:
+        notes.append(
+            {
+                "what": "people",
+                "label": "Population surface: modelled; sums to the census by unit, synthetic "
+                "below about 5 km. Planning exercise data.",
+                "label_zh": "人口面为模拟数据：各普查单元合计与普查一致，约5公里以下为合成。仅供规划演练。",
+            }
+        )
+    if ground.grid.is_synthetic:
+        notes.append(
+            {
+                "what": "geometry",
+                "label": f"County borders: {ground.grid.geometry_label}.",
+                "label_zh": "县界为合成几何，非测绘边界。",
+            }
+        )
+    notes += [
+        {
+            "what": f"{key} existing assets",
+            "label": f"{plan.system.sector.title}: existing assets are a seeded stand-in consistent "
+            "with published counts, not a register.",
+            "label_zh": f"{plan.system.sector.title_zh}：现有设施为与公布数量一致的随机替代数据，并非台账。",
+        }
+        for key, plan in plans.items()
+        if plan.system.sites.is_synthetic
+    ]
+    notes += [
+        {
+            "what": f"{key} service",
+            "label": f"{plan.system.sector.title}: service is modelled "
+            f"({plan.system.sector.service.kind.replace('_', ' ')}), not measured.",
+            "label_zh": f"{plan.system.sector.title_zh}：服务范围为模型计算，非实测。",
+        }
+        for key, plan in plans.items()
+    ]
+    return notes
+
+
+def write_plan_folder(
+    study: Any, ground: Any, plans: Mapping[str, SystemPlan], folder: Path
+) -> dict[str, Any]:
+    """Write every deterministic file of the plan and return the record of ``plan.json``.
+
+    The files are written into a folder aside; an older plan is replaced in one rename.
+    """
+    grid, region = ground.grid, ground.region
+    counties = [
+        {"code": str(c), "name": str(n), "name_en": str(e)}
+        for c, n, e in zip(
+            region.counties.code, region.counties.name, region.counties.name_en, strict=True
+        )
+    ]
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    if aside.exists():
+        shutil.rmtree(aside)
+    (aside / "certificate").mkdir(parents=True)
+    sectors, tables = {}, []
+    for key, plan in plans.items():
+        sites = plan.system.sites
+        of_site = county_of_points(grid, sites.x_m, sites.y_m)
+        rows = county_rows(plan, grid.county, of_site, ground.people, counties)
+        label = (
+            ("seeded stand-in consistent with published counts", "与公布数量一致的随机替代数据")
+            if sites.is_synthetic
+            else ("the user's register", "使用者台账")
+        )
+        sectors[key] = sector_record(plan, rows, label, None)
+        years = (study.years[0], due_year(study, key))
+        tables.append(asset_table(asset_columns(plan, region, of_site, counties, years)))
+        write_proof(aside / "certificate", plan, sectors[key])
+    assets = pa.concat_tables(tables)
+    record = plan_record(study, ground, plans, sectors)
+    write_assets(aside, assets, county_polygons(grid, counties, region))
+    write_cells(aside, cell_columns(ground, plans), cell_note(ground, counties))
+    write_workbook(aside / "plan.xlsx", record, assets)
+    write_json(aside / "ledger.json", record["ledger"])
+    (aside / "study.toml").write_bytes(study.source_text.encode())
+    record["inputs"] = {"study.toml": file_hash(aside / "study.toml"), **study.file_hashes()}
+    write_json(aside / "plan.json", record)
+    put_in_place(aside, folder)
+    return record
+
+
+def put_in_place(aside: Path, folder: Path) -> None:
+    """Let the new folder take the place of the old one."""
+    old = folder.with_name(f".{folder.name}.old.{os.getpid()}")
+    if folder.exists():
+        folder.rename(old)
+    aside.rename(folder)
+    if old.exists():
+        shutil.rmtree(old)
+
+
+def cell_columns(ground: Any, plans: Mapping[str, SystemPlan]) -> dict[str, NDArray[Any]]:
+    """Return the columns of ``cells.parquet``."""
+    grid = ground.grid
+    columns: dict[str, NDArray[Any]] = {
+        "row": grid.row,
+        "col": grid.col,
+        "unit": grid.unit,
+        "county": grid.county,
+        "people_hundredths": ground.people.astype(np.int32),
+    }
+    for key, plan in plans.items():
+        for name, served in (("before", plan.served_before), ("after", plan.served_after)):
+            bits = np.zeros(len(grid), np.uint8)
+            for layer in range(served.shape[0]):
+                bits |= served[layer].astype(np.uint8) << layer
+            columns[f"{key}_{name}"] = bits
+        for number, layer in enumerate(plan.system.sector.layers):
+            columns[f"{key}_demand_{layer.key}"] = plan.system.demand[number].astype(np.int32)
+    return columns
+
+
+def cell_note(ground: Any, counties: list[dict[str, str]]) -> dict[str, Any]:
+    """Return the note that makes ``cells.parquet`` readable on its own."""
+    grid, units = ground.grid, ground.region.units
+    return {
+        "cell_m": grid.cell_m,
+        "x0_m": grid.x0_m,
+        "y1_m": grid.y1_m,
+        "n_row": grid.n_row,
+        "n_col": grid.n_col,
+        "crs": grid.crs,
+        "counties": counties,
+        "units": [
+            {"code": str(c), "name": str(n), "population": int(p)}
+            for c, n, p in zip(units.code, units.name, units.population, strict=True)
+        ],
+    }
+
+
+def plan_record(
+    study: Any, ground: Any, plans: Mapping[str, SystemPlan], sectors: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the record of ``plan.json``."""
+    from groundplan.study.money import price_programme
+
+    counts: dict[str, tuple[int, str]] = {}
+    planned: dict[str, int] = {}
+    spent: dict[str, int] = {}
+    for key, plan in plans.items():
+        new = plan.chosen & ~plan.system.existing
+        totals = {
+            "sites": int(plan.system.sites.units[new].sum()),
+            "servers": int(plan.sized.servers[new].sum()),
+        }
+        for measure in plan.system.sector.measures:
+            counts[measure.key] = (totals[measure.counts], key)
+        lines = [line.key for line in study.cost_lines if line.sector == key]
+        if lines:
+            spent[lines[0]] = sectors[key]["cost_cny"]
+    for target in study.targets:
+        if target.is_working and target.sector in plans and target.measure in counts:
+            planned[target.key] = counts[target.measure][0]
+    answers = []
+    for key, part in sectors.items():
+        sentence, sentence_zh = answer_sentence(part)
+        answers.append({"sector": key, "sentence": sentence, "sentence_zh": sentence_zh})
+    region, grid = ground.region, ground.grid
+    return {
+        "format": "groundplan-plan/1",
+        "study": {
+            "name": study.name,
+            "title": study.title,
+            "title_zh": study.title_zh,
+            "region": region.key,
+            "region_name": region.name_en,
+            "region_name_zh": region.name_zh,
+            "years": list(study.years),
+            "seed": study.seed,
+        },
+        "grid": {
+            "cell_m": grid.cell_m,
+            "n_cell": len(grid),
+            "crs": grid.crs,
+            "geometry_label": grid.geometry_label,
+            "geometry_label_zh": "合成几何" if grid.is_synthetic else grid.geometry_label,
+            "is_synthetic": grid.is_synthetic,
+        },
+        "people": ground.people_note,
+        "answer": answers,
+        "targets": target_records(study.targets, planned, counts),
+        "money": money_record(price_programme(study).record(), spent),
+        "sectors": sectors,
+        "assumptions": [*(a.record() for a in study.assumptions), *setting_rows(plans)],
+        "sources": [*(dict(s) for s in region.sources), *(s.record() for s in study.sources)],
+        "modelled": modelled_notes(ground, plans),
+        "ledger": list(ground.ledger.rows()),
+        "inputs": {},
+        "versions": library_versions(),
+    }
+
+
+def setting_rows(plans: Mapping[str, SystemPlan]) -> list[dict[str, Any]]:
+    """Return every setting and price that the sectors used, as rows of the assumptions table."""
+    rows = []
+    for key, plan in plans.items():
+        sector = plan.system.sector
+        for item in (*sector.settings, *sector.cost.fields):
+            value = plan.system.settings[item.name]
+            rows.append(
+                {
+                    "name": item.name,
+                    "value": value,
+                    "unit": item.unit,
+                    "low": None,
+                    "high": None,
+                    "year": item.year,
+                    "source": item.source if value == item.default else "set in study.toml",
+                    "confidence": item.confidence,
+                    "used_by": key,
+                    "note": item.doc,
+                }
+            )
+    return rows

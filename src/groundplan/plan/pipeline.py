@@ -1,0 +1,363 @@
+"""The plan: study, region, sectors and engine joined, then written as one folder.
+
+Stages: region -> people -> for each system: prepare, coverage, solve, settle -> files. A stop
+request ends the running stage at its next check with the best plan so far; what is written is a
+valid plan whose status says ``stopped``, and ``resume`` goes on from the solver's saved state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import resource
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundplan.errors import StoppedError
+from groundplan.plan.checkpoint import Workbench
+from groundplan.plan.folder import write_plan_folder
+from groundplan.plan.manifest import canonical_json, library_versions
+from groundplan.plan.system import (
+    SystemPlan,
+    build_coverage,
+    complete_settings,
+    decide,
+    prepare,
+    settle,
+)
+from groundplan.region.layer import Grid, Ledger
+from groundplan.sectors.contract import Land, Sector, Sites
+
+__all__ = ["Options", "Plan", "make_plan"]
+
+Progress = Callable[..., None]
+
+
+def silent(_stage: str, _done: int = 0, _total: int = 0, **_facts: Any) -> None:
+    """Take progress and say nothing."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How hard to try; every field changes the plan and is part of its key.
+
+    Attributes
+    ----------
+    gap : float
+        Stop improving once this gap is proven.
+    steps : int
+        Most steps of the bound.
+    sweeps : int
+        Most sweeps of the improvement.
+    """
+
+    gap: float = 0.002
+    steps: int = 600
+    sweeps: int = 300
+
+
+@dataclass
+class Plan:
+    """The answer, before and after it is written.
+
+    Attributes
+    ----------
+    record : dict
+        What ``plan.json`` holds.
+    folder : Path
+        Where it was written.
+    """
+
+    record: dict[str, Any]
+    folder: Path
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_stopped(self) -> bool:
+        """True where a stop request ended the run before the asked gap was proven."""
+        return any(part["status"] == "stopped" for part in self.record["sectors"].values())
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The region as planned on: grid, people in whole hundredths, and the land for sectors."""
+
+    region: Any
+    grid: Grid
+    people: NDArray[np.int64]
+    people_note: Mapping[str, Any]
+    land: Land
+    ledger: Ledger
+
+
+def lay_ground(study: Any, cell_m: float, progress: Progress) -> Ground:
+    """Load the region, lay the grid and put people on it."""
+    from groundplan.region.surface import density_per_km2, integerise, model_population
+    from groundplan.region.tables import load
+
+    ledger = Ledger()
+    progress("region")
+    region = load(study.region.path or study.region.key)
+    grid = region.grid(cell_m, polygons=read_polygons(study))
+    progress("people", 0, len(region.units.population))
+    given = study.region.population
+    if given is None:
+        layer = model_population(region, grid, seed=study.seed, ledger=ledger)
+    else:
+        from groundplan.region.raster import read_layer
+
+        raw = read_layer(
+            given.path,
+            quantity=given.quantity,
+            kind=given.kind,
+            unit=given.unit,
+            vintage=given.vintage,
+            licence=given.licence,
+            source=given.source,
+            nodata=given.nodata,
+            crs=given.crs,
+        ).to_grid(grid, ledger)
+        layer = raw.rake(grid, region.units.population, ledger)
+    people = integerise(layer.values, grid.unit, region.units.population)
+    ledger.add(
+        "people to whole hundredths",
+        float(region.units.population.sum()),
+        float(people.sum() / 100),
+        note="largest remainder within each unit; sums are exact",
+    )
+    shown = people / 100.0
+    seats, places = region.seat_xy_m(), region.place_xy_m()
+    land = Land(
+        cell_m=grid.cell_m,
+        x_m=grid.x_m,
+        y_m=grid.y_m,
+        people=shown,
+        density_per_km2=density_per_km2(shown, grid),
+        unit=grid.unit,
+        county=grid.county,
+        urban_ratio=region.units.urban_ratio,
+        seat_x_m=seats[:, 0],
+        seat_y_m=seats[:, 1],
+        place_x_m=places[:, 0],
+        place_y_m=places[:, 1],
+    )
+    note = {
+        "total": int(region.units.population.sum()),
+        "vintage": layer.vintage,
+        "is_modelled": layer.is_modelled,
+        "source": layer.source,
+        "licence": layer.licence,
+        "note": layer.note,
+        "note_zh": "模拟人口面：各普查单元合计与普查数一致，5公里以下为合成，仅供规划演练。"
+        if layer.is_modelled
+        else "使用者提供的人口栅格，按普查单元校正。",
+    }
+    return Ground(region, grid, people, note, land, ledger)
+
+
+def read_polygons(study: Any) -> Any:
+    """Return the user's unit polygons, None where the study names none."""
+    if study.region.polygons is None:
+        return None
+    from groundplan.region.files import read_boundary
+
+    return read_boundary(study.region.polygons, code_field="code", name_field="name")
+
+
+def read_register(study: Any, sector: Sector, ground: Ground, settings: Mapping[str, Any]) -> Sites:
+    """Read the user's file of existing assets and hand it to the sector."""
+    from groundplan.region.files import read_sites
+
+    choice = study.sectors[sector.key].existing
+    table = read_sites(choice.path, sector.existing_fields, crs=choice.crs)
+    x_m, y_m = ground.region.project(table.lon, table.lat)
+    return sector.from_register(table.columns, x_m, y_m, ground.land, settings)
+
+
+def run_key(study: Any, cell_m: float, options: Options) -> str:
+    """Return the hash that tells whether a saved state belongs to this run."""
+    body = {
+        "study": study.content_hash(),
+        "cell_m": cell_m,
+        "options": options.__dict__,
+        "version": library_versions()["groundplan"],
+    }
+    return hashlib.sha256(canonical_json(body)).hexdigest()
+
+
+def asked_count(study: Any, sector: Sector) -> tuple[int, int, str]:
+    """Return how many sites and servers the study's working targets ask this sector to add.
+
+    Returns
+    -------
+    (sites, servers, target_key)
+        `target_key` is the target that the count of sites serves.
+    """
+    sites = servers = 0
+    key = ""
+    counts = {measure.key: measure.counts for measure in sector.measures}
+    for target in study.targets:
+        if target.is_working and target.sector == sector.key and target.measure in counts:
+            need = target.to_build()
+            if counts[target.measure] == "sites":
+                sites, key = int(need or 0), target.key
+            else:
+                servers = int(need or 0)
+    return sites, servers, key
+
+
+def solve_system(
+    study: Any,
+    sector: Sector,
+    ground: Ground,
+    options: Options,
+    bench: Workbench,
+    progress: Progress,
+    stop: Callable[[], bool],
+) -> SystemPlan:
+    """Prepare, decide and settle one system, going on from its saved state if there is one."""
+    choice = study.sectors[sector.key]
+    settings = complete_settings(sector, choice.settings, str(study.path or "study.toml"))
+    progress(f"{sector.key}: sites")
+    register = read_register(study, sector, ground, settings) if choice.existing else None
+    count, servers, _ = asked_count(study, sector)
+    system = prepare(
+        sector,
+        ground.land,
+        register,
+        settings,
+        count=count,
+        budget_cny=choice.budget_cny,
+        seed=study.seed,
+    )
+    progress(f"{sector.key}: coverage")
+    coverage = build_coverage(system, ground.land)
+
+    def told(stage: str, done: int, total: int, value: float, bound: float) -> None:
+        progress(f"{sector.key}: {stage}", done, total, value=value, bound=bound)
+
+    decision = decide(
+        system,
+        coverage,
+        gap=options.gap,
+        steps=options.steps,
+        sweeps=options.sweeps,
+        seed=study.seed,
+        progress=told,
+        stop=stop,
+        checkpoint=bench.saver(sector.key),
+        resume=bench.load(sector.key),
+    )
+    return settle(
+        system,
+        decision,
+        ground.land,
+        servers_needed=servers,
+        tick=lambda stage: progress(f"{sector.key}: {stage}"),
+    )
+
+
+def make_plan(
+    study: Any,
+    folder: Path,
+    *,
+    cell_m: float | None = None,
+    options: Options | None = None,
+    resume: bool = False,
+    progress: Progress = silent,
+    stop: Callable[[], bool] = lambda: False,
+) -> Plan:
+    """Plan every chosen system of a study and write the plan folder.
+
+    Parameters
+    ----------
+    study : groundplan.study.Study
+    folder : Path
+        The plan folder; an older plan there is replaced once the new one is whole.
+    cell_m : float, optional
+        Side of a cell; default from the study.
+    options : Options, optional
+    resume : bool
+        Go on from the state a stopped run left beside `folder`.
+    progress : callable
+        ``progress(stage, done, total, value=..., bound=...)``.
+    stop : callable
+        Polled; once true, the best plan so far is written.
+
+    Raises
+    ------
+    DataError, InfeasibleError
+        Nothing is written then.
+    StoppedError
+        Stopped before any system could be decided; nothing is written.
+    """
+    from groundplan.sectors import load_sectors
+
+    began = time.perf_counter()
+    stages: dict[str, float] = {}
+    last = [began, ""]
+
+    def timed(stage: str, done: int = 0, total: int = 0, **facts: Any) -> None:
+        name = stage if ":" not in stage else stage
+        if name != last[1]:
+            now = time.perf_counter()
+            if last[1]:
+                stages[last[1]] = stages.get(last[1], 0.0) + now - last[0]
+            last[:] = [now, name]
+        progress(stage, done, total, **facts)
+
+    options = options or Options()
+    cell_m = float(cell_m or study.region.cell_m)
+    available = load_sectors()
+    bench = Workbench(folder, run_key(study, cell_m, options))
+    bench.open(resume=resume)
+    try:
+        ground = lay_ground(study, cell_m, timed)
+        if stop():
+            raise StoppedError("stopped before any plan existed; nothing was written")
+        plans = {
+            key: solve_system(study, available[key], ground, options, bench, timed, stop)
+            for key in study.sectors
+        }
+        timed("files")
+        record = write_plan_folder(study, ground, plans, folder)
+    except BaseException:
+        # a run that fails leaves nothing behind; one that was stopped keeps its state
+        if not stop():
+            shutil.rmtree(bench.folder, ignore_errors=True)
+        raise
+    timed("done")
+    plan = Plan(record, folder, {k: round(v, 3) for k, v in stages.items()})
+    if not plan.is_stopped:
+        bench.close()
+    plan.stages["total"] = round(time.perf_counter() - began, 3)
+    return plan
+
+
+def machine_note(stages: Mapping[str, float]) -> dict[str, Any]:
+    """Return what ``run.json`` tells: machine, time, memory; differs from run to run."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "format": "groundplan-run/1",
+        "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "stage_s": dict(stages),
+        "cpu_s": round(usage.ru_utime + usage.ru_stime, 2),
+        "peak_memory_mib": round(usage.ru_maxrss / 1024, 1),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+    }
+
+
+def read_plan(folder: Path) -> dict[str, Any]:
+    """Return the record of a written plan."""
+    record: dict[str, Any] = json.loads((folder / "plan.json").read_bytes())
+    return record

@@ -1,0 +1,192 @@
+"""The proof beside each system's plan, and its check without the solver.
+
+``certificate/<sector>.npz`` holds what the bound is made of: every place that was considered, how
+far it reaches, what it costs, which were chosen, and a price for each group of demand rows.
+``cells.parquet`` holds the demand. `verify_plan` recomputes value and bound from these in whole
+numbers and compares them with what the plan says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from groundplan.engine.problem import Certificate
+from groundplan.errors import UsageError, VerificationError
+from groundplan.plan.manifest import manifest_differences, write_json
+from groundplan.plan.system import SystemPlan
+
+__all__ = ["verify_plan", "write_proof"]
+
+
+def write_proof(folder: Path, plan: SystemPlan, record: Mapping[str, Any]) -> None:
+    """Write the certificate of one system: arrays and a readable record."""
+    system, sites, decision = plan.system, plan.system.sites, plan.decision
+    key = system.sector.key
+    certificate = decision.certificate
+    with (folder / f"{key}.npz").open("wb") as stream:
+        np.savez_compressed(
+            stream,
+            x_m=sites.x_m,
+            y_m=sites.y_m,
+            layer=sites.layer,
+            reach_m=system.reach_m,
+            existing=system.existing,
+            capex_cny=sites.capex_cny,
+            chosen=decision.sites,
+            row_price=certificate.row_price,
+        )
+    plain = {k: v for k, v in asdict(certificate).items() if k != "row_price"}
+    write_json(
+        folder / f"{key}.json",
+        {
+            "format": "groundplan-certificate/1",
+            "sector": key,
+            "layers": [layer.key for layer in system.sector.layers],
+            "certificate": plain,
+            "status": decision.status,
+            "value": decision.value,
+            "base_value": decision.base_value,
+            "bound": decision.bound,
+            "gap": decision.gap,
+            "demand_total": record["demand_total"],
+            "demand_scale": record["demand_scale"],
+            "demand_unit": record["demand_unit"],
+            "log": dict(decision.log),
+        },
+    )
+
+
+def verify_plan(
+    folder: Path, *, progress: Callable[..., None] = lambda *_a, **_k: None
+) -> dict[str, Any]:
+    """Check a plan folder: every byte, every sum, every value and every bound.
+
+    Parameters
+    ----------
+    folder : Path
+        A plan folder.
+    progress : callable
+        ``progress(stage)``.
+
+    Returns
+    -------
+    dict
+        What was recomputed, per system.
+
+    Raises
+    ------
+    VerificationError
+        With every difference found.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"no plan folder {folder}")
+    progress("bytes")
+    differences = manifest_differences(folder)
+    if differences:
+        raise VerificationError(differences)
+    record = json.loads((folder / "plan.json").read_bytes())
+    note = json.loads(
+        pq.read_schema(folder / "cells.parquet").metadata[b"groundplan"]  # type: ignore[index]
+    )
+    progress("sums")
+    differences += census_differences(folder, note, record)
+    found: dict[str, Any] = {}
+    for key, part in record["sectors"].items():
+        progress(f"{key}: value and bound")
+        try:
+            found[key] = verify_system(folder, note, key)
+        except VerificationError as error:
+            differences += [f"{key}: {text}" for text in error.differences]
+            continue
+        for name in ("value", "base_value", "bound"):
+            if found[key][name] != part[name]:
+                differences.append(
+                    f"{key}: {name} is {found[key][name]}, plan.json says {part[name]}"
+                )
+    progress("assets")
+    differences += asset_differences(folder, record)
+    if differences:
+        raise VerificationError(differences)
+    return found
+
+
+def census_differences(
+    folder: Path, note: Mapping[str, Any], record: Mapping[str, Any]
+) -> list[str]:
+    """Return where the cells of a unit do not add up to its census figure."""
+    table = pq.read_table(folder / "cells.parquet", columns=["unit", "people_hundredths"])
+    people = table["people_hundredths"].to_numpy().astype(np.int64)
+    total = np.zeros(len(note["units"]), np.int64)
+    np.add.at(total, table["unit"].to_numpy(), people)
+    differences = [
+        f"unit {unit['code']}: cells hold {int(total[i]) / 100:.2f} people, the census "
+        f"{unit['population']}"
+        for i, unit in enumerate(note["units"])
+        if int(total[i]) != 100 * unit["population"]
+    ]
+    if int(people.sum()) != 100 * record["people"]["total"]:
+        differences.append(
+            f"people: cells hold {int(people.sum()) / 100:.2f}, plan.json says "
+            f"{record['people']['total']}"
+        )
+    return differences
+
+
+def verify_system(folder: Path, note: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Recompute value and bound of one system from its files alone."""
+    from groundplan.engine.location.certificate import verify_radius
+
+    stored = json.loads((folder / "certificate" / f"{key}.json").read_bytes())
+    with np.load(folder / "certificate" / f"{key}.npz", allow_pickle=False) as arrays:
+        proof = {name: arrays[name] for name in arrays.files}
+    names = [f"{key}_demand_{layer}" for layer in stored["layers"]]
+    table = pq.read_table(folder / "cells.parquet", columns=["row", "col", *names])
+    x_m = note["x0_m"] + note["cell_m"] * (table["col"].to_numpy() + 0.5)
+    y_m = note["y1_m"] - note["cell_m"] * (table["row"].to_numpy() + 0.5)
+    xy = np.tile(np.column_stack([x_m, y_m]), (len(names), 1))
+    demand = np.concatenate([table[name].to_numpy().astype(np.int64) for name in names])
+    layer = np.repeat(np.arange(len(names), dtype=np.int8), x_m.size)
+    result = verify_radius(
+        xy,
+        demand,
+        layer,
+        np.column_stack([proof["x_m"], proof["y_m"]]),
+        proof["layer"],
+        proof["reach_m"],
+        proof["existing"],
+        cost=proof["capex_cny"],
+        sites=proof["chosen"],
+        certificate=Certificate(row_price=proof["row_price"], **stored["certificate"]),
+    )
+    return {**result, "sites": int(proof["chosen"].size)}
+
+
+def asset_differences(folder: Path, record: Mapping[str, Any]) -> list[str]:
+    """Return where the asset table and the counts of ``plan.json`` disagree."""
+    columns = ["sector", "action", "capex_cny"]
+    table = pq.read_table(folder / "assets.parquet", columns=columns)
+    sector = np.asarray(table["sector"].to_pylist())
+    action = np.asarray(table["action"].to_pylist())
+    cost = table["capex_cny"].to_numpy()
+    differences = []
+    for key, part in record["sectors"].items():
+        mine = sector == key
+        for name in ("keep", "upgrade", "share", "new"):
+            n = int((mine & (action == name)).sum())
+            if n != part["counts"][name]:
+                differences.append(
+                    f"{key}: {n} assets to {name}, plan.json says {part['counts'][name]}"
+                )
+        if int(cost[mine].sum()) != part["cost_cny"]:
+            differences.append(
+                f"{key}: assets cost {int(cost[mine].sum())} CNY, plan.json says "
+                f"{part['cost_cny']}"
+            )
+    return differences

@@ -1,0 +1,268 @@
+"""One system from its sector file to a decision: the middle of the pipeline.
+
+A sector says in arrays what is asked and where it could stand; this module joins that with the
+engine: reach, coverage, choice with a bound, assignment, sizing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundplan.errors import DataError, Finding, InfeasibleError
+from groundplan.engine.location import Coverage, assign_nearest, maximal_covering
+from groundplan.engine.problem import Decision
+from groundplan.plan.kinds import reach_of, sizing_model
+from groundplan.sectors.contract import Action, Land, Sector, Settings, Sites, Sized
+
+__all__ = ["System", "SystemPlan", "decide", "prepare", "settle"]
+
+#: Demand is kept in hundredths of the sector's unit, so that all sums are whole numbers.
+DEMAND_SCALE = 100
+
+
+@dataclass(frozen=True)
+class System:
+    """A sector on this land, ready to be decided.
+
+    Attributes
+    ----------
+    sector, settings : Sector, mapping
+        What is planned, with every setting.
+    sites : Sites
+        Existing sites first, then candidates.
+    reach_m : (n_site,) float64
+        How far each site serves.
+    reach_table_m : (n_layer, n_environment) float64
+        The same by class, with `reach_detail` telling how each came about.
+    demand : (n_layer, n_cell) int64
+        In hundredths of the sector's unit.
+    count : int
+        How many units the target asks to add.
+    budget_cny : int or None
+        Ceiling of the study for this system, where it sets one.
+    """
+
+    sector: Sector
+    settings: Settings
+    sites: Sites
+    reach_m: NDArray[np.float64]
+    reach_table_m: NDArray[np.float64]
+    reach_detail: list[list[Any]]
+    demand: NDArray[np.int64]
+    count: int
+    budget_cny: int | None
+
+    @property
+    def existing(self) -> NDArray[np.bool_]:
+        """Sites that serve today."""
+        return np.asarray(self.sites.action == Action.KEEP)
+
+
+@dataclass(frozen=True)
+class SystemPlan:
+    """A decided system: which sites, what they serve, how large and how dear they are."""
+
+    system: System
+    decision: Decision
+    chosen: NDArray[np.bool_]
+    assignment: NDArray[np.int32]
+    served_before: NDArray[np.bool_]
+    served_after: NDArray[np.bool_]
+    sized: Sized
+
+
+def stream(seed: int, *names: str) -> np.random.Generator:
+    """Return a generator of its own for each purpose, so that one does not move another."""
+    digest = hashlib.sha256("/".join([str(seed), *names]).encode()).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
+
+
+def complete_settings(sector: Sector, given: Mapping[str, Any], file: str) -> dict[str, Any]:
+    """Return every setting of `sector`, those of the study checked against their fields.
+
+    Raises
+    ------
+    DataError
+        With a finding for each unknown or unfitting setting.
+    """
+    fields = {f.name: f for f in (*sector.settings, *sector.cost.fields)}
+    findings = []
+    for name, value in given.items():
+        key = f"sectors.{sector.key}.settings.{name}"
+        if name not in fields:
+            hint = "known settings: " + ", ".join(sorted(fields))
+            findings.append(Finding(file, 0, key, repr(value), "a setting of this sector", hint))
+        elif (expected := fields[name].fault(value)) is not None:
+            findings.append(Finding(file, 0, key, repr(value), expected, fields[name].doc))
+    if findings:
+        raise DataError(findings)
+    return {**sector.defaults(), **given}
+
+
+def prepare(
+    sector: Sector,
+    land: Land,
+    existing: Sites | None,
+    settings: Settings,
+    *,
+    count: int,
+    budget_cny: int | None,
+    seed: int,
+) -> System:
+    """Build demand, existing sites, candidates and reach of one system.
+
+    Parameters
+    ----------
+    existing : Sites or None
+        From the user's register; None asks the sector for its seeded stand-in.
+    count : int
+        Units that the target asks to add.
+    """
+    if existing is None:
+        existing = sector.standin(land, settings, stream(seed, sector.key, "standin"))
+    sites = sector.candidates(land, existing, settings, stream(seed, sector.key, "candidates"))
+    demand = np.ascontiguousarray(sector.demand.build(land, settings), dtype=np.int64)
+    if demand.sum() <= 0:
+        raise DataError(
+            Finding(
+                f"sector {sector.key}",
+                0,
+                "demand",
+                "0 everywhere",
+                f"some {sector.demand.unit}",
+                "is the population layer empty, or a share set to 0?",
+            )
+        )
+    table_m, detail = reach_of(sector.service, settings)
+    reach_m = table_m[sites.layer, sites.environment]
+    return System(sector, settings, sites, reach_m, table_m, detail, demand, count, budget_cny)
+
+
+def check_feasible(system: System) -> None:
+    """Raise where too few candidates or too little money stand against what is asked."""
+    candidate = ~system.existing
+    if int(system.sites.units[candidate].sum()) < system.count:
+        raise InfeasibleError(
+            f"{system.sector.title}: {system.count:,} to add, but only "
+            f"{int(candidate.sum()):,} places where one could stand",
+            [
+                f"target: {system.count:,} to add",
+                f"candidates: {int(candidate.sum()):,}",
+            ],
+        )
+    if system.budget_cny is not None:
+        price = np.sort(system.sites.capex_cny[candidate])
+        least = int(price[: system.count].sum())
+        if least > system.budget_cny:
+            raise InfeasibleError(
+                f"{system.sector.title}: the budget cannot pay for the target even with the "
+                "cheapest sites",
+                [
+                    f"target: {system.count:,} to add",
+                    f"budget of this system: {system.budget_cny:,} CNY",
+                ],
+                least_budget_cny=least,
+            )
+
+
+def demand_points(system: System, land: Land) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+    """Return position and layer of every demand row: layers one after another."""
+    n_layer = len(system.sector.layers)
+    xy = np.column_stack([land.x_m, land.y_m])
+    layer = np.repeat(np.arange(n_layer, dtype=np.int8), len(xy))
+    return np.tile(xy, (n_layer, 1)) if n_layer > 1 else xy, layer
+
+
+def build_coverage(system: System, land: Land) -> Coverage:
+    """Return the engine's coverage of this system's demand rows by its sites."""
+    xy, layer = demand_points(system, land)
+    return Coverage.from_radius(
+        xy,
+        system.demand.ravel(),
+        np.column_stack([system.sites.x_m, system.sites.y_m]),
+        system.reach_m,
+        existing=system.existing,
+        demand_layer=layer,
+        site_layer=system.sites.layer,
+    )
+
+
+def decide(system: System, coverage: Coverage, **options: Any) -> Decision:
+    """Choose the sites that add the target's count, with a bound on what any choice can serve."""
+    check_feasible(system)
+    decision = maximal_covering(coverage, p=system.count, **options)
+    if decision.status == "infeasible":
+        raise InfeasibleError(f"{system.sector.title}: no choice of sites meets the constraints")
+    spent = int(system.sites.capex_cny[decision.sites].sum())
+    if system.budget_cny is not None and spent > system.budget_cny:
+        # the count alone overspends: let the money bind and say so by the count that is missing
+        decision = maximal_covering(
+            coverage, budget=system.budget_cny, cost=system.sites.capex_cny, **options
+        )
+    return decision
+
+
+def settle(
+    system: System,
+    decision: Decision,
+    land: Land,
+    *,
+    servers_needed: int,
+    tick: Callable[[str], None] = lambda _stage: None,
+) -> SystemPlan:
+    """Assign every demand row to its nearest serving site and size the sites for it."""
+    chosen = system.existing.copy()
+    chosen[decision.sites] = True
+    xy, layer = demand_points(system, land)
+    site_xy = np.column_stack([system.sites.x_m, system.sites.y_m])
+    tick("assign")
+    assignment = assign_nearest(
+        xy, layer, site_xy, system.sites.layer, system.reach_m, chosen
+    )
+    tick("before")
+    before = assign_nearest(
+        xy, layer, site_xy, system.sites.layer, system.reach_m, system.existing
+    )
+    served = assignment >= 0
+    load = np.bincount(
+        assignment[served],
+        weights=system.demand.ravel()[served] / DEMAND_SCALE,
+        minlength=len(system.sites),
+    )
+    tick("size")
+    sized = system.sector.sizing.build(
+        sizing_model(system.sector.sizing.kind),
+        system.sites,
+        chosen,
+        load,
+        system.settings,
+        servers_needed,
+    )
+    shape = system.demand.shape
+    return SystemPlan(
+        system,
+        decision,
+        chosen,
+        assignment.reshape(shape),
+        (before >= 0).reshape(shape),
+        served.reshape(shape),
+        sized,
+    )
+
+
+def subset(sites: Sites, keep: NDArray[np.bool_]) -> Sites:
+    """Return the sites where `keep` is true."""
+    names = ("x_m", "y_m", "layer", "environment", "action", "host", "units", "capex_cny")
+    outside = sites.outside_id
+    return replace(
+        sites,
+        **{name: getattr(sites, name)[keep] for name in names},
+        outside_id=None if outside is None else [outside[i] for i in np.flatnonzero(keep)],
+        attributes={k: v[keep] for k, v in sites.attributes.items()},
+    )
