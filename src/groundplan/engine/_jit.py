@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -47,10 +48,14 @@ def chunks(n: int, count: int) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in zip(edge[:-1], edge[1:], strict=True) if b > a]
 
 
+@lru_cache(maxsize=1)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads)
+
+
 def spread(kernel: Callable[..., Any], ranges: list[tuple[int, int]], *args: Any) -> list[Any]:
     """Call ``kernel(lo, hi, *args)`` for every range, on threads; results in the ranges' order."""
     threads = min(thread_count(), len(ranges))
     if threads <= 1:
         return [kernel(lo, hi, *args) for lo, hi in ranges]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda r: kernel(r[0], r[1], *args), ranges))
+    return list(_pool(thread_count()).map(lambda r: kernel(r[0], r[1], *args), ranges))

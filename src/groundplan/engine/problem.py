@@ -25,11 +25,13 @@ class Certificate:
     input_hash : str
         SHA-256 over the problem's arrays in little-endian bytes.
     denominator : int
-        Prices are whole multiples of 1 / denominator of a demand unit.
-    row_price : (n_merged_row,) int64
-        Price of each merged row, >= 0.
+        Prices are whole multiples of 1 / denominator.
+    row_price : (n_row,) uint16
+        Price of each raw demand row as a share of its weight: ``row_price / denominator``. Any
+        numbers give a valid bound; the solver only looks for good ones.
     budget_price : int
-        Price of one unit of budget (0 where the bound needs none).
+        Price of one unit of budget times `denominator` times 2**16; 0 where the bound is a sum of
+        the p largest.
     value, bound_numerator : int
         Value of the plan, and bound times `denominator`.
     """
@@ -38,7 +40,7 @@ class Certificate:
     parameters: Mapping[str, Any]
     input_hash: str
     denominator: int
-    row_price: NDArray[np.int64]
+    row_price: NDArray[np.uint16]
     budget_price: int
     value: int
     bound_numerator: int

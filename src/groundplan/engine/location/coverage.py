@@ -1,0 +1,358 @@
+"""`Coverage`: which candidate sites serve which demand rows, merged exactly.
+
+Rows that the same candidates reach are one row with the sum of their weights (isomorphic
+aggregation, exact: lists that hash alike are compared). Rows that an existing site reaches are a
+constant and never enter the lists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundplan.engine._jit import chunks, jit, spread
+from groundplan.engine.location.reach import (
+    bin_arguments,
+    bin_points,
+    bin_side,
+    count_pairs,
+    fill_pairs,
+    layers_of,
+    mark_reached,
+)
+
+__all__ = ["Coverage", "hash_arrays", "hash_points"]
+
+IntArray = NDArray[np.int64]
+UNREACHED, SERVED = -1, -2
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Sparse coverage both ways, with merged rows.
+
+    Attributes
+    ----------
+    row_indptr, row_indices : (n_row + 1,) int64, (n_pair,) int32
+        Sites of each merged row, ascending. Rows are in the order of their first raw row.
+    site_indptr, site_indices : (n_site + 1,) int64, (n_pair,) int32
+        Merged rows of each site, ascending.
+    weight : (n_row,) int64
+        Weight of each merged row.
+    row_of : (n_raw,) int32
+        Merged row of each raw row; -1: no site reaches it; -2: an existing site does.
+    raw_weight : (n_raw,) int64
+    base_value, total_value : int
+        Weight that existing sites serve, and weight of everything.
+    existing : (n_site,) bool
+    site_xy_m : (n_site, 2) float64 or None
+    reach_m : float
+        Largest radius, 0 where there is no geometry.
+    input_hash : str
+        SHA-256 over the inputs.
+    """
+
+    row_indptr: IntArray
+    row_indices: NDArray[np.int32]
+    site_indptr: IntArray
+    site_indices: NDArray[np.int32]
+    weight: IntArray
+    row_of: NDArray[np.int32]
+    raw_weight: IntArray
+    base_value: int
+    total_value: int
+    existing: NDArray[np.bool_]
+    site_xy_m: NDArray[np.float64] | None
+    reach_m: float
+    input_hash: str
+
+    @property
+    def n_site(self) -> int:
+        """Number of sites, existing ones included."""
+        return int(self.existing.size)
+
+    @classmethod
+    def from_radius(
+        cls,
+        demand_xy_m: NDArray[np.float64],
+        weight: IntArray,
+        site_xy_m: NDArray[np.float64],
+        radius_m: float | NDArray[np.float64],
+        *,
+        existing: NDArray[np.bool_] | None = None,
+        demand_layer: NDArray[np.int8] | None = None,
+        site_layer: NDArray[np.int8] | None = None,
+    ) -> Coverage:
+        """Return the coverage of points by sites with a radius.
+
+        Parameters
+        ----------
+        demand_xy_m : (n_raw, 2) float64
+            Planar coordinates, metres.
+        weight : (n_raw,) int64
+            Whole numbers >= 0.
+        site_xy_m : (n_site, 2) float64
+        radius_m : float or (n_site,) float64
+        existing : (n_site,) bool, optional
+            Sites that serve already.
+        demand_layer, site_layer : int8, optional
+            A site serves rows of its own layer only.
+
+        Raises
+        ------
+        ValueError
+            Where shapes disagree, weights are negative or coordinates are not finite.
+        """
+        demand = np.ascontiguousarray(demand_xy_m, dtype=np.float64)
+        site = np.ascontiguousarray(site_xy_m, dtype=np.float64)
+        weight = check_weight(weight, len(demand))
+        radius = np.broadcast_to(np.asarray(radius_m, dtype=np.float64), (len(site),)).copy()
+        stands = np.zeros(len(site), bool) if existing is None else np.asarray(existing, bool)
+        check_points(demand, site, radius)
+        reached = np.zeros(len(demand), bool)
+        count = np.zeros(len(demand) + 1, np.int64)
+        work = []
+        rows, sites = layers_of(demand_layer, len(demand)), layers_of(site_layer, len(site))
+        for row, member in zip(rows, sites, strict=False):
+            if not row.size or not member.size:
+                continue
+            bins = bin_arguments(bin_points(demand, row, bin_side(radius[member])))
+            old, new = member[stands[member]], member[~stands[member]]
+            x, y = np.ascontiguousarray(site[old].T)
+            mark_reached(x, y, radius[old], *bins, reached)
+            x, y = np.ascontiguousarray(site[new].T)
+            count_pairs(x, y, radius[new], *bins, reached, count[1:])
+            work.append((x, y, radius[new], new, bins))
+        indptr = np.cumsum(count)
+        indices = np.empty(int(indptr[-1]), np.int32)
+        at = indptr[:-1].copy()
+        for x, y, r, number, bins in work:
+            fill_pairs(x, y, r, number, *bins, reached, at, indices)
+        digest = hash_points(demand, weight, demand_layer, site, site_layer, radius, stands)
+        return merge(
+            indptr, indices, weight, reached, stands, site, float(radius.max(initial=0)), digest
+        )
+
+    @classmethod
+    def from_csr(
+        cls,
+        row_indptr: IntArray,
+        row_indices: NDArray[np.int32],
+        weight: IntArray,
+        n_site: int,
+        *,
+        existing: NDArray[np.bool_] | None = None,
+    ) -> Coverage:
+        """Return the coverage given as the list of sites of each row.
+
+        Parameters
+        ----------
+        row_indptr : (n_raw + 1,) int64
+        row_indices : (n_pair,) int32
+            Site numbers, 0 .. n_site - 1; order within a row does not matter.
+        weight : (n_raw,) int64
+        n_site : int
+        existing : (n_site,) bool, optional
+        """
+        indptr = np.ascontiguousarray(row_indptr, np.int64)
+        indices = sort_lists(indptr, np.ascontiguousarray(row_indices, np.int32))
+        weight = check_weight(weight, indptr.size - 1)
+        if indices.size and not (0 <= indices.min() and indices.max() < n_site):
+            raise ValueError(f"row_indices must be site numbers 0..{n_site - 1}")
+        stands = np.zeros(n_site, bool) if existing is None else np.asarray(existing, bool)
+        row = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
+        reached = np.zeros(indptr.size - 1, bool)
+        reached[row[stands[indices]]] = True
+        digest = hash_arrays(indptr, indices, weight, stands)
+        keep = ~reached[row]
+        kept = np.zeros(indptr.size, np.int64)
+        np.cumsum(np.bincount(row[keep], minlength=indptr.size - 1), out=kept[1:])
+        return merge(kept, indices[keep], weight, reached, stands, None, 0.0, digest)
+
+    @classmethod
+    def from_cost_matrix(
+        cls,
+        cost: NDArray[np.float64],
+        weight: IntArray,
+        threshold: float,
+        *,
+        existing: NDArray[np.bool_] | None = None,
+    ) -> Coverage:
+        """Return the coverage where ``cost[i, j] <= threshold`` (n_raw, n_site), as in spopt."""
+        row, site = np.nonzero(np.asarray(cost) <= threshold)
+        indptr = np.zeros(len(cost) + 1, np.int64)
+        np.cumsum(np.bincount(row, minlength=len(cost)), out=indptr[1:])
+        n_site = int(np.shape(cost)[1])
+        return cls.from_csr(indptr, site.astype(np.int32), weight, n_site, existing=existing)
+
+
+def check_weight(weight: Any, n: int) -> IntArray:
+    """Return weights as int64, or say what is wrong with them."""
+    out = np.ascontiguousarray(weight)
+    if out.shape != (n,):
+        raise ValueError(f"weight must have shape ({n},). Got {out.shape}")
+    if not np.issubdtype(out.dtype, np.integer):
+        raise ValueError(f"weight must be whole numbers. Got {out.dtype}")
+    if out.size and out.min() < 0:
+        raise ValueError(f"weight must be >= 0. Got {out.min()}")
+    return out.astype(np.int64)
+
+
+def check_points(
+    demand: NDArray[np.float64], site: NDArray[np.float64], radius: NDArray[np.float64]
+) -> None:
+    """Raise where a coordinate or a radius is not a finite number."""
+    for name, array in (("demand_xy_m", demand), ("site_xy_m", site), ("radius_m", radius)):
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} must be finite")
+    if radius.size and radius.min() < 0:
+        raise ValueError(f"radius_m must be >= 0. Got {radius.min()}")
+
+
+def hash_arrays(*arrays: NDArray[Any] | None) -> str:
+    """Return the SHA-256 over arrays: shape, type and little-endian bytes of each."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        if array is None:
+            digest.update(b"none;")
+            continue
+        little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        digest.update(f"{little.dtype.str}{little.shape};".encode())
+        digest.update(memoryview(little).cast("B") if little.size else b"")
+    return digest.hexdigest()
+
+
+def hash_points(
+    demand_xy_m: NDArray[np.float64],
+    weight: IntArray,
+    demand_layer: NDArray[np.int8] | None,
+    site_xy_m: NDArray[np.float64],
+    site_layer: NDArray[np.int8] | None,
+    radius_m: NDArray[np.float64],
+    existing: NDArray[np.bool_],
+) -> str:
+    """Return the hash of a geometric input."""
+    return hash_arrays(
+        demand_xy_m, weight, demand_layer, site_xy_m, site_layer, radius_m, existing
+    )
+
+
+def sort_lists(indptr: IntArray, indices: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the lists of a CSR each in ascending order."""
+    row = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
+    order = np.lexsort((indices, row))
+    out: NDArray[np.int32] = indices[order]
+    return out
+
+
+@jit
+def _hash_rows(lo, hi, indptr, indices, key, out):
+    for i in range(lo, hi):
+        total = np.uint64(0)
+        for q in range(indptr[i], indptr[i + 1]):
+            total += key[indices[q]]
+        out[i] = total
+
+
+@jit
+def _group(order, digest, indptr, indices, row_of, first):
+    n_group = 0
+    for k in range(order.size):
+        i = order[k]
+        n = indptr[i + 1] - indptr[i]
+        same = False
+        if n_group > 0:
+            f = first[n_group - 1]
+            # equal sums of keys are only a hint: the lists decide
+            if digest[f] == digest[i] and indptr[f + 1] - indptr[f] == n:
+                same = True
+                for t in range(n):
+                    if indices[indptr[f] + t] != indices[indptr[i] + t]:
+                        same = False
+                        break
+        if not same:
+            first[n_group] = i
+            n_group += 1
+        row_of[i] = n_group - 1
+    return n_group
+
+
+@jit
+def _copy_lists(first, indptr, indices, out_indptr, out):
+    for g in range(first.size):
+        a = indptr[first[g]]
+        b = out_indptr[g]
+        for t in range(out_indptr[g + 1] - b):
+            out[b + t] = indices[a + t]
+
+
+@jit
+def transpose(indptr, indices, at, out):
+    """Write the rows of every site: ``out[at[j]:]``; `at` starts as the sites' pointers."""
+    for i in range(indptr.size - 1):
+        for q in range(indptr[i], indptr[i + 1]):
+            j = indices[q]
+            out[at[j]] = i
+            at[j] += 1
+
+
+def merge(
+    indptr: IntArray,
+    indices: NDArray[np.int32],
+    weight: IntArray,
+    reached: NDArray[np.bool_],
+    existing: NDArray[np.bool_],
+    site_xy_m: NDArray[np.float64] | None,
+    reach_m: float,
+    input_hash: str,
+) -> Coverage:
+    """Merge rows with equal lists and build both directions."""
+    n_raw, n_site = weight.size, existing.size
+    key = np.random.Generator(np.random.Philox(key=7)).integers(
+        1, 2**63, max(1, n_site), dtype=np.uint64
+    )
+    digest = np.zeros(n_raw, np.uint64)
+    spread(_hash_rows, chunks(n_raw, 16), indptr, indices, key, digest)
+    listed = np.flatnonzero(np.diff(indptr) > 0)
+    order = listed[np.argsort(digest[listed], kind="stable")]
+    row_of = np.full(n_raw, UNREACHED, np.int32)
+    first = np.empty(listed.size, np.int64)
+    n_row = int(_group(order, digest, indptr, indices, row_of, first))
+    del digest, order
+    # merged rows in the order of their first raw row: keeps neighbours near in memory
+    rank = np.empty(n_row, np.int32)
+    by_first = np.argsort(first[:n_row], kind="stable")
+    rank[by_first] = np.arange(n_row, dtype=np.int32)
+    row_of[listed] = rank[row_of[listed]]
+    row_of[reached] = SERVED
+    first = first[:n_row][by_first]
+    length = indptr[first + 1] - indptr[first]
+    row_indptr = np.zeros(n_row + 1, np.int64)
+    np.cumsum(length, out=row_indptr[1:])
+    row_indices = np.empty(int(row_indptr[-1]), np.int32)
+    _copy_lists(first, indptr, indices, row_indptr, row_indices)
+    merged = np.zeros(n_row, np.int64)
+    np.add.at(merged, row_of[listed], weight[listed])
+    site_indptr = np.zeros(n_site + 1, np.int64)
+    np.cumsum(np.bincount(row_indices, minlength=n_site), out=site_indptr[1:])
+    site_indices = np.empty(row_indices.size, np.int32)
+    transpose(row_indptr, row_indices, site_indptr[:-1].copy(), site_indices)
+    return Coverage(
+        row_indptr,
+        row_indices,
+        site_indptr,
+        site_indices,
+        merged,
+        row_of,
+        weight,
+        int(weight[reached].sum()),
+        int(weight.sum()),
+        existing,
+        site_xy_m,
+        reach_m,
+        input_hash,
+    )
