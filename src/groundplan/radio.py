@@ -1,0 +1,26 @@
+"""Short public names of the radio engine; each loads when it is first used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__all__ = [
+    "BuildingLoss",
+    "PathLoss",
+    "area_reliability",
+    "building_entry_loss",
+    "cell_reach",
+    "path_loss",
+    "shadow_margin_db",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(importlib.import_module("groundplan.engine.radio"), name)
+    raise AttributeError(f"module 'groundplan.radio' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
