@@ -11,7 +11,6 @@ import pytest
 from groundplan import location
 
 
-
 def cases(shared):
     with (shared / "benchmarks/location/known_optima.csv").open(encoding="utf-8") as stream:
         for row in csv.DictReader(stream):

@@ -56,9 +56,9 @@ def run(name: str, *, as_json: bool, debug: bool, **options: Any) -> None:
 
 def shared(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that every command has."""
-    command = click.option(
-        "--debug", is_flag=True, help="Show the full trace of an error."
-    )(command)
+    command = click.option("--debug", is_flag=True, help="Show the full trace of an error.")(
+        command
+    )
     return click.option(
         "--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."
     )(command)
@@ -131,7 +131,9 @@ def check(study: Path, as_json: bool, debug: bool) -> None:
 
 @main.command()
 @click.argument("study", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Plan folder; default: plan beside it.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Plan folder; default: plan beside it."
+)
 @planning
 @shared
 def plan(study: Path, out: Path | None, as_json: bool, debug: bool, **options: Any) -> None:

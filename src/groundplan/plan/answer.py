@@ -228,7 +228,9 @@ def answer_sentence(record: Mapping[str, Any]) -> tuple[str, str]:
         f"{bound:,.0f} ({most:.2%}): at most {(bound - value) / value:.2%} more."
     )
     if record["status"] == "optimal":
-        english = english[: english.rindex(". No plan")] + ". No plan with as many sites does better."
+        english = (
+            english[: english.rindex(". No plan")] + ". No plan with as many sites does better."
+        )
     chinese = (
         f"{record['title_zh']}：新增{planned:,}处（升级{counts['upgrade']:,}、"
         f"共享{counts['share']:,}、新建{counts['new']:,}），投资"
@@ -284,11 +286,7 @@ def target_records(
     return rows
 
 
-def money_record(
-    programme: Mapping[str, Any], planned_cny: Mapping[str, int]
-) -> dict[str, Any]:
+def money_record(programme: Mapping[str, Any], planned_cny: Mapping[str, int]) -> dict[str, Any]:
     """Return the priced programme with what the plan itself spends on each line."""
-    lines = [
-        {**line, "planned_cny": planned_cny.get(line["key"])} for line in programme["lines"]
-    ]
+    lines = [{**line, "planned_cny": planned_cny.get(line["key"])} for line in programme["lines"]]
     return {**programme, "lines": lines}

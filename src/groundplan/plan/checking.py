@@ -10,7 +10,6 @@ import numpy as np
 from groundplan.errors import DataError, Finding, Findings
 from groundplan.plan.kinds import REACH_KINDS, SIZING_KINDS
 from groundplan.plan.system import (
-    Coverage,
     build_coverage,
     complete_settings,
     decide,
@@ -116,9 +115,7 @@ def check_sector(sector: Sector, land: Land | None = None) -> None:
     check_toy_plan(sector, land, settings)
 
 
-def check_demand(
-    found: Findings, sector: Sector, land: Land, settings: dict[str, Any]
-) -> None:
+def check_demand(found: Findings, sector: Sector, land: Land, settings: dict[str, Any]) -> None:
     """Note where demand is not pure, whole, linear or indifferent to order."""
     build = sector.demand.build
     demand = build(land, settings)
@@ -165,10 +162,8 @@ def check_sites(found: Findings, sector: Sector, land: Land, settings: dict[str,
 
 def check_toy_plan(sector: Sector, land: Land, settings: dict[str, Any]) -> None:
     """Solve a toy plan; raise where its bound or its sizing does not hold."""
-    system = prepare(
-        sector, land, None, settings, count=1, budget_cny=None, seed=5
-    )
-    coverage: Coverage = build_coverage(system, land)
+    system = prepare(sector, land, None, settings, count=1, budget_cny=None, seed=5)
+    coverage = build_coverage(system, land)
     decision = decide(system, coverage, seed=5)
     plan = settle(system, decision, land, servers_needed=0)
     served = int(system.demand[plan.served_after].sum())

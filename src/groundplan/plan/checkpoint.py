@@ -42,9 +42,7 @@ class Workbench:
         note = self.folder / "key.json"
         if resume:
             if not note.is_file():
-                raise UsageError(
-                    f"nothing to resume: no {self.folder}; start without --resume"
-                )
+                raise UsageError(f"nothing to resume: no {self.folder}; start without --resume")
             found = json.loads(note.read_bytes())["key"]
             if found != self.key:
                 raise DataError(

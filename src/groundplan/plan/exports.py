@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -187,9 +186,7 @@ def county_style() -> str:
     )
 
 
-def write_cells(
-    folder: Path, columns: Mapping[str, NDArray[Any]], note: Mapping[str, Any]
-) -> None:
+def write_cells(folder: Path, columns: Mapping[str, NDArray[Any]], note: Mapping[str, Any]) -> None:
     """Write ``cells.parquet``: people, demand and service of every cell; `note` goes with it."""
     table = pa.table({name: pa.array(values) for name, values in columns.items()})
     meta = {b"groundplan": json.dumps(note, sort_keys=True, ensure_ascii=False).encode()}

@@ -88,7 +88,9 @@ def asset_columns(
         "phase_year": np.where(kept, 0, phase_years(plan, years)[at]).astype(np.int16),
         "state": np.where(kept, "built", "planned"),
         "is_synthetic": np.full(at.size, sites.is_synthetic) & kept,
-        "outside_id": [None] * at.size if outside is None else [outside[i] or None for i in at],
+        "outside_id": [None] * at.size
+        if outside is None
+        else [outside[int(i)] or None for i in at],
     }
 
 
@@ -136,12 +138,12 @@ def county_polygons(grid: Any, counties: list[dict[str, str]], region: Any) -> d
 
 def due_year(study: Any, sector_key: str) -> int:
     """Return the year the sector's working target is due, at the latest the study's last year."""
-    due = [
+    due: list[int] = [
         t.due_on.year
         for t in study.targets
         if t.is_working and t.sector == sector_key and t.due_on is not None
     ]
-    return min([*due, study.years[1]])
+    return min([*due, int(study.years[1])])
 
 
 def modelled_notes(ground: Any, plans: Mapping[str, SystemPlan]) -> list[dict[str, str]]:
@@ -257,8 +259,8 @@ def cell_columns(ground: Any, plans: Mapping[str, SystemPlan]) -> dict[str, NDAr
             for layer in range(served.shape[0]):
                 bits |= served[layer].astype(np.uint8) << layer
             columns[f"{key}_{name}"] = bits
-        for number, layer in enumerate(plan.system.sector.layers):
-            columns[f"{key}_demand_{layer.key}"] = plan.system.demand[number].astype(np.int32)
+        for number, offered in enumerate(plan.system.sector.layers):
+            columns[f"{key}_demand_{offered.key}"] = plan.system.demand[number].astype(np.int32)
     return columns
 
 

@@ -51,9 +51,7 @@ SIZING_KINDS: Mapping[str, Callable[[], Callable[..., Any]]] = {
 }
 
 
-def reach_of(
-    service: Catchment, settings: Settings
-) -> tuple[NDArray[np.float64], list[list[Any]]]:
+def reach_of(service: Catchment, settings: Settings) -> tuple[NDArray[np.float64], list[list[Any]]]:
     """Return the reach of each (layer, environment), metres, and how it came about."""
     if service.kind not in REACH_KINDS:
         raise UsageError(
@@ -65,7 +63,5 @@ def reach_of(
 def sizing_model(kind: str) -> Callable[..., Any]:
     """Return the engine function behind a kind of sizing."""
     if kind not in SIZING_KINDS:
-        raise UsageError(
-            f"no sizing of kind {kind!r}; known: {', '.join(sorted(SIZING_KINDS))}"
-        )
+        raise UsageError(f"no sizing of kind {kind!r}; known: {', '.join(sorted(SIZING_KINDS))}")
     return SIZING_KINDS[kind]()

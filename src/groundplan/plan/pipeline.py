@@ -303,15 +303,15 @@ def make_plan(
 
     began = time.perf_counter()
     stages: dict[str, float] = {}
-    last = [began, ""]
+    at, current = began, ""
 
     def timed(stage: str, done: int = 0, total: int = 0, **facts: Any) -> None:
-        name = stage if ":" not in stage else stage
-        if name != last[1]:
+        nonlocal at, current
+        if stage != current:
             now = time.perf_counter()
-            if last[1]:
-                stages[last[1]] = stages.get(last[1], 0.0) + now - last[0]
-            last[:] = [now, name]
+            if current:
+                stages[current] = stages.get(current, 0.0) + now - at
+            at, current = now, stage
         progress(stage, done, total, **facts)
 
     options = options or Options()

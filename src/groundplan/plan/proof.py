@@ -92,9 +92,7 @@ def verify_plan(
     if differences:
         raise VerificationError(differences)
     record = json.loads((folder / "plan.json").read_bytes())
-    note = json.loads(
-        pq.read_schema(folder / "cells.parquet").metadata[b"groundplan"]  # type: ignore[index]
-    )
+    note = json.loads(pq.read_schema(folder / "cells.parquet").metadata[b"groundplan"])
     progress("sums")
     differences += census_differences(folder, note, record)
     found: dict[str, Any] = {}
@@ -186,7 +184,6 @@ def asset_differences(folder: Path, record: Mapping[str, Any]) -> list[str]:
                 )
         if int(cost[mine].sum()) != part["cost_cny"]:
             differences.append(
-                f"{key}: assets cost {int(cost[mine].sum())} CNY, plan.json says "
-                f"{part['cost_cny']}"
+                f"{key}: assets cost {int(cost[mine].sum())} CNY, plan.json says {part['cost_cny']}"
             )
     return differences

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.errors import DataError, Finding, InfeasibleError
 from groundplan.engine.location import Coverage, assign_nearest, maximal_covering
 from groundplan.engine.problem import Decision
+from groundplan.errors import DataError, Finding, InfeasibleError
 from groundplan.plan.kinds import reach_of, sizing_model
 from groundplan.sectors.contract import Action, Land, Sector, Settings, Sites, Sized
 
@@ -222,15 +222,11 @@ def settle(
     xy, layer = demand_points(system, land)
     site_xy = np.column_stack([system.sites.x_m, system.sites.y_m])
     tick("assign")
-    assignment = assign_nearest(
-        xy, layer, site_xy, system.sites.layer, system.reach_m, chosen
-    )
+    assignment = assign_nearest(xy, layer, site_xy, system.sites.layer, system.reach_m, chosen)
     tick("before")
-    before = assign_nearest(
-        xy, layer, site_xy, system.sites.layer, system.reach_m, system.existing
-    )
+    before = assign_nearest(xy, layer, site_xy, system.sites.layer, system.reach_m, system.existing)
     served = assignment >= 0
-    load = np.bincount(
+    load: NDArray[np.float64] = np.bincount(
         assignment[served],
         weights=system.demand.ravel()[served] / DEMAND_SCALE,
         minlength=len(system.sites),
@@ -263,6 +259,6 @@ def subset(sites: Sites, keep: NDArray[np.bool_]) -> Sites:
     return replace(
         sites,
         **{name: getattr(sites, name)[keep] for name in names},
-        outside_id=None if outside is None else [outside[i] for i in np.flatnonzero(keep)],
+        outside_id=None if outside is None else [outside[int(i)] for i in np.flatnonzero(keep)],
         attributes={k: v[keep] for k, v in sites.attributes.items()},
     )

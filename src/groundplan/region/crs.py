@@ -182,6 +182,7 @@ def resolve_crs(declared: str | None, found: Any, path: object, hint: str = "") 
             )
         )
     if declared is None:
+        stored = _parse(found, path, "crs") if stored is None else stored
         return Crs(str(stored.to_string())[:80], stored)
     asked = _parse(declared, path, "crs")
     if stored is not None and not is_same(asked, stored):
@@ -330,5 +331,6 @@ def transformer_to(crs: Crs, target: str) -> Callable[[FloatArray, FloatArray], 
 
     if crs.datum:
         return lambda x, y: crs.to(target, x, y)
-    move = Transformer.from_crs(crs.proj, target, always_xy=True)
-    return lambda x, y: move.transform(x, y)
+    move: Callable[[FloatArray, FloatArray], Any]
+    move = Transformer.from_crs(crs.proj, target, always_xy=True).transform
+    return move

@@ -240,16 +240,14 @@ def _shift_m(lon: FloatArray, lat: FloatArray, ref_lon: FloatArray, ref_lat: Flo
 
     azimuth_deg, _, distance_m = Geod(ellps="WGS84").inv(ref_lon, ref_lat, lon, lat)
     azimuth = np.radians(azimuth_deg)
-    return distance_m * np.sin(azimuth), distance_m * np.cos(azimuth)
+    return np.asarray(distance_m * np.sin(azimuth)), np.asarray(distance_m * np.cos(azimuth))
 
 
 def _median_with_error(east_m: FloatArray, north_m: FloatArray) -> tuple[float, float, float]:
     """Return the two medians and the standard error of the pair of them."""
-    middle = float(np.median(east_m)), float(np.median(north_m))
-    spread = [
-        float(np.median(np.abs(v - m))) for v, m in zip((east_m, north_m), middle, strict=True)
-    ]
-    return *middle, MEDIAN_ERROR * float(np.hypot(*spread)) / float(np.sqrt(east_m.size))
+    east, north = float(np.median(east_m)), float(np.median(north_m))
+    spread_m = np.hypot(np.median(np.abs(east_m - east)), np.median(np.abs(north_m - north)))
+    return east, north, MEDIAN_ERROR * float(spread_m) / float(np.sqrt(east_m.size))
 
 
 def _is_in_china(lon: FloatArray, lat: FloatArray) -> bool:

@@ -113,9 +113,7 @@ class Layer:
     note: str = ""
     factor: NDArray[np.float64] | None = None
 
-    def rake(
-        self, grid: Grid, totals: NDArray[np.int64], ledger: Ledger | None = None
-    ) -> Layer:
+    def rake(self, grid: Grid, totals: NDArray[np.int64], ledger: Ledger | None = None) -> Layer:
         """Scale the cells of each unit so that they add up to its control total.
 
         Parameters

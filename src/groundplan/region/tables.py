@@ -236,7 +236,9 @@ def load(region: str | Path) -> Region:
     folder = DATA / str(region) if (DATA / str(region)).is_dir() else Path(region)
     if not (folder / "region.json").is_file():
         known = ", ".join(sorted(p.name for p in DATA.iterdir() if p.is_dir()))
-        raise UsageError(f"no region {str(region)!r}: known are {known}, or a folder with region.json")
+        raise UsageError(
+            f"no region {str(region)!r}: known are {known}, or a folder with region.json"
+        )
     note = json.loads((folder / "region.json").read_text(encoding="utf-8"))
     unit = read_table(folder / "units.csv", UNIT_FIELDS)
     county = read_table(folder / "counties.csv", COUNTY_FIELDS)

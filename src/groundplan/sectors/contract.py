@@ -234,7 +234,9 @@ class Sizing:
     """
 
     kind: str
-    build: Callable[[Callable[..., Any], Sites, NDArray[np.bool_], FloatArray, Settings, int], Sized]
+    build: Callable[
+        [Callable[..., Any], Sites, NDArray[np.bool_], FloatArray, Settings, int], Sized
+    ]
 
 
 @dataclass(frozen=True)

@@ -175,15 +175,17 @@ def lattice_spots(
         kept = np.flatnonzero((total >= people_min) & (total > 0))
         gravity_x = np.bincount(square, weights=people * (x - west))[kept] / total[kept] + west
         gravity_y = north - np.bincount(square, weights=people * (north - y))[kept] / total[kept]
-        parts.append(
-            Spots(gravity_x, gravity_y, total[kept], np.full(kept.size, number, np.int8))
-        )
+        parts.append(Spots(gravity_x, gravity_y, total[kept], np.full(kept.size, number, np.int8)))
     merged = Spots(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     return merged.take(np.argsort(-merged.people, kind="stable"))
 
 
 def is_clear(
-    x_m: FloatArray, y_m: FloatArray, other_x_m: FloatArray, other_y_m: FloatArray, distance_m: float
+    x_m: FloatArray,
+    y_m: FloatArray,
+    other_x_m: FloatArray,
+    other_y_m: FloatArray,
+    distance_m: float,
 ) -> NDArray[np.bool_]:
     """Return which points have none of the others within `distance_m`.
 
@@ -215,8 +217,6 @@ def is_clear(
         point = np.repeat(np.arange(x_m.size), count)
         start = np.cumsum(count) - count
         other = order[np.arange(point.size) - np.repeat(start, count) + np.repeat(first, count)]
-        near = (
-            np.hypot(x_m[point] - other_x_m[other], y_m[point] - other_y_m[other]) <= distance_m
-        )
+        near = np.hypot(x_m[point] - other_x_m[other], y_m[point] - other_y_m[other]) <= distance_m
         clear[point[near]] = False
     return clear

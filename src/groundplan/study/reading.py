@@ -84,7 +84,7 @@ def known_keys(parts: Sequence[Any]) -> list[str]:
         names = re.findall(r"\w+", str(field.annotation))
         found = [m for m in all_models() if m.__name__ in names]
         model = found[0] if found else model
-    return list(model.model_fields)
+    return list(vars(model)["__pydantic_fields__"]) if isinstance(model, type) else []
 
 
 def all_models() -> list[type[BaseModel]]:
@@ -169,9 +169,7 @@ def with_paths(study: Study, base: Path) -> Study:
         if choice.existing is None
         else choice.model_copy(
             update={
-                "existing": choice.existing.model_copy(
-                    update={"path": base / choice.existing.path}
-                )
+                "existing": choice.existing.model_copy(update={"path": base / choice.existing.path})
             }
         )
         for key, choice in study.sectors.items()
@@ -194,7 +192,12 @@ def check_whole(found: Findings, lines: dict[str, int], study: Study) -> None:
     for number, target in enumerate(study.targets):
         where = f"targets[{number}]"
         if target.key in keys:
-            add(f"{where}.key", target.key, "a key of its own", f"targets[{keys[target.key]}] has it")
+            add(
+                f"{where}.key",
+                target.key,
+                "a key of its own",
+                f"targets[{keys[target.key]}] has it",
+            )
         keys[target.key] = number
         readings.setdefault(target.reading_of or target.key, []).append(target)
         if not first <= target.due_on.year <= last:
@@ -222,7 +225,9 @@ def check_whole(found: Findings, lines: dict[str, int], study: Study) -> None:
             f"at least what the targets cost, {priced:,} CNY", "raise it or lower a target")  # fmt: skip
     for path in study.files():
         if not path.is_file():
-            add(str(path.name), str(path), "a file that exists", "paths start at the study's folder")
+            add(
+                str(path.name), str(path), "a file that exists", "paths start at the study's folder"
+            )
     if study.region.path is not None and not (study.region.path / "region.json").is_file():
         add("region.path", str(study.region.path), "a folder with region.json and its tables")
 

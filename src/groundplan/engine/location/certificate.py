@@ -303,7 +303,7 @@ def verify_radius(
     price = certificate.row_price
     if price.shape != (n,):
         raise VerificationError(f"{price.size} row prices for {n} demand rows")
-    if sites.size and not (0 <= sites.min() and sites.max() < len(site_xy_m)):
+    if sites.size and not (sites.min() >= 0 and sites.max() < len(site_xy_m)):
         raise VerificationError("the plan names a site that does not exist")
     candidate = ~existing if forbidden is None else ~existing & ~forbidden
     chosen = np.zeros(len(site_xy_m), bool)

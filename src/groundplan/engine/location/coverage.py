@@ -161,7 +161,7 @@ class Coverage:
         indptr = np.ascontiguousarray(row_indptr, np.int64)
         indices = sort_lists(indptr, np.ascontiguousarray(row_indices, np.int32))
         weight = check_weight(weight, indptr.size - 1)
-        if indices.size and not (0 <= indices.min() and indices.max() < n_site):
+        if indices.size and not (indices.min() >= 0 and indices.max() < n_site):
             raise ValueError(f"row_indices must be site numbers 0..{n_site - 1}")
         stands = np.zeros(n_site, bool) if existing is None else np.asarray(existing, bool)
         row = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
@@ -236,9 +236,7 @@ def hash_points(
     existing: NDArray[np.bool_],
 ) -> str:
     """Return the hash of a geometric input."""
-    return hash_arrays(
-        demand_xy_m, weight, demand_layer, site_xy_m, site_layer, radius_m, existing
-    )
+    return hash_arrays(demand_xy_m, weight, demand_layer, site_xy_m, site_layer, radius_m, existing)
 
 
 def sort_lists(indptr: IntArray, indices: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -248,9 +248,7 @@ def step_dual(
             spread(_advance, sites, *csr, priced, state.y, tau, z)
             state.step_mu = project(z, tau, cost, float(program.budget), state.step_mu)
             _finish(0, n, z, tau, cost, state.step_mu, state.y, ybar, state.yavg, share)
-            spread(
-                _price_rows, rows, *csc, ybar, sigma, weight, state.u, priced, state.uavg, share
-            )
+            spread(_price_rows, rows, *csc, ybar, sigma, weight, state.u, priced, state.uavg, share)
         best_distance, at = np.inf, (state.u, state.y)
         for u, y in ((state.u, state.y), (state.uavg, state.yavg)):
             bound, mu = price(program, u, weight)

@@ -57,11 +57,9 @@ def solve_exactly(
     lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
     lp.a_matrix_.start_ = np.concatenate([at, [mask.size, index.size]]).astype(np.int32)
     lp.a_matrix_.index_, lp.a_matrix_.value_ = index, value
-    lp.integrality_ = [highspy.HighsVarType.kInteger] * n + [
-        highspy.HighsVarType.kContinuous
-    ] * m
+    lp.integrality_ = [highspy.HighsVarType.kInteger] * n + [highspy.HighsVarType.kContinuous] * m
     solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)  # noqa: FBT003 - the solver's own signature
+    solver.setOptionValue("output_flag", False)
     solver.setOptionValue("mip_rel_gap", 0.0)
     solver.setOptionValue("mip_abs_gap", 0.5)
     solver.setOptionValue("threads", 1)

@@ -297,7 +297,14 @@ def anneal(
             stripes = range(colour, len(edge) - 1, 2)
             spread(
                 lambda s, _hi: anneal_stripe(
-                    edge[s], edge[s + 1], *arrays, mu, heat, seeds[s], chosen, count  # noqa: B023
+                    edge[s],
+                    edge[s + 1],
+                    *arrays,
+                    mu,
+                    heat,
+                    seeds[s],
+                    chosen,
+                    count,
                 ),
                 [(s, s + 1) for s in stripes],
             )
@@ -341,9 +348,7 @@ def certify(
     open_row = coverage.row_of >= 0
     row_price[open_row] = share[coverage.row_of[open_row]]
     merged = np.zeros(coverage.weight.size, np.int64)
-    np.add.at(
-        merged, coverage.row_of[open_row], earned(coverage.raw_weight, row_price)[open_row]
-    )
+    np.add.at(merged, coverage.row_of[open_row], earned(coverage.raw_weight, row_price)[open_row])
     score = np.zeros(coverage.n_site, np.int64)
     per_pair = np.repeat(merged, np.diff(coverage.row_indptr))
     np.add.at(score, coverage.row_indices, per_pair)

@@ -249,7 +249,9 @@ def path_loss(
     for key, value in given.items():
         bad = ~(np.isfinite(value) & (value > least.get(key, 0.0)))
         if bad.any():
-            raise ValueError(f"{key} must be > {least.get(key, 0.0):g}; got {value[bad].ravel()[0]}")
+            raise ValueError(
+                f"{key} must be > {least.get(key, 0.0):g}; got {value[bad].ravel()[0]}"
+            )
     d, f, hb, hu = np.broadcast_arrays(*given.values())
     if name.endswith("RMa"):
         with_sight, without, break_m = _rural(d, f, hb, hu)

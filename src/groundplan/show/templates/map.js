@@ -1,0 +1,215 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const html = document.documentElement;
+  const say = (en, zh) => `<span lang="en">${en}</span><span lang="zh">${zh}</span>`;
+  const safe = (text) => String(text).replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+
+  // language: kept in the address, so that a link opens in it
+  const setLanguage = (code) => { html.lang = code; history.replaceState(null, "", `#${code}`); };
+  if (location.hash === "#zh") setLanguage("zh");
+  document.getElementById("language").addEventListener("click", () => setLanguage(html.lang === "en" ? "zh" : "en"));
+
+  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const words = (text) => new Uint16Array(bytes(text).buffer);
+  const longs = (text) => new Uint32Array(bytes(text).buffer);
+  const { rows, cols } = data;
+  const layers = Object.fromEntries(Object.entries(data.layers).map(([k, v]) => [k, bytes(v)]));
+  const border = words(data.borders);
+  const sites = Object.fromEntries(Object.entries(data.sites).map(([key, s]) => [key, {
+    ...s, x: words(s.x), y: words(s.y), action: bytes(s.action), layer: bytes(s.layer),
+    environment: bytes(s.environment), number: longs(s.number), servers: words(s.servers), capex: longs(s.capex_kcny),
+  }]));
+
+  // viridis-like steps (van der Walt and Smith 2015) for people, cividis-like for shares
+  const ramp = { people: ["#f7fcf5", "#d8ecd0", "#a9d5b0", "#6fbfa3", "#3a9a97", "#2b7489", "#2c4f75", "#2a2858"],
+    share: ["#00224e", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838"] };
+  const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+  const actions = [
+    { key: "keep", en: "existing", zh: "现有", colour: "#8c8c8c", shape: "dot" },
+    { key: "upgrade", en: "upgraded", zh: "升级", colour: "#0072b2", shape: "triangle" },
+    { key: "share", en: "shared", zh: "共享", colour: "#009e73", shape: "square" },
+    { key: "new", en: "new", zh: "新建", colour: "#d55e00", shape: "diamond" },
+  ];
+
+  const raster = document.createElement("canvas");
+  raster.width = cols; raster.height = rows;
+  let area = "people";
+  const paintArea = () => {
+    const context = raster.getContext("2d"), image = context.createImageData(cols, rows);
+    const values = layers[area], people = area === "people";
+    const colours = (people ? ramp.people : ramp.share).map(rgb);
+    if (values) for (let i = 0; i < values.length; i += 1) {
+      if (values[i] === 255) continue;
+      const k = people ? values[i] : Math.min(5, Math.floor(values[i] / 16.7));
+      image.data.set(colours[k], 4 * i); image.data[4 * i + 3] = 255;
+    }
+    context.putImageData(image, 0, 0);
+  };
+
+  const canvas = document.getElementById("map"), context = canvas.getContext("2d");
+  const view = { scale: 1, x: 0, y: 0 }, shown = { borders: true };
+  const home = () => {
+    view.scale = Math.min(canvas.clientWidth / cols, canvas.clientHeight / rows);
+    view.x = (canvas.clientWidth - cols * view.scale) / 2; view.y = (canvas.clientHeight - rows * view.scale) / 2;
+  };
+  const symbol = (shape, x, y, r) => {
+    if (shape === "triangle") { context.moveTo(x, y - r); context.lineTo(x + r, y + r); context.lineTo(x - r, y + r); context.closePath(); }
+    else if (shape === "diamond") { context.moveTo(x, y - 1.3 * r); context.lineTo(x + 1.3 * r, y); context.lineTo(x, y + 1.3 * r); context.lineTo(x - 1.3 * r, y); context.closePath(); }
+    else context.rect(x - r, y - r, 2 * r, 2 * r);
+  };
+  const drawSites = (key, number) => {
+    const s = sites[key], action = actions[number], w = canvas.clientWidth, h = canvas.clientHeight;
+    const zoomed = view.scale / Math.min(w / cols, h / rows);
+    const r = Math.min(5, (number ? 1.1 : 0.5) * Math.sqrt(zoomed) + (key === "charging" && number ? 1.2 : 0));
+    context.fillStyle = action.colour; context.beginPath();
+    const first = number ? s.first_planned : 0, last = number ? s.x.length : s.first_planned;
+    for (let i = first; i < last; i += 1) {
+      if (s.action[i] !== number) continue;
+      const x = view.x + (s.x[i] / 65535) * cols * view.scale, y = view.y + (s.y[i] / 65535) * rows * view.scale;
+      if (x < -5 || y < -5 || x > w + 5 || y > h + 5) continue;
+      symbol(action.shape, x, y, r);
+    }
+    context.fill();
+  };
+  const scaleBar = () => {
+    const metres = data.cell_m / view.scale, room = 110 * metres, power = 10 ** Math.floor(Math.log10(room));
+    const length = [5, 2, 1].map((k) => k * power).find((k) => k <= room), w = length / metres, y = canvas.clientHeight - 16;
+    const text = length >= 1000 ? `${length / 1000} km` : `${length} m`;
+    context.fillStyle = "rgba(255,255,255,.85)"; context.fillRect(8, y - 20, w + 20, 30);
+    context.fillStyle = "#111"; context.fillRect(16, y, w, 3); context.font = "12px sans-serif"; context.fillText(text, 16, y - 5);
+  };
+  let pending = false;
+  const draw = () => { if (!pending) { pending = true; requestAnimationFrame(paint); } };
+  const paint = () => {
+    pending = false;
+    const ratio = window.devicePixelRatio || 1, w = canvas.clientWidth, h = canvas.clientHeight;
+    if (canvas.width !== Math.round(w * ratio) || canvas.height !== Math.round(h * ratio)) { canvas.width = Math.round(w * ratio); canvas.height = Math.round(h * ratio); }
+    context.setTransform(ratio, 0, 0, ratio, 0, 0); context.clearRect(0, 0, w, h);
+    context.imageSmoothingEnabled = view.scale < 1;
+    if (area !== "none") context.drawImage(raster, view.x, view.y, cols * view.scale, rows * view.scale);
+    if (shown.borders) {
+      context.strokeStyle = "rgba(30,30,30,.55)"; context.lineWidth = 0.7; context.beginPath();
+      for (let i = 0; i < border.length; i += 4) {
+        context.moveTo(view.x + border[i] * view.scale, view.y + border[i + 1] * view.scale);
+        context.lineTo(view.x + border[i + 2] * view.scale, view.y + border[i + 3] * view.scale);
+      }
+      context.stroke();
+    }
+    for (const key of Object.keys(sites)) for (let k = 0; k < 4; k += 1) if (shown[`${key}-${k}`]) drawSites(key, k);
+    scaleBar();
+  };
+  const zoom = (factor, x = canvas.clientWidth / 2, y = canvas.clientHeight / 2) => {
+    const least = 0.7 * Math.min(canvas.clientWidth / cols, canvas.clientHeight / rows);
+    const next = Math.max(least, Math.min(80, view.scale * factor)), k = next / view.scale;
+    view.x = x - (x - view.x) * k; view.y = y - (y - view.y) * k; view.scale = next; draw();
+  };
+
+  // details of what lies under the pointer: a planned site first, then the county
+  const details = document.getElementById("details");
+  const row = (en, zh, value) => `<dt>${say(en, zh)}</dt><dd>${value}</dd>`;
+  const share = (v) => `${(100 * v).toFixed(1)} %`;
+  const describe = (px, py) => {
+    let best = null, near = 81;
+    for (const [key, s] of Object.entries(sites)) for (let i = 0; i < s.x.length; i += 1) {
+      if (!shown[`${key}-${s.action[i]}`]) continue;
+      const dx = view.x + (s.x[i] / 65535) * cols * view.scale - px, dy = view.y + (s.y[i] / 65535) * rows * view.scale - py;
+      const d = dx * dx + dy * dy - (s.action[i] ? 20 : 0);
+      if (d < near) { near = d; best = [key, i]; }
+    }
+    let text = "";
+    if (best) {
+      const [key, i] = best, s = sites[key], part = data.sectors[key], a = actions[s.action[i]], l = part.layers[s.layer[i]];
+      const environment = s.environments[s.environment[i]];
+      const reach = part.reach.find((r) => r.layer === l.key && r.environment === environment);
+      text += `<dl>${row("site", "站点", safe(`${key} #${s.number[i]}`))}${row("layer", "服务层", say(safe(l.title), safe(l.title_zh)))}${row("action", "措施", say(a.en, a.zh))}${row("environment", "环境", safe(environment))}${row("reach", "半径", `${Math.round(reach.reach_m)} m`)}${row("units", "设备", s.servers[i])}`;
+      if (i >= s.first_planned) text += row("cost", "投资", `${(s.capex[i - s.first_planned] / 1000).toFixed(2)} M CNY`);
+      text += `${row("state", "状态", s.action[i] ? say("planned", "规划") : say("standing (stand-in or register)", "现有（替代数据或台账）"))}</dl><hr>`;
+    }
+    const c = Math.floor((px - view.x) / view.scale), r = Math.floor((py - view.y) / view.scale);
+    const county = c >= 0 && r >= 0 && c < cols && r < rows ? layers.county[r * cols + c] : 255;
+    if (county !== 255) {
+      const note = data.counties[county], name = `${safe(note.name)} ${safe(note.name_en)}`;
+      text += `<strong>${name}</strong><dl>`;
+      Object.values(data.sectors).forEach((part, k) => {
+        const me = part.counties[county];
+        if (!k) text += row("people", "人口", me.people.toLocaleString("en"));
+        text += row(safe(part.title), safe(part.title_zh), `${share(me.served_before_ratio)} → ${share(me.served_after_ratio)}`);
+        text += row("planned", "规划数", `${me.planned_count.toLocaleString("en")} · ${(me.cost_cny / 1e6).toFixed(1)} M CNY`);
+      });
+      text += "</dl>";
+    }
+    details.innerHTML = text || say("Nothing here.", "此处无内容。");
+  };
+
+  // pointers: drag with one, pinch with two, click without moving
+  const pointers = new Map(); let moved = 0, spread = 0;
+  canvas.addEventListener("pointerdown", (e) => { canvas.setPointerCapture(e.pointerId); pointers.set(e.pointerId, [e.offsetX, e.offsetY]); moved = 0; spread = 0; });
+  canvas.addEventListener("pointermove", (e) => {
+    const old = pointers.get(e.pointerId); if (!old) return;
+    pointers.set(e.pointerId, [e.offsetX, e.offsetY]);
+    if (pointers.size === 2) {
+      const [a, b] = [...pointers.values()], d = Math.hypot(a[0] - b[0], a[1] - b[1]);
+      if (spread) zoom(d / spread, (a[0] + b[0]) / 2, (a[1] + b[1]) / 2);
+      spread = d; moved = 99; return;
+    }
+    view.x += e.offsetX - old[0]; view.y += e.offsetY - old[1]; moved += Math.abs(e.offsetX - old[0]) + Math.abs(e.offsetY - old[1]); draw();
+  });
+  canvas.addEventListener("pointerup", (e) => { pointers.delete(e.pointerId); if (moved < 5) describe(e.offsetX, e.offsetY); });
+  canvas.addEventListener("pointercancel", (e) => pointers.delete(e.pointerId));
+  canvas.addEventListener("wheel", (e) => { e.preventDefault(); zoom(Math.exp(-e.deltaY / 400), e.offsetX, e.offsetY); }, { passive: false });
+  canvas.addEventListener("keydown", (e) => {
+    const step = { ArrowLeft: [40, 0], ArrowRight: [-40, 0], ArrowUp: [0, 40], ArrowDown: [0, -40] }[e.key];
+    if (step) { view.x += step[0]; view.y += step[1]; draw(); }
+    else if (e.key === "+" || e.key === "=") zoom(1.4);
+    else if (e.key === "-") zoom(1 / 1.4);
+    else if (e.key === "Enter") describe(canvas.clientWidth / 2, canvas.clientHeight / 2);
+    else return;
+    e.preventDefault();
+  });
+  document.getElementById("in").addEventListener("click", () => zoom(1.5));
+  document.getElementById("out").addEventListener("click", () => zoom(1 / 1.5));
+  document.getElementById("home").addEventListener("click", () => { home(); draw(); });
+  window.addEventListener("resize", () => { home(); draw(); });
+
+  // controls and legend
+  const areas = [["people", say("people per km² (modelled)", "每平方公里人口（模拟）")]];
+  for (const [key, part] of Object.entries(data.sectors)) {
+    areas.push([`${key}_before`, say(`${safe(part.title)}: served before`, `${safe(part.title_zh)}：此前服务率`)]);
+    areas.push([`${key}_after`, say(`${safe(part.title)}: served after`, `${safe(part.title_zh)}：方案后服务率`)]);
+  }
+  areas.push(["none", say("none", "无")]);
+  document.getElementById("areas").innerHTML = areas.map(([k, t]) => `<label><input type="radio" name="area" value="${k}"${k === area ? " checked" : ""}>${t}</label>`).join("");
+  const icon = (a) => ({ dot: "▪", triangle: "▲", square: "■", diamond: "◆" })[a.shape];
+  let overlays = `<label><input type="checkbox" value="borders" checked>${say("county borders", "县界")}</label>`;
+  for (const [key, part] of Object.entries(data.sectors)) {
+    overlays += `<strong>${say(safe(part.title), safe(part.title_zh))}</strong>`;
+    actions.forEach((a, k) => {
+      const n = part.counts[a.key]; if (!n) return;
+      const on = k > 0; shown[`${key}-${k}`] = on;
+      overlays += `<label><input type="checkbox" value="${key}-${k}"${on ? " checked" : ""}><span style="color:${a.colour}">${icon(a)}</span>${say(a.en, a.zh)} (${n.toLocaleString("en")})</label>`;
+    });
+  }
+  document.getElementById("overlays").innerHTML = overlays;
+  const legend = () => {
+    const people = area === "people", colours = people ? ramp.people : ramp.share;
+    const limits = people ? ["0", ...data.people_classes] : ["0", "17", "33", "50", "67", "83"];
+    const unit = people ? say("people per km²", "人/平方公里") : say("served share of demand, %", "需求服务率，%");
+    document.getElementById("legend").innerHTML = area === "none" ? say("no area shown", "未显示底图")
+      : `<div>${unit}</div>` + colours.map((c, i) => `<div><span class="swatch" style="background:${c}"></span>${limits[i]}${i + 1 < colours.length ? `–${limits[i + 1]}` : people ? "+" : "–100"}</div>`).join("");
+  };
+  document.getElementById("areas").addEventListener("change", (e) => { area = e.target.value; paintArea(); legend(); draw(); });
+  document.getElementById("overlays").addEventListener("change", (e) => { shown[e.target.value] = e.target.checked; draw(); });
+
+  // tables sort by a click on a header
+  for (const table of document.querySelectorAll("table.sortable")) {
+    table.tHead.addEventListener("click", (e) => {
+      const head = e.target.closest("th"); if (!head) return;
+      const k = head.cellIndex, up = head.dataset.up !== "1"; head.dataset.up = up ? "1" : "0";
+      const value = (tr) => { const cell = tr.cells[k]; return cell.dataset.value === undefined ? cell.textContent : Number(cell.dataset.value); };
+      const list = [...table.tBodies[0].rows].sort((a, b) => { const x = value(a), y = value(b); return (x < y ? -1 : x > y ? 1 : 0) * (up ? 1 : -1); });
+      table.tBodies[0].append(...list);
+    });
+  }
+  paintArea(); legend(); home(); draw();
+})();

@@ -1,0 +1,144 @@
+"""What the map draws: rasters of about 600 cells across, county borders, packed sites."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+__all__ = ["ACTIONS", "PEOPLE_CLASSES", "map_data"]
+
+#: Upper limits of the classes of people per km2; the last class is open.
+PEOPLE_CLASSES = (10, 30, 100, 300, 1000, 3000, 10000)
+ACTIONS = ("keep", "upgrade", "share", "new")
+#: Cells across the longer side of the map's rasters.
+SIDE = 620
+
+
+def packed(array: NDArray[Any]) -> str:
+    """Return an array's little-endian bytes as base64."""
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return base64.b64encode(little.tobytes()).decode("ascii")
+
+
+def map_data(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """Return everything the map needs as plain data with base64 arrays.
+
+    Parameters
+    ----------
+    folder : Path
+        Plan folder.
+    record : dict
+        Of ``plan.json``.
+    """
+    table = pq.read_table(folder / "cells.parquet")
+    note = json.loads(table.schema.metadata[b"groundplan"])
+    factor = max(1, -(-max(note["n_row"], note["n_col"]) // SIDE))
+    rows, cols = -(-note["n_row"] // factor), -(-note["n_col"] // factor)
+    row = table["row"].to_numpy() // factor
+    col = table["col"].to_numpy() // factor
+    at = row.astype(np.int64) * cols + col
+    n = rows * cols
+
+    def total(values: NDArray[Any]) -> NDArray[np.float64]:
+        return np.bincount(at, weights=values, minlength=n)
+
+    inside = total(np.ones(at.size))
+    people = total(table["people_hundredths"].to_numpy()) / 100
+    side_km = note["cell_m"] * factor / 1000
+    area = np.maximum(inside / factor**2, 1e-9) * side_km**2
+    density = np.where(inside > 0, people / area, 0)
+    classes = np.digitize(density, PEOPLE_CLASSES).astype(np.uint8)
+    classes[inside == 0] = 255
+    county = np.full(n, 255, np.uint8)
+    county[at] = np.minimum(table["county"].to_numpy(), 254)
+    layers = {"people": packed(classes), "county": packed(county)}
+    for key, part in record["sectors"].items():
+        demand = [table[f"{key}_demand_{layer['key']}"].to_numpy() for layer in part["layers"]]
+        whole = np.maximum(total(np.sum(demand, axis=0)), 1e-9)
+        for when in ("before", "after"):
+            bits = table[f"{key}_{when}"].to_numpy()
+            served = np.sum([d * (bits >> k & 1) for k, d in enumerate(demand)], axis=0)
+            share = np.rint(100 * total(served) / whole).astype(np.uint8)
+            share[inside == 0] = 255
+            layers[f"{key}_{when}"] = packed(share)
+    return {
+        "rows": rows,
+        "cols": cols,
+        "cell_m": note["cell_m"] * factor,
+        "x0_m": note["x0_m"],
+        "y1_m": note["y1_m"],
+        "layers": layers,
+        "borders": packed(borders(county.reshape(rows, cols))),
+        "people_classes": PEOPLE_CLASSES,
+        "counties": note["counties"],
+        "sites": site_data(folder, record, note, factor),
+    }
+
+
+def borders(county: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """Return the borders between counties as segments (x0, y0, x1, y1) in cells, runs merged."""
+    segments = []
+    padded = np.pad(county, 1, constant_values=255)
+    across = padded[1:-1, 1:] != padded[1:-1, :-1]
+    for x in range(across.shape[1]):
+        for a, b in runs(across[:, x]):
+            segments.append((x, a, x, b))
+    down = padded[1:, 1:-1] != padded[:-1, 1:-1]
+    for y in range(down.shape[0]):
+        for a, b in runs(down[y]):
+            segments.append((a, y, b, y))
+    return np.array(segments, np.uint16).reshape(-1, 4)
+
+
+def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return first and end of each run of true values."""
+    edge = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
+    return [(int(a), int(b)) for a, b in zip(edge[::2], edge[1::2], strict=True)]
+
+
+def site_data(
+    folder: Path, record: dict[str, Any], note: dict[str, Any], factor: int
+) -> dict[str, Any]:
+    """Return the assets of each system: positions in 1/65535 of the raster, attributes packed."""
+    names = [
+        "sector", "layer", "action", "environment", "x_m", "y_m", "host", "servers_count",
+        "reach_m", "capex_cny", "phase_year", "county_code",
+    ]  # fmt: skip
+    table = pq.read_table(folder / "assets.parquet", columns=names)
+    sector = np.asarray(table["sector"].to_pylist())
+    width = -(-note["n_col"] // factor) * factor * note["cell_m"]
+    height = -(-note["n_row"] // factor) * factor * note["cell_m"]
+    out = {}
+    for key, part in record["sectors"].items():
+        mine = np.flatnonzero(sector == key)
+        rows = table.take(mine)
+        action = np.array([ACTIONS.index(a) for a in rows["action"].to_pylist()], np.uint8)
+        # planned assets last, so that they are drawn on top
+        order = np.argsort(np.where(action == 0, 0, 1), kind="stable")
+        layer_keys = [layer["key"] for layer in part["layers"]]
+        environments = sorted({r["environment"] for r in part["reach"]})
+        layer = np.array([layer_keys.index(v) for v in rows["layer"].to_pylist()], np.uint8)
+        kind = np.array([environments.index(v) for v in rows["environment"].to_pylist()], np.uint8)
+        x = (rows["x_m"].to_numpy() - note["x0_m"]) / width
+        y = (note["y1_m"] - rows["y_m"].to_numpy()) / height
+        planned = np.flatnonzero(action[order] > 0)
+        first = int(planned[0]) if planned.size else len(order)
+        out[key] = {
+            "x": packed(np.clip(np.rint(x * 65535), 0, 65535).astype(np.uint16)[order]),
+            "y": packed(np.clip(np.rint(y * 65535), 0, 65535).astype(np.uint16)[order]),
+            "action": packed(action[order]),
+            "layer": packed(layer[order]),
+            "environment": packed(kind[order]),
+            "environments": environments,
+            "number": packed(mine[order].astype(np.uint32)),
+            "servers": packed(np.minimum(rows["servers_count"].to_numpy(), 65535).astype(np.uint16)[order]),
+            "first_planned": first,
+            "capex_kcny": packed((rows["capex_cny"].to_numpy()[order][first:] // 1000).astype(np.uint32)),
+        }  # fmt: skip
+    return out
