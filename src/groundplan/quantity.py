@@ -6,6 +6,7 @@ reads one off a name; a test walks every `Field` and every exported table header
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -127,7 +128,7 @@ class Field:
                 return self.expected()
             if self.le is not None and not value <= self.le:
                 return self.expected()
-            if value != value:
+            if math.isnan(value):
                 return self.expected()
         if self.choices and value not in self.choices:
             return self.expected()

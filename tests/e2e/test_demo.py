@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -154,7 +153,7 @@ def test_stop_and_resume_end_where_an_unbroken_run_ends(demo, tmp_path):
 def test_resume_without_a_stopped_run_is_refused(tmp_path):
     out = groundplan("demo", "henan", "--resume", cwd=tmp_path, code=2)
     assert "nothing to resume" in out.stderr
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_open_in_other_programs(demo):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from typing import Any, TextIO
@@ -53,7 +54,7 @@ class Progress:
             if rate > 0:
                 text += f", {rate:,.1f}/s, at most {(total - done) / rate:,.0f} s left"
         value, bound = facts.get("value"), facts.get("bound")
-        if value is not None and bound and bound == bound and bound != float("inf"):
+        if value is not None and bound and math.isfinite(bound):
             text += f", value {value:,.0f}, bound {bound:,.0f}"
             text += f", gap {(bound - value) / bound:.3%}"
         return text

@@ -1,1 +1,1 @@
-
+"""The arithmetic: arrays in, decisions out; knows no domain word."""

@@ -1,7 +1,7 @@
 """The only place that chooses how kernels run.
 
-``jit`` compiles with numba, or, with ``GROUNDPLAN_NOJIT=1``, leaves the body as plain Python so that
-coverage and debuggers see the same lines. Kernels release the interpreter lock and take a range
+``jit`` compiles with numba, or, with ``GROUNDPLAN_NOJIT=1``, leaves the body as plain Python so
+that coverage and debuggers see the same lines. Kernels release the interpreter lock and take a range
 ``lo, hi``; `spread` runs them on a few threads over a *fixed* number of chunks, so that results do
 not depend on how many threads there are, and no second, parallel copy of a kernel is compiled.
 """
@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -31,7 +32,8 @@ else:
 
     def jit(function: F) -> F:
         """Compile with numba, cached on disk, without the interpreter lock."""
-        return numba.njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
+        compiled: F = numba.njit(cache=True, nogil=True)(function)
+        return compiled
 
 
 def thread_count() -> int:
@@ -45,7 +47,7 @@ def thread_count() -> int:
 def chunks(n: int, count: int) -> list[tuple[int, int]]:
     """Cut ``range(n)`` into at most `count` neighbouring ranges of nearly equal size."""
     edge = np.linspace(0, n, max(1, min(count, n)) + 1).astype(np.int64)
-    return [(int(a), int(b)) for a, b in zip(edge[:-1], edge[1:], strict=True) if b > a]
+    return [(int(a), int(b)) for a, b in pairwise(edge) if b > a]
 
 
 @lru_cache(maxsize=1)

@@ -39,8 +39,9 @@ REGIMES = {
         "需求均匀或接近全覆盖时上界较松。",
     ),
     "stopped": (
-        "Stopped before the asked gap was proven; plan and bound are valid all the same.",
-        "在证明要求的差距之前停止；方案与上界仍然有效。",
+        "The planned effort ended, or a stop was asked for, before the asked gap was proven; plan "
+        "and bound are valid all the same.",
+        "计算在证明要求的差距之前结束；方案与上界仍然有效。",
     ),
 }
 ACTION_NAMES = {a: a.name.lower() for a in Action}

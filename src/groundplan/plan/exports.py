@@ -57,7 +57,9 @@ ACTION_COLOURS = {
 
 def asset_table(columns: Mapping[str, Any]) -> pa.Table:
     """Return the asset table with its geometry column, in the order of `ASSET_COLUMNS`."""
-    arrays = {name: pa.array(columns[name]) for name in ASSET_COLUMNS}
+    # a column without any value has no type of its own
+    types = {"outside_id": pa.string()}
+    arrays = {name: pa.array(columns[name], types.get(name)) for name in ASSET_COLUMNS}
     points = shapely.to_wkb(shapely.points(columns["lon_deg"], columns["lat_deg"]))
     table = pa.table(arrays)
     return table.append_column("geometry", pa.array(points, pa.binary()))

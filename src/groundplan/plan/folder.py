@@ -206,6 +206,24 @@ def write_plan_folder(
     if aside.exists():
         shutil.rmtree(aside)
     (aside / "certificate").mkdir(parents=True)
+    try:
+        record = fill_folder(study, ground, plans, aside, counties)
+    except BaseException:
+        shutil.rmtree(aside)
+        raise
+    put_in_place(aside, folder)
+    return record
+
+
+def fill_folder(
+    study: Any,
+    ground: Any,
+    plans: Mapping[str, SystemPlan],
+    aside: Path,
+    counties: list[dict[str, str]],
+) -> dict[str, Any]:
+    """Write every file of the plan into `aside` and return the record of ``plan.json``."""
+    grid, region = ground.grid, ground.region
     sectors, tables = {}, []
     for key, plan in plans.items():
         sites = plan.system.sites
@@ -229,7 +247,6 @@ def write_plan_folder(
     (aside / "study.toml").write_bytes(study.source_text.encode())
     record["inputs"] = {"study.toml": file_hash(aside / "study.toml"), **study.file_hashes()}
     write_json(aside / "plan.json", record)
-    put_in_place(aside, folder)
     return record
 
 

@@ -74,16 +74,16 @@ class Plan:
         What ``plan.json`` holds.
     folder : Path
         Where it was written.
+    stages : dict
+        Seconds per stage.
+    is_stopped : bool
+        True where a stop request ended the run before its planned effort.
     """
 
     record: dict[str, Any]
     folder: Path
     stages: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def is_stopped(self) -> bool:
-        """True where a stop request ended the run before the asked gap was proven."""
-        return any(part["status"] == "stopped" for part in self.record["sectors"].values())
+    is_stopped: bool = False
 
 
 @dataclass(frozen=True)
@@ -335,7 +335,7 @@ def make_plan(
             shutil.rmtree(bench.folder, ignore_errors=True)
         raise
     timed("done")
-    plan = Plan(record, folder, {k: round(v, 3) for k, v in stages.items()})
+    plan = Plan(record, folder, {k: round(v, 3) for k, v in stages.items()}, is_stopped=stop())
     if not plan.is_stopped:
         bench.close()
     plan.stages["total"] = round(time.perf_counter() - began, 3)

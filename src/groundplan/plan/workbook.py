@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def write_workbook(path: Path, plan: Mapping[str, Any], assets: pa.Table) -> Non
         {
             "title": plan["study"]["title"],
             "comments": "; ".join(m["label"] for m in plan["modelled"]),
-            "created": datetime.datetime(2023, 1, 1, tzinfo=datetime.UTC).replace(tzinfo=None),
+            "created": dt.datetime(2023, 1, 1, tzinfo=dt.UTC).replace(tzinfo=None),
         }
     )
     style = {

@@ -52,7 +52,7 @@ def _hint(value: Any, field: Field) -> str:
             return "write the number in full, without 万 or 亿"
         if field.type in {int, float}:
             return "write a plain number without unit and thousands separators"
-    elif field.unit == "kW" and isinstance(value, (int, float)) and value > (field.le or np.inf):
+    elif field.unit == "kW" and field.le is not None and float(value) > field.le:
         return "is the column in W?"
     return "correct the value or its unit"
 

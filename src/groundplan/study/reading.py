@@ -1,4 +1,4 @@
-"""Read ``study.toml``: every error at once, with line, key, value, what was expected, and a hint."""
+"""Read ``study.toml``: every error at once, with line, key, value, expectation and hint."""
 
 from __future__ import annotations
 

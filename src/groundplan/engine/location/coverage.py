@@ -222,7 +222,7 @@ def hash_arrays(*arrays: NDArray[Any] | None) -> str:
             continue
         little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
         digest.update(f"{little.dtype.str}{little.shape};".encode())
-        digest.update(memoryview(little).cast("B") if little.size else b"")
+        digest.update(little.reshape(-1).view(np.uint8).data if little.size else b"")
     return digest.hexdigest()
 
 

@@ -294,20 +294,8 @@ def anneal(
             1, 2**63, len(edge), dtype=np.uint64
         )
         for colour in (0, 1):
-            stripes = range(colour, len(edge) - 1, 2)
-            spread(
-                lambda s, _hi: anneal_stripe(
-                    edge[s],
-                    edge[s + 1],
-                    *arrays,
-                    mu,
-                    heat,
-                    seeds[s],
-                    chosen,
-                    count,
-                ),
-                [(s, s + 1) for s in stripes],
-            )
+            stripes = [(k, k + 1) for k in range(colour, len(edge) - 1, 2)]
+            spread(work_stripe, stripes, edge, seeds, arrays, mu, heat, chosen, count)
         spent = int(program.cost[chosen].sum())
         pull = 2.0 * (spent - program.budget) / max(1, program.budget)
         mu *= 1.0 + min(0.05, max(-0.05, pull))
@@ -324,6 +312,15 @@ def anneal(
         if halt():
             search.repair(chosen.copy())
             return
+
+
+def work_stripe(
+    number: int, _end: int, edge: list[int], seeds: NDArray[np.uint64], arrays: tuple[Any, ...],
+    mu: float, heat: float, chosen: BoolArray, count: NDArray[np.int16],
+) -> int:  # fmt: skip
+    """Anneal one stripe; the form in which `spread` calls it."""
+    lo, hi = edge[number], edge[number + 1]
+    return int(anneal_stripe(lo, hi, *arrays, mu, heat, seeds[number], chosen, count))
 
 
 def mean_cost(program: Program) -> float:
