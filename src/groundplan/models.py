@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from groundplan.engine.models import (
+        Carriers,
+        Sizing,
+        Waiting,
+        carriers_needed,
+        erlang_c,
+        size_servers,
+        waiting_time,
+    )
 
 __all__ = [
     "Carriers",

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from groundplan.engine.radio import (
+        BuildingLoss,
+        PathLoss,
+        area_reliability,
+        building_entry_loss,
+        cell_reach,
+        path_loss,
+        shadow_margin_db,
+    )
 
 __all__ = [
     "BuildingLoss",

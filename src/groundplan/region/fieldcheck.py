@@ -41,7 +41,7 @@ def column_of(table: Table, name: str, renames: Mapping[str, str] | None) -> str
     return table.find(name)
 
 
-def _hint(value: Any, field: Field) -> str:
+def _hint(value: object, field: Field) -> str:
     """Return what to do about a value that does not fit."""
     if value is None:
         return "fill it in; a merged cell keeps its value in its first row only"
@@ -52,8 +52,10 @@ def _hint(value: Any, field: Field) -> str:
             return "write the number in full, without 万 or 亿"
         if field.type in {int, float}:
             return "write a plain number without unit and thousands separators"
-    elif field.unit == "kW" and field.le is not None and float(value) > field.le:
-        return "is the column in W?"
+    elif field.unit == "kW" and isinstance(value, (int, float)):
+        most_kw = math.inf if field.le is None else field.le
+        if value > most_kw:
+            return "is the column in W?"
     return "correct the value or its unit"
 
 

@@ -6,7 +6,7 @@ grid's system. ``k`` is the least with parts no longer than a third of a cell: t
 cell gets of a pixel is then its overlap with it to within a third of a cell at the edge.
 
 Positions of parts come from a lattice of exactly transformed points, refined until bilinear
-interpolation between them is right to 1e-5 of a cell: one transformed point then serves hundreds
+interpolation between them is right to 1e-4 of a cell: one transformed point then serves hundreds
 of parts.
 """
 
@@ -30,8 +30,10 @@ Move = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
 #: Parts are no longer than this share of a cell.
 PART_RATIO = 1 / 3
 PARTS_MIN = 2
-#: Interpolated positions are right to this share of a cell.
-POSITION_RATIO = 1e-5
+#: Interpolated positions are right to this share of a cell; corners for areas are finer, since an
+#: area hangs on differences of neighbouring corners.
+POSITION_RATIO = 1e-4
+AREA_RATIO = 1e-6
 #: Parts placed at once: keeps one block in some tens of megabytes.
 PARTS_AT_ONCE = 2_000_000
 
@@ -88,7 +90,7 @@ def _nodes(window: Window, n_node: int, move: Move) -> tuple[FloatArray, FloatAr
 
 
 def place_parts(
-    window: Window, row_t: FloatArray, col_t: FloatArray, move: Move, tolerance_m: float
+    window: Window, row_t: FloatArray, col_t: FloatArray, move: Move, tolerance: float
 ) -> tuple[FloatArray, FloatArray]:
     """Return the positions of a rectangular set of points inside a window.
 
@@ -99,8 +101,8 @@ def place_parts(
         Places as shares 0..1 of the window's height and width.
     move : callable
         Pixel column and row to x and y.
-    tolerance_m : float
-        Largest error of interpolation.
+    tolerance : float
+        Largest error of interpolation, in the unit that `move` gives.
 
     Returns
     -------
@@ -119,13 +121,13 @@ def place_parts(
             return np.reshape(x, col.shape), np.reshape(y, col.shape)
         x_fine, y_fine = _nodes(window, finer, move)
         middle = _hat(n_node, np.linspace(0, 1, finer))
-        error_m = max(
+        error = max(
             float(np.abs(middle @ x @ middle.T - x_fine).max()),
             float(np.abs(middle @ y @ middle.T - y_fine).max()),
         )
         n_node, x, y = finer, x_fine, y_fine
         # halving the step divides the error of a smooth map by four
-        if error_m / 4 <= tolerance_m:
+        if error / 4 <= tolerance:
             rows, cols = _hat(n_node, row_t), _hat(n_node, col_t)
             return rows @ x @ cols.T, rows @ y @ cols.T
 
@@ -139,11 +141,10 @@ def parts_per_pixel(window: Window, move: Move, cell_m: float) -> tuple[int, flo
         window.col + np.linspace(0, max(window.n_col - 1, 0), 9),
         window.row + np.linspace(0, max(window.n_row - 1, 0), 9),
     )
-    col, row = col.ravel(), row.ravel()
-    x, y = move(col, row)
+    x, y = move(col.ravel(), row.ravel())
     edge_m = 0.0
     for right, down in ((1.0, 0.0), (0.0, 1.0)):
-        x_next, y_next = move(col + right, row + down)
+        x_next, y_next = move(col.ravel() + right, row.ravel() + down)
         edge_m = max(edge_m, float(np.nanmax(np.hypot(x_next - x, y_next - y))))
     return max(PARTS_MIN, math.ceil(edge_m / (PART_RATIO * cell_m) - 1e-9)), edge_m
 
@@ -158,7 +159,7 @@ def pixel_area_km2(window: Window, move: Move, cell_m: float) -> FloatArray:
     """
     row_t = np.linspace(0, 1, window.n_row + 1)
     col_t = np.linspace(0, 1, window.n_col + 1)
-    x, y = place_parts(window, row_t, col_t, move, POSITION_RATIO * cell_m)
+    x, y = place_parts(window, row_t, col_t, move, AREA_RATIO * cell_m)
     # half the cross product of the diagonals
     cross = (x[1:, 1:] - x[:-1, :-1]) * (y[1:, :-1] - y[:-1, 1:]) - (x[1:, :-1] - x[:-1, 1:]) * (
         y[1:, 1:] - y[:-1, :-1]
@@ -202,6 +203,11 @@ class Sums:
         """Pixels along the side of a block that is worked on at once."""
         return max(4, math.isqrt(PARTS_AT_ONCE) // self.k)
 
+    def _to_cells(self, col: FloatArray, row: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return where pixel places lie in the full raster, in cells from its north-west corner."""
+        x, y = self.move(col, row)
+        return (x - self.grid.x0_m) / self.grid.cell_m, (self.grid.y1_m - y) / self.grid.cell_m
+
     def parts(self, window: Window) -> tuple[IntArray, tuple[slice, slice]]:
         """Return the place of each part in a local rectangle, its last place being outside.
 
@@ -214,14 +220,22 @@ class Sums:
         grid, k = self.grid, self.k
         row_t = (np.arange(window.n_row * k) + 0.5) / (window.n_row * k)
         col_t = (np.arange(window.n_col * k) + 0.5) / (window.n_col * k)
-        x, y = place_parts(window, row_t, col_t, self.move, POSITION_RATIO * grid.cell_m)
-        # a point that a projection cannot place is NaN or infinite: it falls outside
-        placed = np.isfinite(x) & np.isfinite(y)
-        col = np.floor((np.where(placed, x, -1e18) - grid.x0_m) / grid.cell_m)
-        row = np.floor((grid.y1_m - np.where(placed, y, 1e18)) / grid.cell_m)
+        col, row = place_parts(window, row_t, col_t, self._to_cells, POSITION_RATIO)
+        np.floor(col, out=col)
+        np.floor(row, out=row)
+        first_row, last_row, first_col, last_col = row.min(), row.max(), col.min(), col.max()
+        if first_row >= 0 and last_row < grid.n_row and first_col >= 0 and last_col < grid.n_col:
+            rows = slice(int(first_row), int(last_row) + 1)
+            cols = slice(int(first_col), int(last_col) + 1)
+            row -= first_row
+            row *= cols.stop - cols.start
+            row += col
+            row -= first_col
+            return row.astype(np.int64), (rows, cols)
+        # NaN and infinity, where a projection cannot place a point, compare as outside
         inside = (row >= 0) & (row < grid.n_row) & (col >= 0) & (col < grid.n_col)
         if not inside.any():
-            return np.zeros(x.shape, dtype=np.int64), (slice(0, 0), slice(0, 0))
+            return np.zeros(col.shape, dtype=np.int64), (slice(0, 0), slice(0, 0))
         rows = slice(int(row[inside].min()), int(row[inside].max()) + 1)
         cols = slice(int(col[inside].min()), int(col[inside].max()) + 1)
         width = cols.stop - cols.start
@@ -244,3 +258,26 @@ class Sums:
         known = cell >= 0
         self.total[:, cell[known]] += got[:, :-1][:, known]
         self.outside += got[:, -1] + got[:, :-1][:, ~known].sum(axis=1)
+
+    def add_classes(self, window: Window, number: IntArray, weight: FloatArray) -> None:
+        """Share out `weight` (n_row, n_col) to the quantity `number` (n_row, n_col) of each pixel.
+
+        The same as `add` with one quantity for each class, in one count for all classes.
+        """
+        if number.max() >= self.n_value:
+            more = int(number.max()) + 1 - self.n_value
+            self.total = np.vstack([self.total, np.zeros((more, len(self.grid)))])
+            self.outside = np.append(self.outside, np.zeros(more))
+            self.n_value += more
+        place, rectangle = self.parts(window)
+        cell = self._lookup[rectangle].ravel()
+        size, k = cell.size + 1, self.k
+        got = np.zeros(self.n_value * size)
+        for a in range(k):
+            for b in range(k):
+                where = (number * size + place[a::k, b::k]).ravel()
+                got += np.bincount(where, weight.ravel(), minlength=got.size)
+        shares = got.reshape(self.n_value, size) / (k * k)
+        known = cell >= 0
+        self.total[:, cell[known]] += shares[:, :-1][:, known]
+        self.outside += shares[:, -1] + shares[:, :-1][:, ~known].sum(axis=1)

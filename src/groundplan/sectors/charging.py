@@ -56,7 +56,8 @@ def build_demand(land: Land, settings: Settings) -> IntArray:
     kwh_per_person = (
         settings["ev_per_person_ratio"] * settings["vehicle_kwh_per_day"] * settings["public_ratio"]
     )
-    return np.rint(land.people * (kwh_per_person * ENERGY_SCALE)).astype(np.int64)[None, :]
+    energy = np.rint(land.people * (kwh_per_person * ENERGY_SCALE)).astype(np.int64)
+    return np.asarray(energy[None, :])
 
 
 def service_parameters(settings: Settings) -> dict[str, Any]:
@@ -304,13 +305,17 @@ CHARGING = Sector(
         ),
     ),
     limits=(
-        "The vehicle stock of the region is not established: it is scaled from the country by "
-        "residents, so demand follows people, not incomes or garages.",
+        (
+            "The vehicle stock of the region is not established: it is scaled from the country by "
+            "residents, so demand follows people, not incomes or garages."
+        ),
         "Access is a straight line; roads, corridors and holiday peaks are not planned here.",
         "Without a register, stations and lots are seeded stand-ins: no position is real.",
         "The feeder at a site is not checked; transformers are priced by power only.",
-        "How much of the energy within reach a smart station draws is an assumption; it moves "
-        "the number of chargers, not the choice of sites.",
+        (
+            "How much of the energy within reach a smart station draws is an assumption; it moves "
+            "the number of chargers, not the choice of sites."
+        ),
     ),
     limits_zh=(
         "本地区电动汽车保有量未确立，按全国水平依人口折算；需求随人口而非收入或车位分布。",

@@ -21,6 +21,7 @@ from groundplan.sectors.places import (
     environment_of,
     is_clear,
     jitter,
+    join_spots,
     lattice_spots,
     settled_weight,
 )
@@ -94,6 +95,7 @@ def named_spots(land: Land) -> Spots:
     x_m = np.concatenate([land.seat_x_m, land.place_x_m])
     y_m = np.concatenate([land.seat_y_m, land.place_y_m])
     density = density_at(land, x_m, y_m)
+    # the people of one km2 around stand for the place
     spots = Spots(x_m, y_m, density, environment_of(density))
     return spots.take(np.flatnonzero(density > 0))
 
@@ -133,7 +135,7 @@ def build_candidates(
     towns = clear_spots(
         towns, named.x_m, named.y_m, 0.5 * access_m, max(settings["lots_max_count"], 0)
     )
-    lots = Spots(*(np.concatenate(pair) for pair in zip(named, towns, strict=True)))
+    lots = join_spots(named, towns)
     lots = lots.take(np.arange(min(lots.x_m.size, settings["lots_max_count"])))
     empty = lattice_spots(land, access_m, settings["lot_people"] / 2.0, shift_ratio=0.5)
     taken_x = np.concatenate([existing.x_m, lots.x_m])

@@ -369,18 +369,26 @@ MOBILE = Sector(
         ),
     ),
     limits=(
-        "Reach comes from a statistical model and classes of land: no terrain, no single "
-        "building, no antenna tilt. It tells how many and roughly where, not which roof.",
+        (
+            "Reach comes from a statistical model and classes of land: no terrain, no single "
+            "building, no antenna tilt. It tells how many and roughly where, not which roof."
+        ),
         "Only the downlink reference signal is budgeted; at cell edges the uplink may be weaker.",
-        "Where people are modelled, cells are right in their sums by census unit and synthetic "
-        "below about 5 km.",
-        "Without a register the masts are a seeded stand-in in published numbers: no position in "
-        "it is real.",
+        (
+            "Where people are modelled, cells are right in their sums by census unit and synthetic "
+            "below about 5 km."
+        ),
+        (
+            "Without a register the masts are a seeded stand-in in published numbers: none of "
+            "its positions is real."
+        ),
         "Backhaul, power, land and permits are not checked.",
     ),
     limits_zh=(
-        "覆盖半径来自统计模型与地类划分，不含地形、单体建筑与天线下倾；"
-        "可回答数量与大致位置，不能指定屋顶。",
+        (
+            "覆盖半径来自统计模型与地类划分，不含地形、单体建筑与天线下倾；"
+            "可回答数量与大致位置，不能指定屋顶。"
+        ),
         "仅计算下行参考信号；小区边缘上行可能更弱。",
         "人口为模型时，各普查单元合计准确，约5公里以下为合成。",
         "无台账时，铁塔为按公布数量生成的替代数据，位置均非真实。",

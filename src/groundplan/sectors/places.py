@@ -24,6 +24,7 @@ __all__ = [
     "environment_of",
     "is_clear",
     "jitter",
+    "join_spots",
     "lattice_spots",
     "settled_weight",
 ]
@@ -53,6 +54,16 @@ class Spots(NamedTuple):
     def take(self, at: NDArray[np.int64] | NDArray[np.bool_]) -> Spots:
         """Return the spots at the positions or under the mask given."""
         return Spots(self.x_m[at], self.y_m[at], self.people[at], self.environment[at])
+
+
+def join_spots(*parts: Spots) -> Spots:
+    """Return the spots one after another."""
+    return Spots(
+        np.concatenate([part.x_m for part in parts]),
+        np.concatenate([part.y_m for part in parts]),
+        np.concatenate([part.people for part in parts]),
+        np.concatenate([part.environment for part in parts]),
+    )
 
 
 def environment_of(density_per_km2: FloatArray) -> NDArray[np.int8]:
@@ -106,7 +117,8 @@ def draw_cells(weight: FloatArray, n: int, rng: np.random.Generator) -> IntArray
     position = (np.arange(n) + rng.random(n)) * (summed[-1] / n)
     # rounding may carry the last position to the very end of the sum
     last = int(np.searchsorted(summed, summed[-1], side="left"))
-    return np.minimum(np.searchsorted(summed, position, side="right"), last)
+    cell: IntArray = np.minimum(np.searchsorted(summed, position, side="right"), last)
+    return cell
 
 
 def jitter(land: Land, cell: IntArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
@@ -174,12 +186,12 @@ def lattice_spots(
         col = ((x - west) / side_m + shift_ratio).astype(np.int64)
         row = ((north - y) / side_m + shift_ratio).astype(np.int64)
         square = row * (int(col.max()) + 1) + col
-        total = np.bincount(square, weights=people)
+        total = np.bincount(square, weights=people).astype(np.float64)
         kept = np.flatnonzero((total >= people_min) & (total > 0))
         gravity_x = np.bincount(square, weights=people * (x - west))[kept] / total[kept] + west
         gravity_y = north - np.bincount(square, weights=people * (north - y))[kept] / total[kept]
         parts.append(Spots(gravity_x, gravity_y, total[kept], np.full(kept.size, number, np.int8)))
-    merged = Spots(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    merged = join_spots(*parts)
     return merged.take(np.argsort(-merged.people, kind="stable"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,9 +55,12 @@ def join_sites(first: Sites, *others: Sites) -> Sites:
     ids: Sequence[str] | None = None
     if any(part.outside_id is not None for part in parts):
         ids = [name for part in parts for name in (part.outside_id or [""] * len(part))]
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS
+    }
     return replace(
         first,
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS},
+        **columns,
         outside_id=ids,
         attributes={
             key: np.concatenate(

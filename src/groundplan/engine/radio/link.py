@@ -230,7 +230,7 @@ def one_reach(
         "loss_max_db": round(loss_max_db, 3),
         "reach_m": round(reach_m, 1),
         "los_probability_at_edge": round(
-            float(los_probability(name, np.float64(reach_m), terminal_height_m)), 3
+            float(los_probability(name, np.asarray(reach_m), terminal_height_m)), 3
         ),
         "area_reliability_branches_ratio": round(
             branch_reliability(name, max(reach_m, 1.0), median_max_db, house.sigma_db, radio), 3
