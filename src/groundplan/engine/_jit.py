@@ -1,9 +1,10 @@
 """The only place that chooses how kernels run.
 
-``jit`` compiles with numba, or, with ``GROUNDPLAN_NOJIT=1``, leaves the body as plain Python so
-that coverage and debuggers see the same lines. Kernels release the interpreter lock and take a range
-``lo, hi``; `spread` runs them on a few threads over a *fixed* number of chunks, so that results do
-not depend on how many threads there are, and no second, parallel copy of a kernel is compiled.
+``jit`` compiles with numba, or, with ``GROUNDPLAN_NOJIT=1``, leaves the body as plain Python, so
+that coverage and debuggers see the same lines. Kernels release the interpreter lock and take a
+range ``lo, hi``; `spread` runs them on a few threads over a *fixed* number of chunks, so that
+results do not depend on how many threads there are, and no second, parallel copy of a kernel is
+compiled.
 """
 
 from __future__ import annotations
@@ -13,26 +14,26 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 __all__ = ["NOJIT", "chunks", "jit", "spread", "thread_count"]
 
 NOJIT = os.environ.get("GROUNDPLAN_NOJIT", "") == "1"
-F = TypeVar("F", bound=Callable[..., Any])
+Function = Callable[..., Any]
 
 if NOJIT:
 
-    def jit(function: F) -> F:
+    def jit(function: Function) -> Function:
         """Return the function unchanged."""
         return function
 else:
     import numba
 
-    def jit(function: F) -> F:
+    def jit(function: Function) -> Function:
         """Compile with numba, cached on disk, without the interpreter lock."""
-        compiled: F = numba.njit(cache=True, nogil=True)(function)
+        compiled: Function = numba.njit(cache=True, nogil=True)(function)
         return compiled
 
 

@@ -31,16 +31,21 @@ REGIMES = {
         "已证明最优：同样数量的站点不可能服务更多需求。",
     ),
     "feasible": (
-        "The asked gap is proven. On population-like demand with many sites the bound is usually "
-        "within half a percent of the best plan; most of the gap is then real room for "
-        "improvement, not slack of the bound. On even demand or near-total coverage the bound is "
-        "weaker.",
-        "已证明达到要求的差距。在人口分布型需求、站点众多时，上界通常与最优方案相差不到0.5%；"
-        "需求均匀或接近全覆盖时上界较松。",
+        (
+            "The asked gap is proven. On population-like demand with many sites the bound is "
+            "usually within half a percent of the best plan; on even demand or near-total "
+            "coverage it is weaker."
+        ),
+        (
+            "已证明达到要求的差距。在人口分布型需求、站点众多时，上界通常与最优方案相差不到0.5%；"
+            "需求均匀或接近全覆盖时上界较松。"
+        ),
     ),
     "stopped": (
-        "The planned effort ended, or a stop was asked for, before the asked gap was proven; plan "
-        "and bound are valid all the same.",
+        (
+            "The planned effort ended, or a stop was asked for, before the asked gap was proven; "
+            "plan and bound are valid all the same."
+        ),
         "计算在证明要求的差距之前结束；方案与上界仍然有效。",
     ),
 }

@@ -77,7 +77,8 @@ class Workbench:
         plain = {k: v for k, v in state.items() if k not in arrays}
         self.folder.mkdir(parents=True, exist_ok=True)
         aside = self.folder / f".{name}.{os.getpid()}.npz"
-        np.savez(aside, **arrays, __plain__=np.array(json.dumps(plain)))
+        content: dict[str, Any] = {**arrays, "__plain__": np.array(json.dumps(plain))}
+        np.savez(aside, **content)
         aside.replace(self.folder / f"{name}.npz")
         self.saved_at = time.monotonic()
 

@@ -155,7 +155,8 @@ def modelled_notes(ground: Any, plans: Mapping[str, SystemPlan]) -> list[dict[st
                 "what": "people",
                 "label": "Population surface: modelled; sums to the census by unit, synthetic "
                 "below about 5 km. Planning exercise data.",
-                "label_zh": "人口面为模拟数据：各普查单元合计与普查一致，约5公里以下为合成。仅供规划演练。",
+                "label_zh": "人口面为模拟数据：各普查单元合计与普查一致，"
+                "约5公里以下为合成。仅供规划演练。",
             }
         )
     if ground.grid.is_synthetic:
@@ -169,9 +170,10 @@ def modelled_notes(ground: Any, plans: Mapping[str, SystemPlan]) -> list[dict[st
     notes += [
         {
             "what": f"{key} existing assets",
-            "label": f"{plan.system.sector.title}: existing assets are a seeded stand-in consistent "
-            "with published counts, not a register.",
-            "label_zh": f"{plan.system.sector.title_zh}：现有设施为与公布数量一致的随机替代数据，并非台账。",
+            "label": f"{plan.system.sector.title}: existing assets are a seeded stand-in "
+            "consistent with published counts, not a register.",
+            "label_zh": f"{plan.system.sector.title_zh}：现有设施为与公布数量一致的"
+            "随机替代数据，并非台账。",
         }
         for key, plan in plans.items()
         if plan.system.sites.is_synthetic
@@ -195,7 +197,7 @@ def write_plan_folder(
 
     The files are written into a folder aside; an older plan is replaced in one rename.
     """
-    grid, region = ground.grid, ground.region
+    region = ground.region
     counties = [
         {"code": str(c), "name": str(n), "name_en": str(e)}
         for c, n, e in zip(

@@ -321,8 +321,7 @@ def make_plan(
     bench.open(resume=resume)
     try:
         ground = lay_ground(study, cell_m, timed)
-        if stop():
-            raise StoppedError("stopped before any plan existed; nothing was written")
+        refuse_if_stopped(stop)
         plans = {
             key: solve_system(study, available[key], ground, options, bench, timed, stop)
             for key in study.sectors
@@ -340,6 +339,12 @@ def make_plan(
         bench.close()
     plan.stages["total"] = round(time.perf_counter() - began, 3)
     return plan
+
+
+def refuse_if_stopped(stop: Callable[[], bool]) -> None:
+    """Raise where a stop was asked for before there is anything to decide."""
+    if stop():
+        raise StoppedError("stopped before any plan existed; nothing was written")
 
 
 def machine_note(stages: Mapping[str, float]) -> dict[str, Any]:

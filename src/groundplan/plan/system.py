@@ -226,11 +226,11 @@ def settle(
     tick("before")
     before = assign_nearest(xy, layer, site_xy, system.sites.layer, system.reach_m, system.existing)
     served = assignment >= 0
-    load: NDArray[np.float64] = np.bincount(
+    load = np.bincount(
         assignment[served],
         weights=system.demand.ravel()[served] / DEMAND_SCALE,
         minlength=len(system.sites),
-    )
+    ).astype(np.float64)
     tick("size")
     sized = system.sector.sizing.build(
         sizing_model(system.sector.sizing.kind),

@@ -69,7 +69,7 @@ def convert(value: Any, field: Field) -> Any:
         if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
             return str(int(value))
         if isinstance(value, (float, np.floating)) and float(value).is_integer():
-            return str(int(value)) if abs(value) < EXACT else value
+            return str(int(value)) if abs(float(value)) < EXACT else value
         return value
     if field.type is bool:
         word = str(value).strip().casefold()

@@ -32,7 +32,9 @@ BORDER_FIELDS = (
 )
 
 
-def power_cells(x_m: FloatArray, y_m: FloatArray, label_xy_m: FloatArray, psi_m2: FloatArray) -> NDArray[np.int16]:  # fmt: skip
+def power_cells(
+    x_m: FloatArray, y_m: FloatArray, label_xy_m: FloatArray, psi_m2: FloatArray
+) -> NDArray[np.int16]:
     """Return the county of each point, -1 outside.
 
     The nearest of points lifted to height ``sqrt(max psi - psi)`` is the power cell.
@@ -42,8 +44,8 @@ def power_cells(x_m: FloatArray, y_m: FloatArray, label_xy_m: FloatArray, psi_m2
     top = float(psi_m2.max())
     lifted = np.column_stack([label_xy_m, np.sqrt(top - psi_m2)])
     points = np.column_stack([x_m, y_m, np.zeros(x_m.size)])
-    distance, county = cKDTree(lifted).query(points, workers=-1)
-    county = county.astype(np.int16)
+    distance, nearest = cKDTree(lifted).query(points, workers=-1)
+    county: NDArray[np.int16] = np.asarray(nearest, np.int16)
     county[distance**2 >= top] = -1
     return county
 
@@ -69,8 +71,8 @@ def fit_borders(
     reach = 1.5 * np.sqrt(area_m2.max())
     west, south = label_xy_m.min(axis=0) - reach
     east, north = label_xy_m.max(axis=0) + reach
-    x, y = np.meshgrid(np.arange(west, east, cell_m), np.arange(south, north, cell_m))
-    x, y = x.ravel(), y.ravel()
+    mesh = np.meshgrid(np.arange(west, east, cell_m), np.arange(south, north, cell_m))
+    x, y = mesh[0].ravel(), mesh[1].ravel()
     for step in range(rounds):
         county = power_cells(x, y, label_xy_m, psi)
         area = np.bincount(county[county >= 0], minlength=len(psi)) * cell_m**2
@@ -108,8 +110,8 @@ def synthetic_counties(
     edge = np.repeat(np.repeat(~inner, k, axis=0), k, axis=1)[:n_row, :n_col]
     row, col = np.nonzero(edge)
     for part in np.array_split(np.arange(row.size), max(1, row.size // 500_000)):
-        x = x0_m + cell_m * (col[part] + 0.5)
-        y = y1_m - cell_m * (row[part] + 0.5)
+        x = np.asarray(x0_m + cell_m * (col[part] + 0.5), np.float64)
+        y = np.asarray(y1_m - cell_m * (row[part] + 0.5), np.float64)
         fine[row[part], col[part]] = power_cells(x, y, label, psi)
     return fine
 
@@ -148,7 +150,9 @@ def units_in_counties(
     return unit
 
 
-def frame(cell_m: float, bounds: tuple[float, float, float, float]) -> tuple[float, float, int, int]:  # fmt: skip
+def frame(
+    cell_m: float, bounds: tuple[float, float, float, float]
+) -> tuple[float, float, int, int]:
     """Return west edge, north edge, rows and columns of a raster around `bounds` with a margin."""
     west, south, east, north = bounds
     margin = MARGIN_CELLS * cell_m
@@ -190,7 +194,8 @@ def make_grid(region: Region, cell_m: float, polygons: Any = None) -> Grid:
     raster = synthetic_counties(region, x0, y1, n_row, n_col, cell_m)
     row, col = np.nonzero(raster >= 0)
     county = raster[row, col]
-    x_m, y_m = x0 + cell_m * (col + 0.5), y1 - cell_m * (row + 0.5)
+    x_m = np.asarray(x0 + cell_m * (col + 0.5), np.float64)
+    y_m = np.asarray(y1 - cell_m * (row + 0.5), np.float64)
     unit = units_in_counties(region, county, x_m, y_m)
     return Grid(
         region.crs, cell_m, x0, y1, n_row, n_col, row.astype(np.int32), col.astype(np.int32),

@@ -62,12 +62,12 @@ class Grid:
     @property
     def x_m(self) -> NDArray[np.float64]:
         """Cell centres, east."""
-        return self.x0_m + self.cell_m * (self.col + 0.5)
+        return np.asarray(self.x0_m + self.cell_m * (self.col + 0.5), np.float64)
 
     @property
     def y_m(self) -> NDArray[np.float64]:
         """Cell centres, north."""
-        return self.y1_m - self.cell_m * (self.row + 0.5)
+        return np.asarray(self.y1_m - self.cell_m * (self.row + 0.5), np.float64)
 
     def raster(self, values: NDArray[Any], outside: float = np.nan) -> NDArray[Any]:
         """Return `values` (n_cell,) laid out as the full raster, `outside` elsewhere."""

@@ -198,16 +198,16 @@ def read_table(path: Path, fields: tuple[Field, ...]) -> dict[str, NDArray[Any]]
     for number, row in enumerate(reader, start=2):
         for name in names:
             raw = (row[name] or "").strip()
-            field = known.get(name)
-            if field is None or field.type is str:
+            wanted = known.get(name)
+            if wanted is None or wanted.type is str:
                 columns[name].append(raw)
                 continue
             try:
-                value: float = field.type(raw)
+                value: float = wanted.type(raw)
             except ValueError:
-                found.add(number, name, repr(raw), field.expected(), "is the cell empty or text?")
+                found.add(number, name, repr(raw), wanted.expected(), "is the cell empty or text?")
                 continue
-            if (expected := field.fault(value)) is not None:
+            if (expected := wanted.fault(value)) is not None:
                 found.add(number, name, value, expected, "is the column in another unit?")
             columns[name].append(value)
     if not columns or not next(iter(columns.values())):

@@ -46,7 +46,7 @@ def map_data(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
     n = rows * cols
 
     def total(values: NDArray[Any]) -> NDArray[np.float64]:
-        return np.bincount(at, weights=values, minlength=n)
+        return np.asarray(np.bincount(at, weights=values, minlength=n), np.float64)
 
     inside = total(np.ones(at.size))
     people = total(table["people_hundredths"].to_numpy()) / 100
@@ -129,6 +129,8 @@ def site_data(
         y = (note["y1_m"] - rows["y_m"].to_numpy()) / height
         planned = np.flatnonzero(action[order] > 0)
         first = int(planned[0]) if planned.size else len(order)
+        servers = np.minimum(rows["servers_count"].to_numpy(), 65535)
+        capex_cny = rows["capex_cny"].to_numpy()
         out[key] = {
             "x": packed(np.clip(np.rint(x * 65535), 0, 65535).astype(np.uint16)[order]),
             "y": packed(np.clip(np.rint(y * 65535), 0, 65535).astype(np.uint16)[order]),
@@ -137,8 +139,8 @@ def site_data(
             "environment": packed(kind[order]),
             "environments": environments,
             "number": packed(mine[order].astype(np.uint32)),
-            "servers": packed(np.minimum(rows["servers_count"].to_numpy(), 65535).astype(np.uint16)[order]),
+            "servers": packed(servers.astype(np.uint16)[order]),
             "first_planned": first,
-            "capex_kcny": packed((rows["capex_cny"].to_numpy()[order][first:] // 1000).astype(np.uint32)),
+            "capex_kcny": packed((capex_cny[order][first:] // 1000).astype(np.uint32)),
         }  # fmt: skip
     return out

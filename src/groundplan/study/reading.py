@@ -74,17 +74,17 @@ def line_of(lines: dict[str, int], path: str) -> int:
 
 def known_keys(parts: Sequence[Any]) -> list[str]:
     """Return the keys that the table at `parts` knows, for a suggestion."""
-    model: Any = Study
+    fields: dict[str, Any] = dict(Study.model_fields)
     for part in parts:
         if isinstance(part, int):
             continue
-        field = model.model_fields.get(part) if isinstance(model, type) else None
+        field = fields.get(str(part))
         if field is None:
             continue
         names = re.findall(r"\w+", str(field.annotation))
         found = [m for m in all_models() if m.__name__ in names]
-        model = found[0] if found else model
-    return list(vars(model)["__pydantic_fields__"]) if isinstance(model, type) else []
+        fields = dict(found[0].model_fields) if found else fields
+    return list(fields)
 
 
 def all_models() -> list[type[BaseModel]]:
@@ -221,8 +221,9 @@ def check_whole(found: Findings, lines: dict[str, int], study: Study) -> None:
         add("sectors", f"{money:,} CNY in all", f"at most the budget, {study.budget.total_cny:,}")
     priced = sum(round(line.quantity * line.unit_cost_cny) for line in study.cost_lines)
     if priced > study.budget.total_cny:
-        add("budget.total_cny", f"{study.budget.total_cny:,}",
-            f"at least what the targets cost, {priced:,} CNY", "raise it or lower a target")  # fmt: skip
+        expected = f"at least what the targets cost, {priced:,} CNY"
+        total = f"{study.budget.total_cny:,}"
+        add("budget.total_cny", total, expected, "raise it or lower a target")
     for path in study.files():
         if not path.is_file():
             add(

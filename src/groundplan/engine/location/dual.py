@@ -158,8 +158,9 @@ class DualState:
     @classmethod
     def restored(cls, state: dict[str, Any]) -> DualState:
         """Return the state that `saved` gave."""
-        arrays = {n: np.array(state[f"dual_{n}"], np.float64) for n in cls.ARRAYS}
-        return cls(**arrays, **{n: state[f"dual_{n}"] for n in cls.NUMBERS})
+        fields: dict[str, Any] = {n: np.array(state[f"dual_{n}"], np.float64) for n in cls.ARRAYS}
+        fields.update({n: state[f"dual_{n}"] for n in cls.NUMBERS})
+        return cls(**fields)
 
 
 @dataclass(frozen=True)

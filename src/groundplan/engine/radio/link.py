@@ -70,7 +70,7 @@ def area_reliability(margin_db: ArrayLike, sigma_db: ArrayLike, exponent: ArrayL
     Examples
     --------
     >>> round(float(area_reliability(0.0, 8.0, 3.5)), 3)
-    0.769
+    0.755
     """
     margin = np.asarray(margin_db, dtype=np.float64)
     sigma = np.asarray(sigma_db, dtype=np.float64)
@@ -111,7 +111,7 @@ def shadow_margin_db(reliability_ratio: float, sigma_db: float, exponent: float)
     Examples
     --------
     >>> round(shadow_margin_db(0.95, 8.0, 3.5), 2)
-    8.71
+    8.7
     """
     if not 0.0 < reliability_ratio < 1.0:
         raise ValueError(f"reliability_ratio must be > 0 and < 1; got {reliability_ratio}")

@@ -304,7 +304,7 @@ def building_entry_loss(
     Examples
     --------
     >>> round(building_entry_loss("low", 3.5, 0.0).entry_db, 2)
-    12.85
+    12.7
     """
     f = np.asarray(frequency_ghz, dtype=np.float64)
     inside = np.asarray(indoor_distance_m, dtype=np.float64)
