@@ -85,7 +85,7 @@ def planning(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    r"""Plan, fund, deliver and prove a region's digital infrastructure.
+    """Plan, fund, deliver and prove a region's digital infrastructure.
 
     \b
     Start here:
@@ -103,7 +103,7 @@ def main() -> None:
 @planning
 @shared
 def demo(region: str, out: Path | None, as_json: bool, debug: bool, **options: Any) -> None:
-    r"""Plan the worked example and write its plan folder with report.html.
+    """Plan the worked example and write its plan folder with report.html.
 
     \b
     Example:

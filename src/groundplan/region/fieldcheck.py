@@ -52,10 +52,8 @@ def _hint(value: object, field: Field) -> str:
             return "write the number in full, without 万 or 亿"
         if field.type in {int, float}:
             return "write a plain number without unit and thousands separators"
-    elif field.unit == "kW" and isinstance(value, (int, float)):
-        most_kw = math.inf if field.le is None else field.le
-        if value > most_kw:
-            return "is the column in W?"
+    elif field.unit == "kW" and isinstance(value, (int, float)) and value > (field.le or math.inf):
+        return "is the column in W?"
     return "correct the value or its unit"
 
 

@@ -121,14 +121,17 @@ def place_parts(
             return np.reshape(x, col.shape), np.reshape(y, col.shape)
         x_fine, y_fine = _nodes(window, finer, move)
         middle = _hat(n_node, np.linspace(0, 1, finer))
-        error = max(
-            float(np.abs(middle @ x @ middle.T - x_fine).max()),
-            float(np.abs(middle @ y @ middle.T - y_fine).max()),
-        )
+        with np.errstate(invalid="ignore"):
+            # NaN, where a projection cannot place a node, never passes for a small error
+            error = max(
+                float(np.abs(middle @ x @ middle.T - x_fine).max()),
+                float(np.abs(middle @ y @ middle.T - y_fine).max()),
+            )
         n_node, x, y = finer, x_fine, y_fine
         # halving the step divides the error of a smooth map by four
         if error / 4 <= tolerance:
             rows, cols = _hat(n_node, row_t), _hat(n_node, col_t)
+            # (n, m): hat functions along rows, then along columns
             return rows @ x @ cols.T, rows @ y @ cols.T
 
 
@@ -240,6 +243,7 @@ class Sums:
         cols = slice(int(col[inside].min()), int(col[inside].max()) + 1)
         width = cols.stop - cols.start
         size = (rows.stop - rows.start) * width
+        row[~inside], col[~inside] = rows.start, cols.start
         place = np.where(inside, (row - rows.start) * width + (col - cols.start), size)
         return place.astype(np.int64), (rows, cols)
 

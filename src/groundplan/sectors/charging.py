@@ -143,8 +143,11 @@ def build_sizing(
     kept = chosen & stands
     servers[kept] = sites.attributes["chargers_count"][kept]
     chargers = servers + reused
-    power_kw = chargers * settings["charger_kw"] * settings["simultaneous_ratio"]
-    further = np.maximum(np.ceil(power_kw / settings["transformer_kw"]).astype(np.int64) - 1, 0)
+    peak_kw = settings["charger_kw"] * settings["simultaneous_ratio"]
+    power_kw = chargers * peak_kw
+    # chargers taken in are fed already; the station's price holds one transformer
+    transformers = np.ceil(servers * peak_kw / settings["transformer_kw"]).astype(np.int64)
+    further = np.maximum(transformers - 1, 0)
     capex = np.where(
         planned,
         sites.capex_cny
