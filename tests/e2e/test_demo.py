@@ -15,12 +15,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+#: rasterio multiplies affine transforms by the operator that affine is renaming
+IGNORED = "ignore:Use `@` matmul:PendingDeprecationWarning"
 pytestmark = pytest.mark.xdist_group("demo")
 
 
 def groundplan(*args: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
     out = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "groundplan.cli", *args],
+        [sys.executable, "-W", "error", "-W", IGNORED, "-m", "groundplan.cli", *args],
         cwd=cwd,
         capture_output=True,
         text=True,
@@ -135,15 +137,17 @@ def test_the_same_seed_gives_the_same_bytes(demo, tmp_path):
 
 def test_stop_and_resume_end_where_an_unbroken_run_ends(demo, tmp_path):
     command = [sys.executable, "-m", "groundplan.cli", "demo", "henan", "--cell", "1000"]
-    run = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    assert run.stderr is not None
-    for line in run.stderr:
-        if "mobile: coverage" in line:
-            break
-    time.sleep(0.5)
-    run.send_signal(signal.SIGINT)
-    run.stderr.read()
-    assert run.wait(timeout=300) == 4
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stderr is not None
+        for line in run.stderr:
+            if "charging: coverage" in line or "mobile: size" in line:
+                break
+        time.sleep(1.0)
+        run.send_signal(signal.SIGINT)
+        run.stderr.read()
+        assert run.wait(timeout=300) == 4
     groundplan("verify", "henan", cwd=tmp_path)
     groundplan("demo", "henan", "--cell", "1000", "--resume", "--quiet", cwd=tmp_path)
     ours = (tmp_path / "henan" / "plan.json").read_bytes()

@@ -336,6 +336,6 @@ def read_openchargemap(source: str | Path | Sequence[Any]) -> SitesTable:
                 "planned or removed places only",
                 "places that stand",
                 "ask the service without a filter",
-            )  # fmt: skip
+            )
         )
     return stations.table(counts)

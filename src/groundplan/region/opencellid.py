@@ -130,7 +130,10 @@ def _read_columns(path: Path) -> tuple[dict[str, NDArray[Any]], IntArray]:
 
     findings = Findings(path)
 
+    skipped: list[int] = []
+
     def note(row: Any) -> str:
+        skipped.append(int(row.number or 0))
         if len(findings) < MAX_FINDINGS:
             got = f"{row.actual_columns} cells"
             findings.add(row.number or 0, "row", got, f"{len(COLUMNS)} cells", "cut or lost?")
@@ -174,9 +177,10 @@ def _read_columns(path: Path) -> tuple[dict[str, NDArray[Any]], IntArray]:
                 str(error).split("\n", 1)[0][:80],
                 "a CSV of cells",
                 "is this an OpenCelliD export?",
-            )  # fmt: skip
+            )
         ) from error
-    rows = np.arange(table.num_rows, dtype=np.int64) + 1 + int(has_header)
+    lines = np.arange(1 + int(has_header), 1 + int(has_header) + table.num_rows + len(skipped))
+    rows = np.setdiff1d(lines, skipped).astype(np.int64)
     out: dict[str, NDArray[Any]] = {}
 
     def fault(bad: NDArray[np.bool_], name: str, expected: str, hint: str) -> None:
@@ -221,7 +225,7 @@ def _numbers(column: Any, kind: Any) -> tuple[Any, NDArray[np.bool_]]:
         pattern = r"^-?\d+$" if kind == pa.int64() else r"^-?\d+(\.\d*)?([eE][-+]?\d+)?$"
         is_number = pc.match_substring_regex(column, pattern)
         clean = pc.if_else(is_number, column, None)
-        bad = pc.invert(is_number).fill_null(value=False)
+        bad = pc.invert(is_number).fill_null(fill_value=False)
         return pc.cast(clean, kind), bad.to_numpy(zero_copy_only=False)
 
 
@@ -276,12 +280,12 @@ def _linked(columns: dict[str, NDArray[Any]], pick: IntArray, join_m: float) -> 
     unit = [np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)]
     key = np.stack([columns[name][pick] for name in ("radio", "mcc", "net", "area")])
     _, group = np.unique(key, axis=1, return_inverse=True)
-    # one axis more keeps groups apart: neighbouring group numbers are 1 m of the sphere's radius
+    # one axis more keeps groups apart: neighbouring numbers lie an Earth radius from each other
     points = np.column_stack([*unit, group.ravel().astype(np.float64)])
     pairs = cKDTree(points).query_pairs(join_m / EARTH_M, output_type="ndarray")
     n = pick.size
     links = coo_matrix((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), (n, n))
-    return connected_components(links, directed=False)[1].astype(np.int64)
+    return np.asarray(connected_components(links, directed=False)[1], dtype=np.int64)
 
 
 def _as_sites(
@@ -322,4 +326,5 @@ def _medians(values: FloatArray, site: IntArray, n: int) -> FloatArray:
     count = np.bincount(site, minlength=n)
     start = np.cumsum(count) - count
     ranked = values[order]
-    return (ranked[start + (count - 1) // 2] + ranked[start + count // 2]) / 2
+    middle: FloatArray = (ranked[start + (count - 1) // 2] + ranked[start + count // 2]) / 2
+    return middle
