@@ -87,7 +87,8 @@ def asset_columns(
         "capex_cny": np.where(kept, 0, plan.sized.capex_cny[at]),
         "phase_year": np.where(kept, 0, phase_years(plan, years)[at]).astype(np.int16),
         "state": np.where(kept, "built", "planned"),
-        "is_synthetic": np.full(at.size, sites.is_synthetic) & kept,
+        # upgraded and shared structures are the stand-in's as well
+        "is_synthetic": np.full(at.size, sites.is_synthetic) & (action != Action.NEW),
         "outside_id": [None] * at.size
         if outside is None
         else [outside[int(i)] or None for i in at],
@@ -134,6 +135,12 @@ def county_polygons(grid: Any, counties: list[dict[str, str]], region: Any) -> d
         "name": [counties[i]["name"] for i in order],
         "geometry_label": [grid.geometry_label] * len(order),
     }
+
+
+def opex_cny_per_year(plan: SystemPlan) -> int | None:
+    """Return the running cost of the planned sites, None where the sector prices none."""
+    price = plan.system.settings.get("station_opex_cny_per_year")
+    return None if price is None else int(price * plan.decision.sites.size)
 
 
 def due_year(study: Any, sector_key: str) -> int:
@@ -236,7 +243,7 @@ def fill_folder(
             if sites.is_synthetic
             else ("the user's register", "使用者台账")
         )
-        sectors[key] = sector_record(plan, rows, label, None)
+        sectors[key] = sector_record(plan, rows, label, opex_cny_per_year(plan))
         years = (study.years[0], due_year(study, key))
         tables.append(asset_table(asset_columns(plan, region, of_site, counties, years)))
         write_proof(aside / "certificate", plan, sectors[key])
