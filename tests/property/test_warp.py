@@ -59,14 +59,14 @@ def twin(values, transform, crs, grid, k):
     return got, outside
 
 
-@settings(deadline=None, max_examples=25, derandomize=True)
+@settings(deadline=None, max_examples=15, derandomize=True)
 @given(
     data=st.data(),
-    cell_m=st.sampled_from([150.0, 400.0, 1000.0, 3000.0]),
+    cell_m=st.sampled_from([400.0, 1000.0, 3000.0]),
     crs=st.sampled_from(["EPSG:4326", "ESRI:54009", "EPSG:4547"]),
 )
 def test_equals_naive_twin_and_keeps_the_sum(tmp_path_factory, data, cell_m, crs):
-    n_row, n_col = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 6))
+    n_row, n_col = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))
     values = np.array(
         data.draw(st.lists(st.integers(0, 1000), min_size=n_row * n_col, max_size=n_row * n_col))
     ).reshape(n_row, n_col)
@@ -158,33 +158,62 @@ def test_pixel_area_is_the_geodesic_area(crs):
         assert area_km2[r, c] == pytest.approx(want, rel=2e-5)
 
 
-def test_parts_are_no_longer_than_a_third_of_a_cell():
+def test_parts_are_no_longer_than_an_eighth_of_a_cell():
     def move(col, row):
         return 93.0 * col, -93.0 * row
 
-    for cell_m, want in ((1000.0, 2), (250.0, 2), (100.0, 3), (10.0, 28)):
+    for cell_m, want in ((1000.0, 3), (250.0, 3), (100.0, 8), (10.0, 75)):
         k, edge_m = parts_per_pixel(Window(0, 0, 50, 50), move, cell_m)
         assert (k, edge_m) == (want, pytest.approx(93.0))
-        assert edge_m / k <= cell_m / 3 + 1e-9 or k == 2
+        assert edge_m / k <= cell_m / 8 + 1e-9
 
 
-def test_keeps_more_mass_than_the_peer(tmp_path):
-    """A province-like window of 3" pixels to 1 km cells, beside rasterio's Resampling.sum."""
+@pytest.mark.parametrize(
+    ("crs", "step", "n", "cell_m", "ratio"),
+    [
+        ("EPSG:4326", 1 / 1200, (150, 200), 1000.0, 4.0),
+        ("EPSG:4326", 1 / 120, (40, 40), 250.0, 4.0),
+        ("ESRI:54009", 1000.0, (40, 40), 1000.0, 4.0),
+    ],
+)
+def test_beside_the_peer(crs, step, n, cell_m, ratio):
+    """Mass and place of people beside rasterio's Resampling.sum on the same window.
+
+    Both keep the sum; the peer weighs exact overlaps, ours whole parts, so that ours may put up to
+    `ratio` times as many people into a neighbouring cell. White noise is the worst case for that.
+    """
     rng = np.random.default_rng(41)
-    values = rng.gamma(0.3, 4.0, (300, 400)).astype(np.float32)
-    transform = from_origin(113.3, 34.3, 1 / 1200, 1 / 1200)
-    grid = make_grid(1000.0, 60, 80, -30e3, 45e3)
-    path = write(tmp_path / "a.tif", values, "EPSG:4326", transform)
-    ours = read_layer(path, "people", "count", "people", **WORDS).to_grid(grid)
-    peer = np.zeros((60, 80))
+    values = rng.gamma(0.3, 4.0, n)
+    x, y = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(113.3, 34.3)
+    on_grid = Transformer.from_crs(crs, AEA, always_xy=True)
+
+    def move(col, row):
+        return on_grid.transform(x + step * col, y - step * row)
+
+    corner_x, corner_y = move(np.array([0, n[1], 0, n[1]]), np.array([0, 0, n[0], n[0]]))
+    x0, y1 = corner_x.min() - 5 * cell_m, corner_y.max() + 5 * cell_m
+    n_col = int(np.ptp(corner_x) / cell_m) + 10
+    n_row = int(np.ptp(corner_y) / cell_m) + 10
+    grid, window = make_grid(cell_m, n_row, n_col, x0, y1), Window(0, 0, *n)
+
+    def spread(k):
+        sums = Sums(grid, move, k)
+        for part in window.blocks(sums.side):
+            rows = slice(part.row, part.row + part.n_row)
+            sums.add(part, values[None, rows, part.col : part.col + part.n_col])
+        return sums.total[0]
+
+    k, _ = parts_per_pixel(window, move, cell_m)
+    ours, fine = spread(k), spread(6 * k)
+    peer = np.zeros((n_row, n_col))
     reproject(
-        values.astype(np.float64), peer, src_transform=transform, src_crs="EPSG:4326",
-        dst_transform=from_origin(-30e3, 45e3, 1000, 1000), dst_crs=AEA, resampling=Resampling.sum,
+        values, peer, src_transform=from_origin(x, y, step, step), src_crs=crs, dst_crs=AEA,
+        dst_transform=from_origin(x0, y1, cell_m, cell_m), resampling=Resampling.sum,
     )  # fmt: skip
-    total = values.astype(np.float64).sum()
-    our_error = abs(ours.values.sum() / total - 1)
-    peer_error = abs(peer.sum() / total - 1)
-    assert our_error < 1e-9
-    assert our_error < peer_error
-    # and both see the same picture
-    assert np.corrcoef(ours.values, peer.ravel())[0, 1] > 0.99
+    total = values.sum()
+    assert ours.sum() == pytest.approx(total, rel=1e-9)
+    assert peer.sum() == pytest.approx(total, rel=1e-6)  # the peer loses up to 1e-7 in Mollweide
+    our_misplaced = np.abs(ours - fine).sum() / 2 / total
+    peer_misplaced = np.abs(peer.ravel() - fine).sum() / 2 / total
+    assert our_misplaced < 0.05
+    assert our_misplaced < ratio * peer_misplaced
