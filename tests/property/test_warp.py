@@ -45,24 +45,23 @@ def twin(values, transform, crs, grid, k):
     got, outside = np.zeros(len(grid)), 0.0
     for r in range(values.shape[0]):
         for c in range(values.shape[1]):
-            for a in range(k):
-                for b in range(k):
-                    x, y = move.transform(*(transform * (c + (b + 0.5) / k, r + (a + 0.5) / k)))
-                    place = (
-                        int(np.floor((grid.y1_m - y) / grid.cell_m)),
-                        int(np.floor((x - grid.x0_m) / grid.cell_m)),
-                    )
-                    if place in cells:
-                        got[cells[place]] += values[r, c] / k**2
-                    else:
-                        outside += values[r, c] / k**2
+            at = [(c + (b + 0.5) / k, r + (a + 0.5) / k) for a in range(k) for b in range(k)]
+            for x, y in move.itransform([transform * part for part in at]):
+                place = (
+                    int(np.floor((grid.y1_m - y) / grid.cell_m)),
+                    int(np.floor((x - grid.x0_m) / grid.cell_m)),
+                )
+                if place in cells:
+                    got[cells[place]] += values[r, c] / k**2
+                else:
+                    outside += values[r, c] / k**2
     return got, outside
 
 
-@settings(deadline=None, max_examples=15, derandomize=True)
+@settings(deadline=None, max_examples=10, derandomize=True)
 @given(
     data=st.data(),
-    cell_m=st.sampled_from([400.0, 1000.0, 3000.0]),
+    cell_m=st.sampled_from([700.0, 1000.0, 3000.0]),
     crs=st.sampled_from(["EPSG:4326", "ESRI:54009", "EPSG:4547"]),
 )
 def test_equals_naive_twin_and_keeps_the_sum(tmp_path_factory, data, cell_m, crs):
@@ -171,8 +170,8 @@ def test_parts_are_no_longer_than_an_eighth_of_a_cell():
 @pytest.mark.parametrize(
     ("crs", "step", "n", "cell_m", "ratio"),
     [
-        ("EPSG:4326", 1 / 1200, (150, 200), 1000.0, 4.0),
-        ("EPSG:4326", 1 / 120, (40, 40), 250.0, 4.0),
+        ("EPSG:4326", 1 / 1200, (150, 200), 1000.0, 8.0),
+        ("EPSG:4326", 1 / 120, (20, 20), 250.0, 4.0),
         ("ESRI:54009", 1000.0, (40, 40), 1000.0, 4.0),
     ],
 )

@@ -174,10 +174,21 @@ def read_polygons(study: Any) -> Any:
 
 def read_register(study: Any, sector: Sector, ground: Ground, settings: Mapping[str, Any]) -> Sites:
     """Read the user's file of existing assets and hand it to the sector."""
+    from groundplan.region.datum import guard_sites
     from groundplan.region.files import read_sites
 
     choice = study.sectors[sector.key].existing
     table = read_sites(choice.path, sector.existing_fields, crs=choice.crs)
+    region = ground.region
+    guard_sites(
+        table.lon,
+        table.lat,
+        np.concatenate([region.counties.seat_lon_deg, region.place_lon_deg]),
+        np.concatenate([region.counties.seat_lat_deg, region.place_lat_deg]),
+        cell_m=ground.grid.cell_m,
+        path=choice.path,
+        is_accepted=choice.is_datum_accepted,
+    )
     x_m, y_m = ground.region.project(table.lon, table.lat)
     return sector.from_register(table.columns, x_m, y_m, ground.land, settings)
 

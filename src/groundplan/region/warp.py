@@ -2,8 +2,8 @@
 
 Each pixel is cut into ``k x k`` equal parts and each part goes whole to the cell that holds its
 middle, so that what a pixel holds is neither lost nor made, whatever the shape it takes in the
-grid's system. ``k`` is the least with parts no longer than a third of a cell: the share that a
-cell gets of a pixel is then its overlap with it to within a third of a cell at the edge.
+grid's system. ``k`` is the least with parts no longer than an eighth of a cell, and at least 3:
+the share that a cell gets of a pixel is its overlap with it but for parts cut by the cell's edge.
 
 Positions of parts come from a lattice of exactly transformed points, refined until bilinear
 interpolation between them is right to 1e-4 of a cell: one transformed point then serves hundreds
@@ -28,8 +28,8 @@ IntArray = NDArray[np.int64]
 #: Pixel column, row -> x, y in the grid's system.
 Move = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
 #: Parts are no longer than this share of a cell.
-PART_RATIO = 1 / 3
-PARTS_MIN = 2
+PART_RATIO = 1 / 8
+PARTS_MIN = 3
 #: Interpolated positions are right to this share of a cell; corners for areas are finer, since an
 #: area hangs on differences of neighbouring corners.
 POSITION_RATIO = 1e-4

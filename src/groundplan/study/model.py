@@ -73,6 +73,9 @@ class ExistingFile(Record):
 
     path: Path
     crs: str = Field(description="EPSG:4326, EPSG:4490, GCJ-02, BD-09 or a projected code")
+    is_datum_accepted: bool = Field(
+        default=False, description="true: the positions are right although they look displaced"
+    )
     licence: Text
     source: Text
     vintage: int
