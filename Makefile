@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 CELL   ?= 250
+SOURCES = $(shell find src -type f -not -name '*.pyc' -not -name '*.nb?')
 
 .PHONY: demo test check browser clean
 
@@ -21,17 +22,17 @@ check: $(VENV)/.test
 browser:
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium fonts-noto-cjk; }
 
-$(VENV)/.run: requirements/run.txt pyproject.toml
+$(VENV)/.run: requirements/run.txt pyproject.toml $(SOURCES)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --require-hashes -r requirements/run.txt
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --force-reinstall .
 	touch $@
 
 $(VENV)/.test: requirements/test.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --require-hashes -r requirements/test.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
-	touch $@ $(VENV)/.run
+	touch $@
 
 clean:
 	rm -rf $(VENV) henan henan-* build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
