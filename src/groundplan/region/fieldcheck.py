@@ -146,7 +146,7 @@ def numbers_of(
             if len(findings) < MAX_FINDINGS:
                 shown = "nothing" if value is None else repr(value)
                 expected = field.expected() + (", all digits" if field.type is str else "")
-                findings.add(table.rows[i], header, shown, expected, _hint(value, field))
+                findings.add(table.rows[i], header, shown, expected, _hint(got, field))
             got = filler
         out.append(got)
     column = np.empty(n, dtype=dtype)

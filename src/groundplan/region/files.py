@@ -30,6 +30,8 @@ FloatArray = NDArray[np.float64]
 #: Headers taken for the position, compared after `sheets.normalise`; the first that matches wins.
 LON_NAMES = ("lon", "lng", "long", "longitude", "lon_deg", "经度", "x", "x_m", "easting", "东坐标")
 LAT_NAMES = ("lat", "latitude", "lat_deg", "纬度", "y", "y_m", "northing", "北坐标")
+#: Shapely type numbers: polygon and multipolygon; geometry collection.
+POLYGONAL, MIXED = (3, 6), 7
 NUMBER = Field("position", float, doc="one coordinate of a position")
 
 
@@ -82,7 +84,7 @@ class Boundary(Mapping[str, Any]):
         System of the file.
     path : str
     repaired : tuple of str
-        Codes whose polygon had to be made valid.
+        Codes whose polygon had to be made valid, or freed from lines and points beside it.
     """
 
     geometry: dict[str, Any]
@@ -290,8 +292,12 @@ def read_boundary(
         findings.raise_if_any()
     taken = take_fields(table, wanted, findings, header_of)
     system = resolve_crs(crs, features.crs, path)
-    shapes = features.geometry
-    polygonal = np.isin(shapely.get_type_id(shapes), (3, 6)) & ~shapely.is_empty(shapes)
+    mixed = shapely.get_type_id(features.geometry) == MIXED
+    shapes = np.array(
+        [_polygons_only(g) if m else g for g, m in zip(features.geometry, mixed, strict=True)],
+        dtype=object,
+    )
+    polygonal = np.isin(shapely.get_type_id(shapes), POLYGONAL) & ~shapely.is_empty(shapes)
     for i in np.flatnonzero(~polygonal)[:MAX_FINDINGS]:
         got = "nothing" if shapes[i] is None else shapes[i].geom_type
         findings.add(table.rows[int(i)], "geometry", got, "a polygon", "close or drop the feature")
@@ -301,11 +307,11 @@ def read_boundary(
     findings.raise_if_any()
     geometry: dict[str, Any] = {}
     repaired = []
-    for code, shape in zip(taken["code"], shapes, strict=True):
+    for code, shape, was_mixed in zip(taken["code"], shapes, mixed, strict=True):
         turned = shapely.transform(
             shape, lambda p: np.column_stack(system.to_wgs84(p[:, 0], p[:, 1]))
         )
-        if not shapely.is_valid(turned):
+        if was_mixed or not shapely.is_valid(turned):
             repaired.append(str(code))
             turned = _polygons_only(shapely.make_valid(turned))
         geometry[str(code)] = turned
@@ -314,7 +320,7 @@ def read_boundary(
 
 
 def _polygons_only(shape: Any) -> Any:
-    """Return the polygons of what `make_valid` gave; it leaves lines where rings collapsed."""
+    """Return the polygons of a mixture, such as `make_valid` leaves where rings collapse."""
     import shapely
 
     parts = [p for p in shapely.get_parts(shape) if p.geom_type in {"Polygon", "MultiPolygon"}]

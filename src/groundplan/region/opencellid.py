@@ -136,7 +136,9 @@ def _read_columns(path: Path) -> tuple[dict[str, NDArray[Any]], IntArray]:
         skipped.append(int(row.number or 0))
         if len(findings) < MAX_FINDINGS:
             got = f"{row.actual_columns} cells"
-            findings.add(row.number or 0, "row", got, f"{len(COLUMNS)} cells", "cut or lost?")
+            findings.add(
+                row.number or 0, "row", got, f"{len(COLUMNS)} cells", "restore the row or delete it"
+            )
         return "skip"
 
     if not path.is_file():

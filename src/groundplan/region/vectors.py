@@ -121,7 +121,9 @@ def _read_gdal(path: Path, layer: str | None) -> Features:
     encoding = None
     dbf = path.with_suffix(".dbf")
     if path.suffix.lower() == ".shp" and dbf.is_file() and not path.with_suffix(".cpg").is_file():
-        encoding = detect_encoding(dbf.read_bytes(), dbf)
+        raw = dbf.read_bytes()
+        # bytes 8 and 9 hold the length of the binary header; records follow it
+        encoding = detect_encoding(raw[int.from_bytes(raw[8:10], "little") :], dbf)
     try:
         names = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
         if layer is None and len(names) > 1:

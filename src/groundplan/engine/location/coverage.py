@@ -113,6 +113,8 @@ class Coverage:
         radius = np.broadcast_to(np.asarray(radius_m, dtype=np.float64), (len(site),)).copy()
         stands = np.zeros(len(site), bool) if existing is None else np.asarray(existing, bool)
         check_points(demand, site, radius)
+        if (demand_layer is None) != (site_layer is None):
+            raise ValueError("give layers to demand rows and to sites, or to neither")
         reached = np.zeros(len(demand), bool)
         count = np.zeros(len(demand) + 1, np.int64)
         work = []

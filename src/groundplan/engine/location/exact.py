@@ -10,7 +10,7 @@ from groundplan.engine.location.dual import Program
 __all__ = ["ROWS_MAX", "SITES_MAX", "solve_exactly"]
 
 #: Above this the branch-and-bound of a general solver no longer pays (docs/location).
-ROWS_MAX, SITES_MAX = 5_000, 2_500
+ROWS_MAX, SITES_MAX = 5_000, 3_000
 
 
 def solve_exactly(

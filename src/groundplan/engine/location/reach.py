@@ -67,9 +67,14 @@ def bin_points(xy: FloatArray, point: NDArray[np.int32], side: float) -> Bins:
 
 @jit
 def _window(center, radius, origin, side, n):
-    lo = int(np.floor((center - radius - origin) / side))
-    hi = int(np.floor((center + radius - origin) / side))
-    return max(lo, 0), min(hi, n - 1)
+    """Return first and last bin within reach; the last is first - 1 where there is none.
+
+    A millionth of a bin either side outweighs the rounding of the bins' own numbers. Both ends stay
+    inside the array whatever the distance: a site beyond all points reads nothing.
+    """
+    lo = min(max(np.floor((center - radius - origin) / side - 1e-6), 0.0), float(n))
+    hi = max(min(np.floor((center + radius - origin) / side + 1e-6), n - 1.0), lo - 1.0)
+    return int(lo), int(hi)
 
 
 @jit
@@ -187,6 +192,8 @@ def assign_nearest(
     n = len(demand_xy_m)
     site = np.full(n, -1, np.int32)
     best = np.full(n, np.inf)
+    if (demand_layer is None) != (site_layer is None):
+        raise ValueError("give layers to demand rows and to sites, or to neither")
     rows = layers_of(demand_layer, n)
     sites = layers_of(site_layer, len(site_xy_m))
     for row, member in zip(rows, sites, strict=False):

@@ -230,7 +230,7 @@ def maximal_covering(
 
     def look(state: DualState) -> bool:
         progress("bound", state.step, steps, base + search.best_value, base + state.bound)
-        checkpoint({**state.saved(), "phase": "dual", "best": search.best,
+        checkpoint({**state.saved(), "phase": "dual", "best": search.best.copy(),
                     "best_value": search.best_value})  # fmt: skip
         return halt()
 
@@ -304,8 +304,8 @@ def anneal(
         if sweep + 1 >= sweeps or sweep + 1 > sweeps // 2:
             search.repair(chosen.copy())
         progress("improve", sweep + 1, sweeps, base + search.best_value, base + dual.bound)
-        checkpoint({**dual.saved(), "phase": "anneal", "best": search.best,
-                    "best_value": search.best_value, "chosen": chosen, "mu": mu,
+        checkpoint({**dual.saved(), "phase": "anneal", "best": search.best.copy(),
+                    "best_value": search.best_value, "chosen": chosen.copy(), "mu": mu,
                     "sweep": sweep + 1})  # fmt: skip
         if relative(search, dual) <= gap:
             return

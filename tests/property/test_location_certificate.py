@@ -1,0 +1,109 @@
+"""A certificate with any of its parts changed does not pass."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from groundplan import location
+from groundplan.errors import VerificationError
+
+N_DEMAND, N_SITE = 300, 30
+
+
+@pytest.fixture(scope="module", params=["p", "budget"])
+def case(request):
+    rng = np.random.default_rng(4)
+    demand, site = rng.uniform(0, 100, (N_DEMAND, 2)), rng.uniform(0, 100, (N_SITE, 2))
+    weight = rng.integers(1, 100, N_DEMAND)
+    radius = rng.uniform(6, 14, N_SITE)
+    existing = np.arange(N_SITE) < 4
+    demand_layer = rng.integers(0, 2, N_DEMAND).astype(np.int8)
+    site_layer = rng.integers(0, 2, N_SITE).astype(np.int8)
+    cost = rng.integers(1, 9, N_SITE)
+    forbidden = np.arange(N_SITE) == 7
+    coverage = location.Coverage.from_radius(
+        demand, weight, site, radius, existing=existing, demand_layer=demand_layer,
+        site_layer=site_layer,
+    )  # fmt: skip
+    asked = {"p": 6} if request.param == "p" else {"budget": 20, "cost": cost}
+    decision = location.maximal_covering(coverage, forbidden=forbidden, **asked)
+    raw = {
+        "demand_xy_m": demand, "weight": weight, "demand_layer": demand_layer,
+        "site_xy_m": site, "site_layer": site_layer, "radius_m": radius, "existing": existing,
+    }  # fmt: skip
+    return coverage, decision, raw, {"cost": asked.get("cost"), "forbidden": forbidden}
+
+
+def check(raw, more, sites, certificate):
+    return location.verify_radius(**raw, **more, sites=sites, certificate=certificate)
+
+
+def test_untouched_certificate_passes(case):
+    coverage, decision, raw, more = case
+    found = check(raw, more, decision.sites, decision.certificate)
+    assert found["value"] == decision.value
+    assert found["base_value"] == decision.base_value
+    assert found == location.verify(coverage, decision, **more)
+
+
+def test_every_changed_field_is_found(case):
+    _coverage, decision, raw, more = case
+    c = decision.certificate
+    key = next(iter(c.parameters))
+    changed = {
+        "form": "set_covering",
+        "parameters": {key: c.parameters[key] + 1},
+        "input_hash": "0" * 64,
+        "denominator": c.denominator + 1,
+        "budget_price": c.budget_price + 1,
+        "value": c.value + 1,
+        "bound_numerator": c.bound_numerator - 1,
+        "record_hash": "0" * 64,
+    }
+    for name, value in changed.items():
+        with pytest.raises(VerificationError):
+            check(raw, more, decision.sites, replace(c, **{name: value}))
+
+
+def test_every_changed_bit_of_a_price_is_found(case):
+    _coverage, decision, raw, more = case
+    c = decision.certificate
+    for row in range(0, N_DEMAND, 37):
+        price = c.row_price.copy()
+        price[row] ^= 1
+        with pytest.raises(VerificationError):
+            check(raw, more, decision.sites, replace(c, row_price=price))
+
+
+def test_every_changed_input_is_found(case):
+    _coverage, decision, raw, more = case
+    for name in raw:
+        moved = raw[name].copy()
+        moved[-1] = ~moved[-1] if moved.dtype == bool else moved[-1] + 1
+        with pytest.raises(VerificationError):
+            check({**raw, name: moved}, more, decision.sites, decision.certificate)
+
+
+def test_another_plan_is_found(case):
+    _coverage, decision, raw, more = case
+    rest = np.setdiff1d(np.arange(N_SITE, dtype=np.int32), decision.sites)
+    for sites in (
+        decision.sites[1:],
+        np.append(decision.sites[1:], rest[-1]),
+        np.append(decision.sites, decision.sites[0]),
+        np.append(decision.sites[1:], np.int32(0)),  # stands already
+        np.append(decision.sites[1:], np.int32(7)),  # forbidden
+        np.append(decision.sites[1:], np.int32(N_SITE)),  # does not exist
+    ):
+        with pytest.raises(VerificationError):
+            check(raw, more, sites.astype(np.int32), decision.certificate)
+
+
+@pytest.mark.parametrize("name", ["value", "bound", "base_value"])
+def test_every_changed_number_of_a_decision_is_found(case, name):
+    coverage, decision, _raw, more = case
+    with pytest.raises(VerificationError, match=name):
+        location.verify(coverage, replace(decision, **{name: getattr(decision, name) + 1}), **more)
