@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -20,7 +20,9 @@ import pyarrow.parquet as pq
 from groundplan.engine.problem import Certificate
 from groundplan.errors import UsageError, VerificationError
 from groundplan.plan.manifest import manifest_differences, write_json
-from groundplan.plan.system import SystemPlan
+
+if TYPE_CHECKING:
+    from groundplan.plan.system import SystemPlan
 
 __all__ = ["verify_plan", "write_proof"]
 

@@ -18,14 +18,17 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.engine.location.coverage import Coverage, hash_points
+from groundplan.engine.location.points import hash_points
 from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import VerificationError
+
+if TYPE_CHECKING:
+    from groundplan.engine.location.coverage import Coverage
 
 __all__ = ["DENOMINATOR", "record_hash", "seal", "verify", "verify_radius"]
 

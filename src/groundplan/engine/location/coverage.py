@@ -7,7 +7,6 @@ constant and never enter the lists.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine._jit import chunks, jit, spread
+from groundplan.engine.location.points import hash_arrays, hash_points
 from groundplan.engine.location.reach import (
     bin_arguments,
     bin_points,
@@ -25,7 +25,7 @@ from groundplan.engine.location.reach import (
     mark_reached,
 )
 
-__all__ = ["Coverage", "hash_arrays", "hash_points"]
+__all__ = ["Coverage"]
 
 IntArray = NDArray[np.int64]
 UNREACHED, SERVED = -1, -2
@@ -213,32 +213,6 @@ def check_points(
             raise ValueError(f"{name} must be finite")
     if radius.size and radius.min() < 0:
         raise ValueError(f"radius_m must be >= 0. Got {radius.min()}")
-
-
-def hash_arrays(*arrays: NDArray[Any] | None) -> str:
-    """Return the SHA-256 over arrays: shape, type and little-endian bytes of each."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        if array is None:
-            digest.update(b"none;")
-            continue
-        little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-        digest.update(f"{little.dtype.str}{little.shape};".encode())
-        digest.update(little.reshape(-1).view(np.uint8).data if little.size else b"")
-    return digest.hexdigest()
-
-
-def hash_points(
-    demand_xy_m: NDArray[np.float64],
-    weight: IntArray,
-    demand_layer: NDArray[np.int8] | None,
-    site_xy_m: NDArray[np.float64],
-    site_layer: NDArray[np.int8] | None,
-    radius_m: NDArray[np.float64],
-    existing: NDArray[np.bool_],
-) -> str:
-    """Return the hash of a geometric input."""
-    return hash_arrays(demand_xy_m, weight, demand_layer, site_xy_m, site_layer, radius_m, existing)
 
 
 def sort_lists(indptr: IntArray, indices: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -1,0 +1,37 @@
+"""Hashes of the engine's inputs; no kernel here, so that a check of a plan loads no compiler."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["hash_arrays", "hash_points"]
+
+
+def hash_arrays(*arrays: NDArray[Any] | None) -> str:
+    """Return the SHA-256 over arrays: shape, type and little-endian bytes of each."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        if array is None:
+            digest.update(b"none;")
+            continue
+        little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        digest.update(f"{little.dtype.str}{little.shape};".encode())
+        digest.update(little.reshape(-1).view(np.uint8).data if little.size else b"")
+    return digest.hexdigest()
+
+
+def hash_points(
+    demand_xy_m: NDArray[np.float64],
+    weight: NDArray[np.int64],
+    demand_layer: NDArray[np.int8] | None,
+    site_xy_m: NDArray[np.float64],
+    site_layer: NDArray[np.int8] | None,
+    radius_m: NDArray[np.float64],
+    existing: NDArray[np.bool_],
+) -> str:
+    """Return the hash of a geometric input."""
+    return hash_arrays(demand_xy_m, weight, demand_layer, site_xy_m, site_layer, radius_m, existing)
