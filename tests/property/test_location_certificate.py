@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from groundplan import location
+from groundplan.engine.location.certificate import record_hash
+from groundplan.engine.location.coverage import hash_points
 from groundplan.errors import VerificationError
 
 N_DEMAND, N_SITE = 300, 30
@@ -19,6 +21,7 @@ def case(request):
     demand, site = rng.uniform(0, 100, (N_DEMAND, 2)), rng.uniform(0, 100, (N_SITE, 2))
     weight = rng.integers(1, 100, N_DEMAND)
     radius = rng.uniform(6, 14, N_SITE)
+    own = np.append(rng.choice([5.0, 8.0, 11.0, np.inf], N_DEMAND - 1), 7.0)
     existing = np.arange(N_SITE) < 4
     demand_layer = rng.integers(0, 2, N_DEMAND).astype(np.int8)
     site_layer = rng.integers(0, 2, N_SITE).astype(np.int8)
@@ -26,13 +29,14 @@ def case(request):
     forbidden = np.arange(N_SITE) == 7
     coverage = location.Coverage.from_radius(
         demand, weight, site, radius, existing=existing, demand_layer=demand_layer,
-        site_layer=site_layer,
+        site_layer=site_layer, demand_reach_m=own,
     )  # fmt: skip
     asked = {"p": 6} if request.param == "p" else {"budget": 20, "cost": cost}
     decision = location.maximal_covering(coverage, forbidden=forbidden, **asked)
     raw = {
         "demand_xy_m": demand, "weight": weight, "demand_layer": demand_layer,
         "site_xy_m": site, "site_layer": site_layer, "radius_m": radius, "existing": existing,
+        "demand_reach_m": own,
     }  # fmt: skip
     return coverage, decision, raw, {"cost": asked.get("cost"), "forbidden": forbidden}
 
@@ -85,6 +89,22 @@ def test_every_changed_input_is_found(case):
         moved[-1] = ~moved[-1] if moved.dtype == bool else moved[-1] + 1
         with pytest.raises(VerificationError):
             check({**raw, name: moved}, more, decision.sites, decision.certificate)
+
+
+def test_a_tampered_reach_of_rows_is_found_by_its_sums(case):
+    coverage, decision, raw, more = case
+    grown = np.full(N_DEMAND, np.inf)
+    assert not np.array_equal(raw["demand_reach_m"], grown)
+    inputs = dict(raw)
+    inputs["demand_reach_m"] = grown
+    forged = replace(decision.certificate, input_hash=hash_points(**inputs))
+    forged = replace(forged, record_hash=record_hash(forged, decision.sites))
+    with pytest.raises(VerificationError, match="the plan serves"):
+        check(inputs, more, decision.sites, forged)
+    short = {**raw, "demand_reach_m": grown[1:]}
+    with pytest.raises(VerificationError, match="299 reaches for 300 demand rows"):
+        check(short, more, decision.sites, decision.certificate)
+    assert coverage.input_hash == decision.certificate.input_hash == hash_points(**raw)
 
 
 def test_another_plan_is_found(case):

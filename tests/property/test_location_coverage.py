@@ -23,6 +23,7 @@ def points(draw):
     radius = draw(st.lists(st.sampled_from([0, 1, 2, 5, 7.5]), min_size=m, max_size=m))
     weight = draw(st.lists(st.integers(0, 50), min_size=n, max_size=n))
     existing = draw(st.lists(st.booleans(), min_size=m, max_size=m))
+    own = draw(st.none() | st.lists(st.sampled_from([0, 1, 3, 5, np.inf]), min_size=n, max_size=n))
     demand_layer = draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))
     site_layer = draw(st.lists(st.integers(0, 2), min_size=m, max_size=m))
     return {
@@ -31,6 +32,7 @@ def points(draw):
         "site": np.array(site, float),
         "radius": np.array(radius, float),
         "existing": np.array(existing, bool),
+        "own": None if own is None else np.array(own, float),
         "demand_layer": np.array(demand_layer, np.int8),
         "site_layer": np.array(site_layer, np.int8),
     }
@@ -38,15 +40,16 @@ def points(draw):
 
 def naive_lists(case):
     """Sites that reach each row, one comparison after another."""
+    own = [np.inf] * len(case["demand"]) if case["own"] is None else case["own"]
     return [
         [
             j
             for j, (q, r, b) in enumerate(
                 zip(case["site"], case["radius"], case["site_layer"], strict=True)
             )
-            if a == b and (p[0] - q[0]) ** 2 + (p[1] - q[1]) ** 2 <= r * r
+            if a == b and (p[0] - q[0]) ** 2 + (p[1] - q[1]) ** 2 <= min(r, o) ** 2
         ]
-        for p, a in zip(case["demand"], case["demand_layer"], strict=True)
+        for p, a, o in zip(case["demand"], case["demand_layer"], own, strict=True)
     ]
 
 
@@ -81,6 +84,7 @@ def test_radius_equals_naive_twin(case):
     coverage = Coverage.from_radius(
         case["demand"], case["weight"], case["site"], case["radius"], existing=case["existing"],
         demand_layer=case["demand_layer"], site_layer=case["site_layer"],
+        demand_reach_m=case["own"],
     )  # fmt: skip
     check_against(coverage, naive_lists(case), case["weight"], case["existing"])
 
@@ -110,11 +114,22 @@ def test_assignment_equals_naive_twin(case):
     chosen = case["existing"]
     found = location.assign_nearest(
         case["demand"], case["demand_layer"], case["site"], case["site_layer"], case["radius"],
-        chosen,
+        chosen, case["own"],
     )  # fmt: skip
     for i, sites in enumerate(naive_lists(case)):
         near = [(((case["demand"][i] - case["site"][j]) ** 2).sum(), j) for j in sites if chosen[j]]
         assert found[i] == (min(near)[1] if near else -1)
+
+
+@SETTINGS
+@given(points())
+def test_rows_without_a_limit_are_rows_without_a_reach(case):
+    given = case["demand"], case["weight"], case["site"], case["radius"]
+    free = Coverage.from_radius(*given)
+    same = Coverage.from_radius(*given, demand_reach_m=np.full(len(case["demand"]), np.inf))
+    assert np.array_equal(free.row_of, same.row_of)
+    assert np.array_equal(free.row_indices, same.row_indices)
+    assert free.input_hash != same.input_hash
 
 
 @SETTINGS
@@ -145,6 +160,20 @@ def test_wrong_inputs_are_named(weight, radius, word):
     xy = np.array([[0.0, 0.0], [1.0, 0.0]])
     with pytest.raises(ValueError, match=word):
         Coverage.from_radius(xy, weight, xy, radius)
+
+
+@pytest.mark.parametrize(
+    ("reach", "word"),
+    [
+        (np.array([1.0]), "demand_reach_m must have shape"),
+        (np.array([1.0, -2.0]), "demand_reach_m must be >= 0"),
+        (np.array([1.0, np.nan]), "demand_reach_m must be >= 0"),
+    ],
+)
+def test_a_wrong_reach_of_rows_is_named(reach, word):
+    xy = np.array([[0.0, 0.0], [1.0, 0.0]])
+    with pytest.raises(ValueError, match=word):
+        Coverage.from_radius(xy, np.array([1, 1]), xy, 1.0, demand_reach_m=reach)
 
 
 def test_positions_that_are_not_numbers_are_refused():

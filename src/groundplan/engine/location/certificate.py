@@ -217,7 +217,11 @@ def verify(
 
 
 def reached_rows(
-    xy_m: FloatArray, site_xy_m: FloatArray, radius_m: FloatArray, number: NDArray[np.int64]
+    xy_m: FloatArray,
+    site_xy_m: FloatArray,
+    radius_m: FloatArray,
+    number: NDArray[np.int64],
+    row_reach_m: FloatArray | None = None,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Yield (row, site) pairs in chunks: points sorted by strip and x, runs found by bisection.
 
@@ -228,6 +232,8 @@ def reached_rows(
     radius_m : (m,) float64
     number : (m,) int64
         What to call each site.
+    row_reach_m : (n,) float64, optional
+        Largest distance at which each point can be reached.
     """
     if not len(xy_m) or not len(site_xy_m):
         return
@@ -240,6 +246,7 @@ def reached_rows(
     place = strip * (2 * width) + (xy_m[:, 0] - x0)
     order = np.argsort(place, kind="stable")
     place, px, py = place[order], xy_m[order, 0], xy_m[order, 1]
+    own = None if row_reach_m is None else row_reach_m[order]
     low = np.floor((site_xy_m[:, 1] - radius_m - y0) / height).astype(np.int64)
     high = np.floor((site_xy_m[:, 1] + radius_m - y0) / height).astype(np.int64)
     low, high = np.clip(low, 0, strip.max()), np.clip(high, 0, strip.max())
@@ -261,7 +268,10 @@ def reached_rows(
         point = np.repeat(begin, run) + offset
         dx = px[point] - site_xy_m[pair_site, 0]
         dy = py[point] - site_xy_m[pair_site, 1]
-        near = dx * dx + dy * dy <= radius_m[pair_site] * radius_m[pair_site]
+        reach = radius_m[pair_site]
+        if own is not None:
+            reach = np.minimum(reach, own[point])
+        near = dx * dx + dy * dy <= reach * reach
         yield order[point[near]], number[pair_site[near]]
 
 
@@ -278,6 +288,7 @@ def verify_radius(
     certificate: Certificate,
     cost: IntArray | None = None,
     forbidden: NDArray[np.bool_] | None = None,
+    demand_reach_m: FloatArray | None = None,
 ) -> dict[str, int]:
     """Recompute value and bound from the raw geometry; raise where they differ.
 
@@ -291,6 +302,8 @@ def verify_radius(
     cost : (n_site,) int64, optional
         Needed where the certificate is of a budget.
     forbidden : (n_site,) bool, optional
+    demand_reach_m : (n_row,) float64, optional
+        As given to `Coverage.from_radius`.
 
     Returns
     -------
@@ -306,6 +319,8 @@ def verify_radius(
     price = certificate.row_price
     if price.shape != (n,):
         raise VerificationError(f"{price.size} row prices for {n} demand rows")
+    if demand_reach_m is not None and demand_reach_m.shape != (n,):
+        raise VerificationError(f"{demand_reach_m.size} reaches for {n} demand rows")
     if sites.size and not (sites.min() >= 0 and sites.max() < len(site_xy_m)):
         raise VerificationError("the plan names a site that does not exist")
     candidate = ~existing if forbidden is None else ~existing & ~forbidden
@@ -322,10 +337,11 @@ def verify_radius(
         if layer is not None and site_layer is not None:
             mine = np.flatnonzero(site_layer == layer)
         xy = demand_xy_m[rows]
+        own = None if demand_reach_m is None else demand_reach_m[rows]
         old, new = mine[existing[mine]], mine[~existing[mine]]
-        for row, _site in reached_rows(xy, site_xy_m[old], radius_m[old], old):
+        for row, _site in reached_rows(xy, site_xy_m[old], radius_m[old], old, own):
             served[rows[row]] = True
-        for row, site in reached_rows(xy, site_xy_m[new], radius_m[new], new):
+        for row, site in reached_rows(xy, site_xy_m[new], radius_m[new], new, own):
             at = rows[row]
             free = ~served[at]
             at, site_free = at[free], site[free]
@@ -342,7 +358,14 @@ def verify_radius(
         certificate,
         sites,
         input_hash=hash_points(
-            demand_xy_m, weight, demand_layer, site_xy_m, site_layer, radius_m, existing
+            demand_xy_m,
+            weight,
+            demand_layer,
+            site_xy_m,
+            site_layer,
+            radius_m,
+            existing,
+            demand_reach_m,
         ),
         candidate=candidate,
         cost=cost,

@@ -86,6 +86,7 @@ class Coverage:
         existing: NDArray[np.bool_] | None = None,
         demand_layer: NDArray[np.int8] | None = None,
         site_layer: NDArray[np.int8] | None = None,
+        demand_reach_m: NDArray[np.float64] | None = None,
     ) -> Coverage:
         """Return the coverage of points by sites with a radius.
 
@@ -101,6 +102,9 @@ class Coverage:
             Sites that serve already.
         demand_layer, site_layer : int8, optional
             A site serves rows of its own layer only.
+        demand_reach_m : (n_raw,) float64, optional
+            Largest distance at which a row lets itself be served, inf where only the site's
+            radius counts: a pair counts when ``d <= min(radius_m, demand_reach_m)``.
 
         Raises
         ------
@@ -115,6 +119,7 @@ class Coverage:
         check_points(demand, site, radius)
         if (demand_layer is None) != (site_layer is None):
             raise ValueError("give layers to demand rows and to sites, or to neither")
+        own = check_reach(demand_reach_m, len(demand))
         reached = np.zeros(len(demand), bool)
         count = np.zeros(len(demand) + 1, np.int64)
         work = []
@@ -122,7 +127,7 @@ class Coverage:
         for row, member in zip(rows, sites, strict=False):
             if not row.size or not member.size:
                 continue
-            bins = bin_arguments(bin_points(demand, row, bin_side(radius[member])))
+            bins = bin_arguments(bin_points(demand, row, bin_side(radius[member]), own))
             old, new = member[stands[member]], member[~stands[member]]
             x, y = np.ascontiguousarray(site[old].T)
             mark_reached(x, y, radius[old], *bins, reached)
@@ -134,7 +139,7 @@ class Coverage:
         at = indptr[:-1].copy()
         for x, y, r, number, bins in work:
             fill_pairs(x, y, r, number, *bins, reached, at, indices)
-        digest = hash_points(demand, weight, demand_layer, site, site_layer, radius, stands)
+        digest = hash_points(demand, weight, demand_layer, site, site_layer, radius, stands, own)
         return merge(
             indptr, indices, weight, reached, stands, site, float(radius.max(initial=0)), digest
         )
@@ -213,6 +218,18 @@ def check_points(
             raise ValueError(f"{name} must be finite")
     if radius.size and radius.min() < 0:
         raise ValueError(f"radius_m must be >= 0. Got {radius.min()}")
+
+
+def check_reach(demand_reach_m: Any, n: int) -> NDArray[np.float64] | None:
+    """Return the rows' own reach as float64, or say what is wrong with it."""
+    if demand_reach_m is None:
+        return None
+    own = np.ascontiguousarray(demand_reach_m, dtype=np.float64)
+    if own.shape != (n,):
+        raise ValueError(f"demand_reach_m must have shape ({n},). Got {own.shape}")
+    if not (own >= 0).all():
+        raise ValueError(f"demand_reach_m must be >= 0. Got {own.min()}")
+    return own
 
 
 def sort_lists(indptr: IntArray, indices: NDArray[np.int32]) -> NDArray[np.int32]:

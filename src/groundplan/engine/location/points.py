@@ -32,6 +32,10 @@ def hash_points(
     site_layer: NDArray[np.int8] | None,
     radius_m: NDArray[np.float64],
     existing: NDArray[np.bool_],
+    demand_reach_m: NDArray[np.float64] | None = None,
 ) -> str:
-    """Return the hash of a geometric input."""
-    return hash_arrays(demand_xy_m, weight, demand_layer, site_xy_m, site_layer, radius_m, existing)
+    """Return the hash of a geometric input; rows without a reach of their own add nothing to it."""
+    own = () if demand_reach_m is None else (demand_reach_m,)
+    return hash_arrays(
+        demand_xy_m, weight, demand_layer, site_xy_m, site_layer, radius_m, existing, *own
+    )

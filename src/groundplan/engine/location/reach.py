@@ -1,7 +1,8 @@
 """Which rows lie within reach of which sites: kernels on points sorted into square bins.
 
 A site reaches a row when both are of the same layer and ``dx*dx + dy*dy <= r*r`` in float64, no
-tolerance. Sites drive the search, so that the work follows the number of pairs found.
+tolerance, with r the site's radius or the row's own reach, whichever is smaller. Sites drive the
+search, so that the work follows the number of pairs found.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ class Bins:
         Coordinates in bin order.
     point : (n_point,) int32
         Original number of each point.
+    cap : (n_point,) float64
+        Square of the point's own largest reach, in bin order; empty where points have none.
     start : (n_bin + 1,) int64
         First point of each bin, bins row by row.
     x0, y0, side : float
@@ -39,6 +42,7 @@ class Bins:
     x: FloatArray
     y: FloatArray
     point: NDArray[np.int32]
+    cap: FloatArray
     start: NDArray[np.int64]
     x0: float
     y0: float
@@ -47,8 +51,13 @@ class Bins:
     n_down: int
 
 
-def bin_points(xy: FloatArray, point: NDArray[np.int32], side: float) -> Bins:
-    """Sort the points `point` of `xy` (n, 2) into bins; within a bin the order is kept."""
+def bin_points(
+    xy: FloatArray, point: NDArray[np.int32], side: float, point_reach: FloatArray | None = None
+) -> Bins:
+    """Sort the points `point` of `xy` (n, 2) into bins; within a bin the order is kept.
+
+    `point_reach` (n,) is the largest distance at which each point of `xy` lets itself be reached.
+    """
     x, y = xy[point, 0], xy[point, 1]
     x0, y0 = (float(x.min()), float(y.min())) if x.size else (0.0, 0.0)
     extent = max(float(np.ptp(x)), float(np.ptp(y))) if x.size else 0.0
@@ -62,7 +71,9 @@ def bin_points(xy: FloatArray, point: NDArray[np.int32], side: float) -> Bins:
     order = np.argsort(number, kind="stable")
     start = np.zeros(n_across * n_down + 1, np.int64)
     np.cumsum(np.bincount(number, minlength=n_across * n_down), out=start[1:])
-    return Bins(x[order], y[order], point[order], start, x0, y0, side, n_across, n_down)
+    kept = point[order]
+    cap = np.empty(0) if point_reach is None else np.square(point_reach[kept])
+    return Bins(x[order], y[order], kept, cap, start, x0, y0, side, n_across, n_down)
 
 
 @jit
@@ -78,7 +89,7 @@ def _window(center, radius, origin, side, n):
 
 
 @jit
-def mark_reached(sx, sy, r, x, y, point, start, x0, y0, side, across, down, reached):
+def mark_reached(sx, sy, r, x, y, point, cap, start, x0, y0, side, across, down, reached):
     """Set ``reached[point]`` for every point within reach of any of the sites."""
     for j in range(sx.size):
         c0, c1 = _window(sx[j], r[j], x0, side, across)
@@ -89,12 +100,13 @@ def mark_reached(sx, sy, r, x, y, point, start, x0, y0, side, across, down, reac
             for q in range(start[row * across + c0], start[row * across + c1 + 1]):
                 dx = x[q] - sx[j]
                 dy = y[q] - sy[j]
-                if dx * dx + dy * dy <= limit:
+                d = dx * dx + dy * dy
+                if d <= limit and (cap.size == 0 or d <= cap[q]):
                     reached[point[q]] = True
 
 
 @jit
-def count_pairs(sx, sy, r, x, y, point, start, x0, y0, side, across, down, reached, count):
+def count_pairs(sx, sy, r, x, y, point, cap, start, x0, y0, side, across, down, reached, count):
     """Add to ``count[point]`` the number of sites that reach it; reached points are left out."""
     for j in range(sx.size):
         c0, c1 = _window(sx[j], r[j], x0, side, across)
@@ -104,13 +116,14 @@ def count_pairs(sx, sy, r, x, y, point, start, x0, y0, side, across, down, reach
             for q in range(start[row * across + c0], start[row * across + c1 + 1]):
                 dx = x[q] - sx[j]
                 dy = y[q] - sy[j]
-                if dx * dx + dy * dy <= limit and not reached[point[q]]:
+                d = dx * dx + dy * dy
+                if d <= limit and (cap.size == 0 or d <= cap[q]) and not reached[point[q]]:
                     count[point[q]] += 1
 
 
 @jit
 def fill_pairs(
-    sx, sy, r, number, x, y, point, start, x0, y0, side, across, down, reached, at, indices
+    sx, sy, r, number, x, y, point, cap, start, x0, y0, side, across, down, reached, at, indices
 ):
     """Write site numbers into the rows' lists; sites come in the order given."""
     for j in range(sx.size):
@@ -121,14 +134,15 @@ def fill_pairs(
             for q in range(start[row * across + c0], start[row * across + c1 + 1]):
                 dx = x[q] - sx[j]
                 dy = y[q] - sy[j]
-                if dx * dx + dy * dy <= limit and not reached[point[q]]:
+                d = dx * dx + dy * dy
+                if d <= limit and (cap.size == 0 or d <= cap[q]) and not reached[point[q]]:
                     i = point[q]
                     indices[at[i]] = number[j]
                     at[i] += 1
 
 
 @jit
-def _nearest(sx, sy, r, number, x, y, point, start, x0, y0, side, across, down, best, site):
+def _nearest(sx, sy, r, number, x, y, point, cap, start, x0, y0, side, across, down, best, site):
     for j in range(sx.size):
         c0, c1 = _window(sx[j], r[j], x0, side, across)
         r0, r1 = _window(sy[j], r[j], y0, side, down)
@@ -139,7 +153,7 @@ def _nearest(sx, sy, r, number, x, y, point, start, x0, y0, side, across, down, 
                 dy = y[q] - sy[j]
                 d = dx * dx + dy * dy
                 # strict: of equally near sites the one with the lower number keeps the row
-                if d <= limit and d < best[point[q]]:
+                if d < best[point[q]] and d <= limit and (cap.size == 0 or d <= cap[q]):
                     best[point[q]] = d
                     site[point[q]] = number[j]
 
@@ -160,7 +174,7 @@ def bin_side(radius_m: FloatArray) -> float:
 def bin_arguments(bins: Bins) -> tuple[object, ...]:
     """Return the bins as the kernels take them."""
     return (
-        bins.x, bins.y, bins.point, bins.start,
+        bins.x, bins.y, bins.point, bins.cap, bins.start,
         bins.x0, bins.y0, bins.side, bins.n_across, bins.n_down,
     )  # fmt: skip
 
@@ -172,6 +186,7 @@ def assign_nearest(
     site_layer: NDArray[np.int8] | None,
     radius_m: FloatArray,
     chosen: NDArray[np.bool_],
+    demand_reach_m: FloatArray | None = None,
 ) -> NDArray[np.int32]:
     """Return the nearest chosen site of each demand row among those that reach it.
 
@@ -183,6 +198,8 @@ def assign_nearest(
     site_layer : (n_site,) int8 or None
     radius_m : (n_site,) float64
     chosen : (n_site,) bool
+    demand_reach_m : (n_row,) float64, optional
+        As given to `Coverage.from_radius`.
 
     Returns
     -------
@@ -200,7 +217,7 @@ def assign_nearest(
         mine = member[chosen[member]]
         if not mine.size or not row.size:
             continue
-        bins = bin_points(demand_xy_m, row, bin_side(radius_m[mine]))
+        bins = bin_points(demand_xy_m, row, bin_side(radius_m[mine]), demand_reach_m)
         x, y = np.ascontiguousarray(site_xy_m[mine].T)
         _nearest(x, y, radius_m[mine], mine, *bin_arguments(bins), best, site)
     return site
