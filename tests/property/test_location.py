@@ -159,7 +159,7 @@ def test_every_tampering_is_found(decided):
     case, cov, d = decided
     check(case, d)
     c = d.certificate
-    price = c.row_price.copy()
+    price = c.prices["row"].copy()
     price[int(np.flatnonzero(cov.row_of >= 0)[7])] ^= 1
     other = d.sites.copy()
     other[0] = next(j for j in range(3000) if j not in set(d.sites) and not case["existing"][j])
@@ -167,10 +167,10 @@ def test_every_tampering_is_found(decided):
         replace(d, certificate=replace(c, value=c.value + 1)),
         replace(d, certificate=replace(c, bound_numerator=c.bound_numerator - 1)),
         replace(d, certificate=replace(c, parameters={"p": 199})),
-        replace(d, certificate=replace(c, row_price=price)),
+        replace(d, certificate=replace(c, prices={**c.prices, "row": price})),
         replace(d, certificate=replace(c, input_hash="0" * 64)),
         replace(d, certificate=replace(c, record_hash="0" * 64)),
-        replace(d, certificate=replace(c, budget_price=1)),
+        replace(d, certificate=replace(c, prices={**c.prices, "budget": np.array([1])})),
         replace(d, certificate=replace(c, denominator=1024)),
         replace(d, certificate=replace(c, form="p_median")),
         replace(d, sites=other),

@@ -62,7 +62,7 @@ def test_every_changed_field_is_found(case):
         "parameters": {key: c.parameters[key] + 1},
         "input_hash": "0" * 64,
         "denominator": c.denominator + 1,
-        "budget_price": c.budget_price + 1,
+        "prices": {**c.prices, "budget": c.prices.get("budget", np.zeros(1, np.int64)) + 1},
         "value": c.value + 1,
         "bound_numerator": c.bound_numerator - 1,
         "record_hash": "0" * 64,
@@ -76,10 +76,10 @@ def test_every_changed_bit_of_a_price_is_found(case):
     _coverage, decision, raw, more = case
     c = decision.certificate
     for row in range(0, N_DEMAND, 37):
-        price = c.row_price.copy()
+        price = c.prices["row"].copy()
         price[row] ^= 1
         with pytest.raises(VerificationError):
-            check(raw, more, decision.sites, replace(c, row_price=price))
+            check(raw, more, decision.sites, replace(c, prices={**c.prices, "row": price}))
 
 
 def test_every_changed_input_is_found(case):

@@ -32,19 +32,19 @@ def write_proof(folder: Path, plan: SystemPlan, record: Mapping[str, Any]) -> No
     system, sites, decision = plan.system, plan.system.sites, plan.decision
     key = system.sector.key
     certificate = decision.certificate
+    arrays: dict[str, Any] = {
+        "x_m": sites.x_m,
+        "y_m": sites.y_m,
+        "layer": sites.layer,
+        "reach_m": system.reach_m,
+        "existing": system.existing,
+        "capex_cny": sites.capex_cny,
+        "chosen": decision.sites,
+        **{f"price_{name}": array for name, array in certificate.prices.items()},
+    }
     with (folder / f"{key}.npz").open("wb") as stream:
-        np.savez_compressed(
-            stream,
-            x_m=sites.x_m,
-            y_m=sites.y_m,
-            layer=sites.layer,
-            reach_m=system.reach_m,
-            existing=system.existing,
-            capex_cny=sites.capex_cny,
-            chosen=decision.sites,
-            row_price=certificate.row_price,
-        )
-    plain = {k: v for k, v in asdict(certificate).items() if k != "row_price"}
+        np.savez_compressed(stream, **arrays)
+    plain = {k: v for k, v in asdict(certificate).items() if k != "prices"}
     write_json(
         folder / f"{key}.json",
         {
@@ -163,7 +163,10 @@ def verify_system(folder: Path, note: Mapping[str, Any], key: str) -> dict[str, 
         proof["existing"],
         cost=proof["capex_cny"],
         sites=proof["chosen"],
-        certificate=Certificate(row_price=proof["row_price"], **stored["certificate"]),
+        certificate=Certificate(
+            prices={k.removeprefix("price_"): v for k, v in proof.items() if k[:6] == "price_"},
+            **stored["certificate"],
+        ),
     )
     return {**result, "sites": int(proof["chosen"].size)}
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.engine.location.points import hash_points
+from groundplan.engine.location.points import hash_arrays, hash_points
 from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import VerificationError
 
@@ -39,26 +39,34 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 
-def record_hash(certificate: Certificate, sites: NDArray[np.int32]) -> str:
+def record_hash(
+    certificate: Certificate,
+    sites: NDArray[np.int32],
+    assignment: NDArray[np.int32] | None = None,
+) -> str:
     """Return the hash of everything the certificate states, the plan included."""
     plain = {
         "form": certificate.form,
         "parameters": dict(certificate.parameters),
         "input_hash": certificate.input_hash,
         "denominator": certificate.denominator,
-        "budget_price": certificate.budget_price,
         "value": certificate.value,
         "bound_numerator": certificate.bound_numerator,
+        "prices": sorted(certificate.prices),
     }
     digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
-    digest.update(np.asarray(sites, "<i4").tobytes())
-    digest.update(np.asarray(certificate.row_price, "<u2").tobytes())
+    prices = [certificate.prices[name] for name in sorted(certificate.prices)]
+    digest.update(hash_arrays(np.asarray(sites, np.int32), assignment, *prices).encode())
     return digest.hexdigest()
 
 
-def seal(certificate: Certificate, sites: NDArray[np.int32]) -> Certificate:
+def seal(
+    certificate: Certificate,
+    sites: NDArray[np.int32],
+    assignment: NDArray[np.int32] | None = None,
+) -> Certificate:
     """Return the certificate with its record hash."""
-    return replace(certificate, record_hash=record_hash(certificate, sites))
+    return replace(certificate, record_hash=record_hash(certificate, sites, assignment))
 
 
 def earned(weight: IntArray, price: NDArray[np.uint16]) -> IntArray:
@@ -66,6 +74,12 @@ def earned(weight: IntArray, price: NDArray[np.uint16]) -> IntArray:
     if int(weight.sum()) > 2**62 // DENOMINATOR:
         raise OverflowError("total weight times denominator does not fit 63 bits")
     return weight * price.astype(np.int64)
+
+
+def budget_price_of(certificate: Certificate) -> int:
+    """Return the price of the budget, 0 where the certificate holds none."""
+    price = certificate.prices.get("budget")
+    return 0 if price is None else int(price[0])
 
 
 def bound_numerator(
@@ -183,12 +197,12 @@ def verify(
     group = coverage.row_of[open_row]
     gain = int(coverage.raw_weight[open_row][covered[group]].sum())
     merged = np.zeros(coverage.weight.size, np.int64)
-    np.add.at(merged, group, earned(coverage.raw_weight, certificate.row_price)[open_row])
+    np.add.at(merged, group, earned(coverage.raw_weight, certificate.prices["row"])[open_row])
     score = np.zeros(n_site, np.int64)
     np.add.at(score, coverage.row_indices, merged[row])
     numerator = bound_numerator(
-        coverage.raw_weight, certificate.row_price, open_row, score, candidate, cost,
-        dict(certificate.parameters), certificate.budget_price,
+        coverage.raw_weight, certificate.prices["row"], open_row, score, candidate, cost,
+        dict(certificate.parameters), budget_price_of(certificate),
     )  # fmt: skip
     numerator += coverage.base_value * DENOMINATOR
     found = list_differences(
@@ -316,7 +330,7 @@ def verify_radius(
         With every difference found.
     """
     n = len(demand_xy_m)
-    price = certificate.row_price
+    price = certificate.prices["row"]
     if price.shape != (n,):
         raise VerificationError(f"{price.size} row prices for {n} demand rows")
     if demand_reach_m is not None and demand_reach_m.shape != (n,):
@@ -352,7 +366,7 @@ def verify_radius(
     value = base + int(weight[gained].sum())
     numerator = base * DENOMINATOR + bound_numerator(
         weight, price, reachable, score, candidate, cost, dict(certificate.parameters),
-        certificate.budget_price,
+        budget_price_of(certificate),
     )  # fmt: skip
     found = list_differences(
         certificate,

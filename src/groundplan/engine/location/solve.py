@@ -358,9 +358,11 @@ def certify(
     )  # fmt: skip
     value = coverage.base_value + search.best_value
     bound = numerator // DENOMINATOR
+    prices = {"row": row_price}
+    if "p" not in parameters:
+        prices["budget"] = np.array([budget_price], np.int64)
     certificate = Certificate(
-        "maximal_covering", parameters, coverage.input_hash, DENOMINATOR, row_price,
-        budget_price, value, numerator,
+        "maximal_covering", parameters, coverage.input_hash, DENOMINATOR, prices, value, numerator,
     )  # fmt: skip
     if bound == value:
         status = "optimal"
@@ -368,11 +370,11 @@ def certify(
     return Decision(
         sites,
         value,
-        coverage.base_value,
         bound,
         (bound - value) / bound if bound else 0.0,
-        (bound - value) / room if room else 0.0,
         status,
         seal(certificate, sites),
-        log,
+        base_value=coverage.base_value,
+        gain_gap=(bound - value) / room if room else 0.0,
+        log=log,
     )
