@@ -141,7 +141,7 @@ def census_differences(
 
 def verify_system(folder: Path, note: Mapping[str, Any], key: str) -> dict[str, Any]:
     """Recompute value and bound of one system from its files alone."""
-    from groundplan.engine.location.certificate import verify_radius
+    from groundplan.engine.location.check_radius import verify_radius
 
     stored = json.loads((folder / "certificate" / f"{key}.json").read_bytes())
     with np.load(folder / "certificate" / f"{key}.npz", allow_pickle=False) as arrays:

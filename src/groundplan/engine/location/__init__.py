@@ -9,7 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from groundplan.engine.location.certificate import verify, verify_radius
+    from groundplan.engine.location.certificate import verify
+    from groundplan.engine.location.check_radius import verify_radius
     from groundplan.engine.location.coverage import Coverage
     from groundplan.engine.location.reach import assign_nearest
     from groundplan.engine.location.solve import maximal_covering
@@ -19,7 +20,7 @@ _HOMES = {
     "assign_nearest": "reach",
     "maximal_covering": "solve",
     "verify": "certificate",
-    "verify_radius": "certificate",
+    "verify_radius": "check_radius",
 }
 __all__ = ["Coverage", "assign_nearest", "maximal_covering", "verify", "verify_radius"]
 

@@ -1,19 +1,18 @@
 """Annealing at the price of the budget, in stripes that cannot touch each other.
 
 State: chosen sites and cover counts. A move flips a site (gain - mu f, or mu f - loss) or swaps it
-with a chosen site that covers one of its rows. Sites are numbered from west to east; stripes at
-least two reaches wide are worked in two colours, so stripes of one colour share no row and run
-side by side without locks. Random numbers depend on seed, sweep and stripe alone.
+with a chosen site that covers one of its rows. Stripes are the bands of the program, wider than
+two reaches and worked in two colours: stripes of one colour share no row and run side by side
+without locks. Random numbers depend on seed, sweep and stripe alone.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from groundplan.engine._jit import jit
 
-__all__ = ["anneal_stripe", "stripe_edges"]
+__all__ = ["anneal_stripe"]
 
 
 @jit
@@ -98,27 +97,3 @@ def anneal_stripe(
         else:
             _add(other, site_indptr, site_indices, count, 1)
     return accepted
-
-
-def stripe_edges(
-    x_m: NDArray[np.float64] | None, n: int, reach_m: float, *, shifted: bool
-) -> list[int]:
-    """Return the first site of each stripe and the end; one stripe where there is no geometry.
-
-    Parameters
-    ----------
-    x_m : (n,) float64 or None
-        Ascending.
-    reach_m : float
-        Largest radius; stripes are wider than twice that.
-    shifted : bool
-        Move the borders by half a stripe.
-    """
-    if x_m is None or n == 0:
-        return [0, n]
-    span = float(x_m[-1] - x_m[0])
-    count = max(1, min(256, int(span / max(1e-9, 2.0 * reach_m * 1.001))))
-    part = np.arange(count + 1) + (0.5 if shifted else 0.0)
-    edges = np.searchsorted(x_m, x_m[0] + span * part / count)
-    edges[-1] = n
-    return [0, *map(int, edges)] if shifted else [int(e) for e in edges]

@@ -16,21 +16,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.engine.location.points import hash_arrays, hash_points
+from groundplan.engine.location.check_tiles import check_tiles, tile_loss_of
+from groundplan.engine.location.points import hash_arrays
 from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import VerificationError
 
 if TYPE_CHECKING:
     from groundplan.engine.location.coverage import Coverage
 
-__all__ = ["DENOMINATOR", "record_hash", "seal", "verify", "verify_radius"]
+__all__ = ["DENOMINATOR", "record_hash", "seal", "verify"]
 
 DENOMINATOR = 65_535
 #: The budget price has 16 more binary digits.
@@ -69,17 +70,32 @@ def seal(
     return replace(certificate, record_hash=record_hash(certificate, sites, assignment))
 
 
-def earned(weight: IntArray, price: NDArray[np.uint16]) -> IntArray:
-    """Return ``w_i q_i``, refusing weights whose sums could leave int64."""
+def check_magnitude(weight: IntArray) -> None:
+    """Refuse weights whose sums could leave int64."""
     if int(weight.sum()) > 2**62 // DENOMINATOR:
         raise OverflowError("total weight times denominator does not fit 63 bits")
+
+
+def earned(weight: IntArray, price: NDArray[np.uint16]) -> IntArray:
+    """Return ``w_i q_i``."""
+    check_magnitude(weight)
     return weight * price.astype(np.int64)
 
 
-def budget_price_of(certificate: Certificate) -> int:
-    """Return the price of the budget, 0 where the certificate holds none."""
-    price = certificate.prices.get("budget")
-    return 0 if price is None else int(price[0])
+def priced_costs(budget_price: int, cost: IntArray) -> IntArray:
+    """Return the sites' costs at the budget's price, rounded down: that only raises a bound."""
+    kinds, kind = np.unique(cost, return_inverse=True)
+    return np.array([(budget_price * int(f)) >> BUDGET_DIGITS for f in kinds], np.int64)[kind]
+
+
+def reduced_scores(
+    score: IntArray, cost: IntArray | None, prices: Mapping[str, NDArray[Any]]
+) -> IntArray:
+    """Return the scores less the sites' costs at the budget's price; no `cost`: one each."""
+    budget_price = int(prices["budget"][0])
+    if cost is None:
+        return score - (budget_price >> BUDGET_DIGITS)
+    return score - priced_costs(budget_price, cost)
 
 
 def bound_numerator(
@@ -89,8 +105,8 @@ def bound_numerator(
     score: IntArray,
     candidate: NDArray[np.bool_],
     cost: IntArray | None,
-    parameters: dict[str, Any],
-    budget_price: int,
+    parameters: Mapping[str, Any],
+    prices: Mapping[str, NDArray[Any]],
 ) -> int:
     """Return the bound times `DENOMINATOR`, existing service left out.
 
@@ -103,24 +119,24 @@ def bound_numerator(
         ``s_j``.
     candidate : (n_site,) bool
     cost : (n_site,) int64 or None
-    parameters : dict
+    parameters : mapping
         ``p``, or ``budget``.
-    budget_price : int
+    prices : mapping
+        ``budget`` and the tiles, where the certificate has them.
     """
     slack = weight * (DENOMINATOR - price.astype(np.int64))
     total = int(slack[open_row].sum())
     mine = score[candidate]
     p = parameters.get("p")
-    if p is not None:
+    if p is not None and "budget" not in prices:
         n = min(int(p), mine.size)
         return total + (int(np.partition(mine, mine.size - n)[mine.size - n :].sum()) if n else 0)
-    if cost is None:
+    if p is None and cost is None:
         raise ValueError("a budget needs costs")
-    budget = int(parameters["budget"])
-    # rounding the priced cost down and the priced budget up only raises the bound
-    priced = np.array([(budget_price * int(f)) >> BUDGET_DIGITS for f in cost[candidate]], object)
-    over = mine.astype(object) - priced
-    return total + sum(int(v) for v in over if v > 0) + -(-budget_price * budget >> BUDGET_DIGITS)
+    amount = int(parameters["budget"]) if p is None else int(p)
+    over = reduced_scores(mine, None if p is not None else cost[candidate], prices)  # type: ignore[index]
+    paid = -(-int(prices["budget"][0]) * amount >> BUDGET_DIGITS)
+    return total + int(np.maximum(over, 0).sum()) + paid - tile_loss_of(prices)
 
 
 def list_differences(
@@ -200,11 +216,29 @@ def verify(
     np.add.at(merged, group, earned(coverage.raw_weight, certificate.prices["row"])[open_row])
     score = np.zeros(n_site, np.int64)
     np.add.at(score, coverage.row_indices, merged[row])
-    numerator = bound_numerator(
+    numerator = coverage.base_value * DENOMINATOR + bound_numerator(
         coverage.raw_weight, certificate.prices["row"], open_row, score, candidate, cost,
-        dict(certificate.parameters), budget_price_of(certificate),
+        certificate.parameters, certificate.prices,
     )  # fmt: skip
-    numerator += coverage.base_value * DENOMINATOR
+    wrong = []
+    if "tile_loss" in certificate.prices:
+        degree = np.zeros(coverage.weight.size, np.int32)
+        np.add.at(degree, row, candidate[coverage.row_indices])
+        whole = np.zeros(coverage.weight.size, np.int64)
+        np.add.at(whole, group, coverage.raw_weight[open_row] * DENOMINATOR)
+        reduced = reduced_scores(
+            score, cost if "budget" in certificate.parameters else None, certificate.prices
+        )
+
+        def pairs_of(site: NDArray[np.int32]) -> tuple[IntArray, IntArray]:
+            length = coverage.site_indptr[site + 1] - coverage.site_indptr[site]
+            first = np.cumsum(length) - length
+            at = np.arange(int(length.sum())) + np.repeat(
+                coverage.site_indptr[site] - first, length
+            )
+            return coverage.site_indices[at].astype(np.int64), np.repeat(site, length)
+
+        wrong = check_tiles(certificate.prices, candidate, pairs_of, degree, whole, merged, reduced)
     found = list_differences(
         certificate,
         decision.sites,
@@ -214,11 +248,17 @@ def verify(
         value=coverage.base_value + gain,
         numerator=numerator,
     )
-    for name, told, true in (
+    found += wrong
+    stated = [
         ("value", decision.value, coverage.base_value + gain),
         ("base_value", decision.base_value, coverage.base_value),
-        ("bound", decision.bound, numerator // DENOMINATOR),
-    ):
+    ]
+    # a bound that a search raised beyond the prices is stated, and only as good as the search
+    searched = certificate.parameters.get("bound_by_search")
+    proven = numerator // DENOMINATOR
+    stated.append(("bound", decision.bound, proven if searched is None else searched))
+    stated.append(("bound_by", decision.bound_by, "prices" if searched is None else "search"))
+    for name, told, true in stated:
         if told != true:
             found.append(f"{name} is {true}, the decision says {told}")
     if found:
@@ -228,164 +268,3 @@ def verify(
         "base_value": coverage.base_value,
         "bound": numerator // DENOMINATOR,
     }
-
-
-def reached_rows(
-    xy_m: FloatArray,
-    site_xy_m: FloatArray,
-    radius_m: FloatArray,
-    number: NDArray[np.int64],
-    row_reach_m: FloatArray | None = None,
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield (row, site) pairs in chunks: points sorted by strip and x, runs found by bisection.
-
-    Parameters
-    ----------
-    xy_m : (n, 2) float64
-    site_xy_m : (m, 2) float64
-    radius_m : (m,) float64
-    number : (m,) int64
-        What to call each site.
-    row_reach_m : (n,) float64, optional
-        Largest distance at which each point can be reached.
-    """
-    if not len(xy_m) or not len(site_xy_m):
-        return
-    y0 = float(xy_m[:, 1].min())
-    height = max(float(np.median(radius_m)) / 2, float(np.ptp(xy_m[:, 1])) / 20_000, 1e-9)
-    strip = ((xy_m[:, 1] - y0) / height).astype(np.int64)
-    width = float(np.ptp(xy_m[:, 0])) + 2 * float(radius_m.max()) + 1.0
-    x0 = float(xy_m[:, 0].min())
-    # one number that grows along a strip and from strip to strip
-    place = strip * (2 * width) + (xy_m[:, 0] - x0)
-    order = np.argsort(place, kind="stable")
-    place, px, py = place[order], xy_m[order, 0], xy_m[order, 1]
-    own = None if row_reach_m is None else row_reach_m[order]
-    low = np.floor((site_xy_m[:, 1] - radius_m - y0) / height).astype(np.int64)
-    high = np.floor((site_xy_m[:, 1] + radius_m - y0) / height).astype(np.int64)
-    low, high = np.clip(low, 0, strip.max()), np.clip(high, 0, strip.max())
-    step = 4_000
-    for a in range(0, len(site_xy_m), step):
-        part = slice(a, a + step)
-        strips = high[part] - low[part] + 1
-        site = np.repeat(np.arange(a, min(a + step, len(site_xy_m))), strips)
-        first = np.cumsum(strips) - strips
-        line = low[site] + np.arange(site.size) - np.repeat(first, strips)
-        west = site_xy_m[site, 0] - radius_m[site] - x0
-        # a metre of slack either side: the exact test below decides
-        begin = np.searchsorted(place, line * (2 * width) + np.clip(west - 1, 0, width))
-        east = west + 2 * radius_m[site] + 1
-        end = np.searchsorted(place, line * (2 * width) + np.clip(east, -1, width), side="right")
-        run = np.maximum(end - begin, 0)
-        pair_site = np.repeat(site, run)
-        offset = np.arange(int(run.sum())) - np.repeat(np.cumsum(run) - run, run)
-        point = np.repeat(begin, run) + offset
-        dx = px[point] - site_xy_m[pair_site, 0]
-        dy = py[point] - site_xy_m[pair_site, 1]
-        reach = radius_m[pair_site]
-        if own is not None:
-            reach = np.minimum(reach, own[point])
-        near = dx * dx + dy * dy <= reach * reach
-        yield order[point[near]], number[pair_site[near]]
-
-
-def verify_radius(
-    demand_xy_m: FloatArray,
-    weight: IntArray,
-    demand_layer: NDArray[np.int8] | None,
-    site_xy_m: FloatArray,
-    site_layer: NDArray[np.int8] | None,
-    radius_m: FloatArray,
-    existing: NDArray[np.bool_],
-    *,
-    sites: NDArray[np.int32],
-    certificate: Certificate,
-    cost: IntArray | None = None,
-    forbidden: NDArray[np.bool_] | None = None,
-    demand_reach_m: FloatArray | None = None,
-) -> dict[str, int]:
-    """Recompute value and bound from the raw geometry; raise where they differ.
-
-    Parameters
-    ----------
-    demand_xy_m, weight, demand_layer, site_xy_m, site_layer, radius_m, existing
-        As given to `Coverage.from_radius`.
-    sites : (n_chosen,) int32
-        The plan.
-    certificate : Certificate
-    cost : (n_site,) int64, optional
-        Needed where the certificate is of a budget.
-    forbidden : (n_site,) bool, optional
-    demand_reach_m : (n_row,) float64, optional
-        As given to `Coverage.from_radius`.
-
-    Returns
-    -------
-    dict
-        ``value``, ``base_value``, ``bound``.
-
-    Raises
-    ------
-    VerificationError
-        With every difference found.
-    """
-    n = len(demand_xy_m)
-    price = certificate.prices["row"]
-    if price.shape != (n,):
-        raise VerificationError(f"{price.size} row prices for {n} demand rows")
-    if demand_reach_m is not None and demand_reach_m.shape != (n,):
-        raise VerificationError(f"{demand_reach_m.size} reaches for {n} demand rows")
-    if sites.size and not (sites.min() >= 0 and sites.max() < len(site_xy_m)):
-        raise VerificationError("the plan names a site that does not exist")
-    candidate = ~existing if forbidden is None else ~existing & ~forbidden
-    chosen = np.zeros(len(site_xy_m), bool)
-    chosen[sites] = True
-    served = np.zeros(n, bool)
-    gained = np.zeros(n, bool)
-    reachable = np.zeros(n, bool)
-    score = np.zeros(len(site_xy_m), np.int64)
-    income = earned(weight, price)
-    for layer in [None] if demand_layer is None else np.unique(demand_layer):
-        rows = np.arange(n) if layer is None else np.flatnonzero(demand_layer == layer)
-        mine = np.arange(len(site_xy_m))
-        if layer is not None and site_layer is not None:
-            mine = np.flatnonzero(site_layer == layer)
-        xy = demand_xy_m[rows]
-        own = None if demand_reach_m is None else demand_reach_m[rows]
-        old, new = mine[existing[mine]], mine[~existing[mine]]
-        for row, _site in reached_rows(xy, site_xy_m[old], radius_m[old], old, own):
-            served[rows[row]] = True
-        for row, site in reached_rows(xy, site_xy_m[new], radius_m[new], new, own):
-            at = rows[row]
-            free = ~served[at]
-            at, site_free = at[free], site[free]
-            reachable[at] = True
-            gained[at[chosen[site_free]]] = True
-            np.add.at(score, site_free, income[at])
-    base = int(weight[served].sum())
-    value = base + int(weight[gained].sum())
-    numerator = base * DENOMINATOR + bound_numerator(
-        weight, price, reachable, score, candidate, cost, dict(certificate.parameters),
-        budget_price_of(certificate),
-    )  # fmt: skip
-    found = list_differences(
-        certificate,
-        sites,
-        input_hash=hash_points(
-            demand_xy_m,
-            weight,
-            demand_layer,
-            site_xy_m,
-            site_layer,
-            radius_m,
-            existing,
-            demand_reach_m,
-        ),
-        candidate=candidate,
-        cost=cost,
-        value=value,
-        numerator=numerator,
-    )
-    if found:
-        raise VerificationError(found)
-    return {"value": value, "base_value": base, "bound": numerator // DENOMINATOR}

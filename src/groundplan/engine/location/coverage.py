@@ -15,20 +15,13 @@ from numpy.typing import NDArray
 
 from groundplan.engine._jit import chunks, jit, spread
 from groundplan.engine.location.points import hash_arrays, hash_points
-from groundplan.engine.location.reach import (
-    bin_arguments,
-    bin_points,
-    bin_side,
-    count_pairs,
-    fill_pairs,
-    layers_of,
-    mark_reached,
-)
+from groundplan.engine.location.reach import SERVED, UNREACHED, bin_sites, gather_rows
 
 __all__ = ["Coverage"]
 
 IntArray = NDArray[np.int64]
-UNREACHED, SERVED = -1, -2
+#: Rows looked up and merged at a time; their lists are all that stands in memory unmerged.
+RANGE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -54,6 +47,8 @@ class Coverage:
         Largest radius, 0 where there is no geometry.
     input_hash : str
         SHA-256 over the inputs.
+    site_layer : (n_site,) int8 or None
+        Sites of different layers share no row.
     """
 
     row_indptr: IntArray
@@ -69,6 +64,7 @@ class Coverage:
     site_xy_m: NDArray[np.float64] | None
     reach_m: float
     input_hash: str
+    site_layer: NDArray[np.int8] | None = None
 
     @property
     def n_site(self) -> int:
@@ -120,29 +116,32 @@ class Coverage:
         if (demand_layer is None) != (site_layer is None):
             raise ValueError("give layers to demand rows and to sites, or to neither")
         own = check_reach(demand_reach_m, len(demand))
-        reached = np.zeros(len(demand), bool)
-        count = np.zeros(len(demand) + 1, np.int64)
-        work = []
-        rows, sites = layers_of(demand_layer, len(demand)), layers_of(site_layer, len(site))
-        for row, member in zip(rows, sites, strict=False):
-            if not row.size or not member.size:
-                continue
-            bins = bin_arguments(bin_points(demand, row, bin_side(radius[member]), own))
-            old, new = member[stands[member]], member[~stands[member]]
-            x, y = np.ascontiguousarray(site[old].T)
-            mark_reached(x, y, radius[old], *bins, reached)
-            x, y = np.ascontiguousarray(site[new].T)
-            count_pairs(x, y, radius[new], *bins, reached, count[1:])
-            work.append((x, y, radius[new], new, bins))
-        indptr = np.cumsum(count)
-        indices = np.empty(int(indptr[-1]), np.int32)
-        at = indptr[:-1].copy()
-        for x, y, r, number, bins in work:
-            fill_pairs(x, y, r, number, *bins, reached, at, indices)
+        row_of = np.empty(len(demand), np.int32)
+        key = site_keys(len(site))
+        ranges = [(a, min(a + RANGE, len(demand))) for a in range(0, len(demand), RANGE)]
+        parts = spread(
+            gather_rows, ranges, demand,
+            np.empty(0) if own is None else np.square(own),
+            np.empty(0, np.int8) if demand_layer is None else np.asarray(demand_layer, np.int8),
+            weight, key,
+            *bin_sites(site, radius, site_layer, stands).arrays,
+            *bin_sites(site, radius, site_layer, ~stands).arrays,
+            row_of,
+        )  # fmt: skip
         digest = hash_points(demand, weight, demand_layer, site, site_layer, radius, stands, own)
-        return merge(
-            indptr, indices, weight, reached, stands, site, float(radius.max(initial=0)), digest
-        )
+        indptr, indices, sums = join_lists(parts)
+        merged, row_indptr, row_indices = merge_lists(indptr, indices, key)
+        at = 0
+        for (lo, hi), part in zip(ranges, parts, strict=True):
+            shift_rows(row_of[lo:hi], merged[at : at + part[2].size])
+            at += part[2].size
+        total = np.zeros(row_indptr.size - 1, np.int64)
+        np.add.at(total, merged, sums)
+        return build(
+            row_indptr, row_indices, total, row_of, weight, stands, site,
+            float(radius.max(initial=0)), digest,
+            None if site_layer is None else np.asarray(site_layer, np.int8),
+        )  # fmt: skip
 
     @classmethod
     def from_csr(
@@ -178,7 +177,15 @@ class Coverage:
         keep = ~reached[row]
         kept = np.zeros(indptr.size, np.int64)
         np.cumsum(np.bincount(row[keep], minlength=indptr.size - 1), out=kept[1:])
-        return merge(kept, indices[keep], weight, reached, stands, None, 0.0, digest)
+        listed = np.flatnonzero(np.diff(kept) > 0)
+        lists = np.concatenate([kept[listed], kept[-1:]])
+        merged, row_indptr, row_indices = merge_lists(lists, indices[keep], site_keys(n_site))
+        row_of = np.full(indptr.size - 1, UNREACHED, np.int32)
+        row_of[listed] = merged
+        row_of[reached] = SERVED
+        total = np.zeros(row_indptr.size - 1, np.int64)
+        np.add.at(total, merged, weight[listed])
+        return build(row_indptr, row_indices, total, row_of, weight, stands, None, 0.0, digest)
 
     @classmethod
     def from_cost_matrix(
@@ -291,43 +298,79 @@ def transpose(indptr, indices, at, out):
             at[j] += 1
 
 
-def merge(
-    indptr: IntArray,
-    indices: NDArray[np.int32],
+def site_keys(n_site: int) -> NDArray[np.uint64]:
+    """Return a random number for each site; their sums hint at equal lists."""
+    return np.random.Generator(np.random.Philox(key=7)).integers(
+        1, 2**63, max(1, n_site), dtype=np.uint64
+    )
+
+
+def join_lists(
+    parts: list[tuple[IntArray, NDArray[np.int32], IntArray]],
+) -> tuple[IntArray, NDArray[np.int32], IntArray]:
+    """Return the lists and weights of several ranges one after another."""
+    if not parts:
+        return np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.int64)
+    length = np.concatenate([np.diff(p[0]) for p in parts])
+    indptr = np.zeros(length.size + 1, np.int64)
+    np.cumsum(length, out=indptr[1:])
+    return indptr, np.concatenate([p[1] for p in parts]), np.concatenate([p[2] for p in parts])
+
+
+@jit
+def shift_rows(row_of, merged):
+    """Turn the rows of a range into rows of the whole, in place."""
+    for i in range(row_of.size):
+        if row_of[i] >= 0:
+            row_of[i] = merged[row_of[i]]
+
+
+def merge_lists(
+    indptr: IntArray, indices: NDArray[np.int32], key: NDArray[np.uint64]
+) -> tuple[NDArray[np.int32], IntArray, NDArray[np.int32]]:
+    """Merge equal lists.
+
+    Returns
+    -------
+    row_of : (n_list,) int32
+        Merged row of each list; rows are in the order of their first list.
+    row_indptr, row_indices
+        The merged lists.
+    """
+    n = indptr.size - 1
+    digest = np.zeros(n, np.uint64)
+    spread(_hash_rows, chunks(n, 16), indptr, indices, key, digest)
+    order = np.argsort(digest, kind="stable")
+    row_of = np.empty(n, np.int32)
+    first = np.empty(n, np.int64)
+    n_row = int(_group(order, digest, indptr, indices, row_of, first))
+    del digest, order
+    # merged rows in the order of their first list: keeps neighbours near in memory
+    rank = np.empty(n_row, np.int32)
+    by_first = np.argsort(first[:n_row], kind="stable")
+    rank[by_first] = np.arange(n_row, dtype=np.int32)
+    first = first[:n_row][by_first]
+    row_indptr = np.zeros(n_row + 1, np.int64)
+    np.cumsum(indptr[first + 1] - indptr[first], out=row_indptr[1:])
+    row_indices = np.empty(int(row_indptr[-1]), np.int32)
+    _copy_lists(first, indptr, indices, row_indptr, row_indices)
+    return rank[row_of], row_indptr, row_indices
+
+
+def build(
+    row_indptr: IntArray,
+    row_indices: NDArray[np.int32],
+    merged_weight: IntArray,
+    row_of: NDArray[np.int32],
     weight: IntArray,
-    reached: NDArray[np.bool_],
     existing: NDArray[np.bool_],
     site_xy_m: NDArray[np.float64] | None,
     reach_m: float,
     input_hash: str,
+    site_layer: NDArray[np.int8] | None = None,
 ) -> Coverage:
-    """Merge rows with equal lists and build both directions."""
-    n_raw, n_site = weight.size, existing.size
-    key = np.random.Generator(np.random.Philox(key=7)).integers(
-        1, 2**63, max(1, n_site), dtype=np.uint64
-    )
-    digest = np.zeros(n_raw, np.uint64)
-    spread(_hash_rows, chunks(n_raw, 16), indptr, indices, key, digest)
-    listed = np.flatnonzero(np.diff(indptr) > 0)
-    order = listed[np.argsort(digest[listed], kind="stable")]
-    row_of = np.full(n_raw, UNREACHED, np.int32)
-    first = np.empty(listed.size, np.int64)
-    n_row = int(_group(order, digest, indptr, indices, row_of, first))
-    del digest, order
-    # merged rows in the order of their first raw row: keeps neighbours near in memory
-    rank = np.empty(n_row, np.int32)
-    by_first = np.argsort(first[:n_row], kind="stable")
-    rank[by_first] = np.arange(n_row, dtype=np.int32)
-    row_of[listed] = rank[row_of[listed]]
-    row_of[reached] = SERVED
-    first = first[:n_row][by_first]
-    length = indptr[first + 1] - indptr[first]
-    row_indptr = np.zeros(n_row + 1, np.int64)
-    np.cumsum(length, out=row_indptr[1:])
-    row_indices = np.empty(int(row_indptr[-1]), np.int32)
-    _copy_lists(first, indptr, indices, row_indptr, row_indices)
-    merged = np.zeros(n_row, np.int64)
-    np.add.at(merged, row_of[listed], weight[listed])
+    """Return the coverage with both directions."""
+    n_site = existing.size
     site_indptr = np.zeros(n_site + 1, np.int64)
     np.cumsum(np.bincount(row_indices, minlength=n_site), out=site_indptr[1:])
     site_indices = np.empty(row_indices.size, np.int32)
@@ -337,13 +380,14 @@ def merge(
         row_indices,
         site_indptr,
         site_indices,
-        merged,
+        merged_weight,
         row_of,
         weight,
-        int(weight[reached].sum()),
+        int(weight[row_of == SERVED].sum()),
         int(weight.sum()),
         existing,
         site_xy_m,
         reach_m,
         input_hash,
+        site_layer,
     )

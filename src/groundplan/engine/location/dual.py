@@ -20,12 +20,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine._jit import chunks, jit, spread
+from groundplan.engine.location.program import Program
 
 __all__ = ["DualState", "price", "start_dual", "step_dual"]
 
 FloatArray = NDArray[np.float64]
+SingleArray = NDArray[np.float32]
 #: Steps between two evaluations of bound and restart.
 CHECK = 40
+#: Sites or rows that are worth a thread of their own.
+GRAIN = 20_000
+
+
+def pieces(n: int) -> list[tuple[int, int]]:
+    """Cut a range for threads; how, depends on its size alone."""
+    return chunks(n, max(1, min(16, n // GRAIN)))
 
 
 @jit
@@ -47,33 +56,38 @@ def _advance(lo, hi, indptr, indices, priced, y, tau, z):
 
 
 @jit
-def project(z, tau, cost, budget, mu):
+def _spent(lo, hi, z, tau, cost, mu):
+    """Return what ``clip(z - tau mu f, 0, 1)`` spends, and how fast that falls with mu."""
+    spent = 0.0
+    slope = 0.0
+    for j in range(lo, hi):
+        v = z[j] - tau[j] * cost[j] * mu
+        if v >= 1.0:
+            spent += cost[j]
+        elif v > 0.0:
+            spent += cost[j] * v
+            slope += cost[j] * cost[j] * tau[j]
+    return spent, slope
+
+
+def project(z: FloatArray, tau: FloatArray, cost: FloatArray, budget: float, mu: float) -> float:
     """Return the price at which ``clip(z - tau mu f, 0, 1)`` spends the budget (Newton)."""
-    lo = 0.0
-    hi = np.inf
-    for it in range(200):
-        spent = 0.0
-        slope = 0.0
-        for j in range(z.size):
-            v = z[j] - tau[j] * cost[j] * mu
-            if v >= 1.0:
-                spent += cost[j]
-            elif v > 0.0:
-                spent += cost[j] * v
-                slope += cost[j] * cost[j] * tau[j]
-        if mu == 0.0 and spent <= budget:
-            return 0.0
-        if abs(spent - budget) <= 1e-7 * budget:
+    ranges = pieces(z.size)
+    lo, hi = 0.0, np.inf
+    for turn in range(200):
+        parts = spread(_spent, ranges, z, tau, cost, mu)
+        spent, slope = sum(p[0] for p in parts), sum(p[1] for p in parts)
+        if (mu == 0.0 and spent <= budget) or abs(spent - budget) <= 1e-6 * budget:
             break
         if spent > budget:
             lo = mu
         else:
             hi = mu
         new = mu + (spent - budget) / slope if slope > 0.0 else -1.0
-        if not (lo < new < hi):
+        if not lo < new < hi:
             new = 0.5 * (lo + hi) if hi < np.inf else max(2.0 * mu, 1e-9)
-        if it == 0 and spent < budget and new <= 0.0:
-            new = 0.0
+            if turn == 0 and spent < budget:
+                new = 0.0
         mu = new
     return mu
 
@@ -89,12 +103,13 @@ def _finish(lo, hi, z, tau, cost, mu, y, ybar, yavg, share):
 
 
 @jit
-def _price_rows(lo, hi, indptr, indices, ybar, sigma, weight, u, priced, uavg, share):
+def _price_rows(lo, hi, indptr, indices, ybar, step, weight, u, priced, uavg, share):
     for i in range(lo, hi):
+        begin, end = indptr[i], indptr[i + 1]
         total = 0.0
-        for q in range(indptr[i], indptr[i + 1]):
+        for q in range(begin, end):
             total += ybar[indices[q]]
-        v = u[i] + sigma[i] * (1.0 - total)
+        v = u[i] + step / (end - begin) * (1.0 - total)
         v = min(max(v, 0.0), 1.0)
         u[i] = v
         priced[i] = weight[i] * v
@@ -110,6 +125,26 @@ def _fractional_value(lo, hi, indptr, indices, y, weight):
             total += y[indices[q]]
         value += weight[i] * min(1.0, total)
     return value
+
+
+@jit
+def _price(lo, hi, weight, u, priced):
+    """Write what the rows pay to sites; returns what they keep."""
+    kept = 0.0
+    for i in range(lo, hi):
+        priced[i] = weight[i] * u[i]
+        kept += weight[i] * (1.0 - np.float64(u[i]))
+    return kept
+
+
+@jit
+def _moved(lo, hi, indptr, weight, u, start):
+    """Return the squared distance of two prices, weighted by degree and weight."""
+    total = 0.0
+    for i in range(lo, hi):
+        d = np.float64(u[i]) - start[i]
+        total += d * d * weight[i] * (indptr[i + 1] - indptr[i])
+    return total
 
 
 def knapsack(score: FloatArray, cost: FloatArray, budget: float) -> tuple[float, float]:
@@ -128,16 +163,20 @@ def knapsack(score: FloatArray, cost: FloatArray, budget: float) -> tuple[float,
 
 @dataclass
 class DualState:
-    """Everything the primal-dual steps carry from one check to the next."""
+    """Everything the primal-dual steps carry from one check to the next.
 
-    y: FloatArray
-    u: FloatArray
-    yavg: FloatArray
-    uavg: FloatArray
-    ystart: FloatArray
-    ustart: FloatArray
-    best_u: FloatArray
-    best_y: FloatArray
+    Prices and shares are single precision: they are rounded to whole numbers before anything is
+    proven with them.
+    """
+
+    y: SingleArray
+    u: SingleArray
+    yavg: SingleArray
+    uavg: SingleArray
+    ystart: SingleArray
+    ustart: SingleArray
+    best_u: SingleArray
+    best_y: SingleArray
     bound: float
     fractional: float
     mu: float
@@ -158,50 +197,35 @@ class DualState:
     @classmethod
     def restored(cls, state: dict[str, Any]) -> DualState:
         """Return the state that `saved` gave."""
-        fields: dict[str, Any] = {n: np.array(state[f"dual_{n}"], np.float64) for n in cls.ARRAYS}
+        fields: dict[str, Any] = {n: np.array(state[f"dual_{n}"], np.float32) for n in cls.ARRAYS}
         fields.update({n: state[f"dual_{n}"] for n in cls.NUMBERS})
         return cls(**fields)
 
 
-@dataclass(frozen=True)
-class Program:
-    """The covering problem on candidate sites alone; costs and budget as floats for the steps."""
+def price(
+    program: Program, u: SingleArray, weight: SingleArray, priced: SingleArray
+) -> tuple[float, float]:
+    """Return the bound at prices `u` in doubles, and the price of the budget.
 
-    row_indptr: NDArray[np.int64]
-    row_indices: NDArray[np.int32]
-    site_indptr: NDArray[np.int64]
-    site_indices: NDArray[np.int32]
-    weight: NDArray[np.int64]
-    cost: NDArray[np.int64]
-    budget: int
-
-    @property
-    def n_row(self) -> int:
-        """Number of merged rows."""
-        return int(self.weight.size)
-
-    @property
-    def n_site(self) -> int:
-        """Number of candidate sites."""
-        return int(self.cost.size)
-
-
-def price(program: Program, u: FloatArray, weight: FloatArray) -> tuple[float, float]:
-    """Return the bound at prices `u` in doubles, and the price of the budget."""
+    Parameters
+    ----------
+    priced : (n_row,) float32
+        Output: weight times price.
+    """
+    kept = float(sum(spread(_price, pieces(program.n_row), weight, u, priced)))
     score = np.empty(program.n_site)
-    ranges = chunks(program.n_site, 16)
-    spread(_site_scores, ranges, program.site_indptr, program.site_indices, weight * u, score)
+    csr = (program.site_indptr, program.site_indices)
+    spread(_site_scores, pieces(program.n_site), *csr, priced, score)
     most, mu = knapsack(score, program.cost.astype(np.float64), float(program.budget))
-    return float((weight * (1.0 - u)).sum()) + most, mu
+    return kept + most, mu
 
 
-def start_dual(program: Program, weight: FloatArray) -> DualState:
+def start_dual(program: Program, weight: SingleArray) -> DualState:
     """Return the first state: full prices, sites in even shares."""
     n, m = program.n_site, program.n_row
-    cost = program.cost.astype(np.float64)
-    y = np.full(n, min(1.0, program.budget / max(1.0, cost.sum())))
-    u = np.ones(m)
-    bound, mu = price(program, u, weight)
+    y = np.full(n, min(1.0, program.budget / max(1.0, float(program.cost.sum()))), np.float32)
+    u = np.ones(m, np.float32)
+    bound, mu = price(program, u, weight, np.empty(m, np.float32))
     return DualState(
         y, u, y.copy(), u.copy(), y.copy(), u.copy(), u.copy(), y.copy(),
         bound, 0.0, mu, mu, 1.0, np.inf, 0, 0,
@@ -210,7 +234,7 @@ def start_dual(program: Program, weight: FloatArray) -> DualState:
 
 def step_dual(
     program: Program,
-    weight: FloatArray,
+    weight: SingleArray,
     state: DualState,
     steps: int,
     tolerance: float,
@@ -220,7 +244,7 @@ def step_dual(
 
     Parameters
     ----------
-    weight : (n_row,) float64
+    weight : (n_row,) float32
         Of the program.
     state : DualState
         Changed in place.
@@ -230,29 +254,28 @@ def step_dual(
         Called every `CHECK` steps; true ends the run.
     """
     n, m = program.n_site, program.n_row
-    rows, sites = chunks(m, 16), chunks(n, 16)
+    rows, sites = pieces(m), pieces(n)
     cost = program.cost.astype(np.float64)
     score = np.empty(n)
     csr = (program.site_indptr, program.site_indices)
     csc = (program.row_indptr, program.row_indices)
     spread(_site_scores, sites, *csr, weight, score)
     score = np.maximum(score, 1e-12)
-    degree = np.maximum(np.diff(program.row_indptr), 1).astype(np.float64)
     z, ybar = np.empty(n), state.y.copy()
     priced = weight * state.u
     while state.step < steps:
-        tau, sigma = state.omega / score, 1.0 / (state.omega * degree)
+        tau, step = state.omega / score, 1.0 / state.omega
         for _ in range(CHECK):
             state.step += 1
             state.since += 1
             share = 1.0 / state.since
             spread(_advance, sites, *csr, priced, state.y, tau, z)
             state.step_mu = project(z, tau, cost, float(program.budget), state.step_mu)
-            _finish(0, n, z, tau, cost, state.step_mu, state.y, ybar, state.yavg, share)
-            spread(_price_rows, rows, *csc, ybar, sigma, weight, state.u, priced, state.uavg, share)
+            spread(_finish, sites, z, tau, cost, state.step_mu, state.y, ybar, state.yavg, share)
+            spread(_price_rows, rows, *csc, ybar, step, weight, state.u, priced, state.uavg, share)
         best_distance, at = np.inf, (state.u, state.y)
-        for u, y in ((state.u, state.y), (state.uavg, state.yavg)):
-            bound, mu = price(program, u, weight)
+        for u, y in ((state.uavg, state.yavg), (state.u, state.y)):
+            bound, mu = price(program, u, weight, priced)
             value = float(sum(spread(_fractional_value, rows, *csc, y, weight)))
             if bound < state.bound:
                 state.bound, state.mu = bound, mu
@@ -260,10 +283,10 @@ def step_dual(
             if value > state.fractional:
                 state.fractional = value
                 state.best_y[:] = y
-            if bound - value < best_distance:
+            if bound - value <= best_distance:
                 best_distance, at = bound - value, (u, y)
         if best_distance <= 0.4 * state.distance or state.since >= 0.4 * state.step:
-            restart(state, at, best_distance, score, degree * weight)
+            restart(program, state, at, best_distance, score, weight)
             priced = weight * state.u
             ybar[:] = state.y
         if state.bound - state.fractional <= tolerance * state.bound or check(state):
@@ -271,19 +294,25 @@ def step_dual(
 
 
 def restart(
+    program: Program,
     state: DualState,
-    at: tuple[FloatArray, FloatArray],
+    at: tuple[SingleArray, SingleArray],
     distance: float,
     site_scale: FloatArray,
-    row_scale: FloatArray,
+    weight: SingleArray,
 ) -> None:
     """Begin anew at the better point, with the primal weight moved to the observed ratio."""
-    u, y = at[0].copy(), at[1].copy()
-    moved_y = float(np.sqrt((np.square(y - state.ystart) * site_scale).sum()))
-    moved_u = float(np.sqrt((np.square(u - state.ustart) * row_scale).sum()))
+    u, y = at
+    moved_y = np.sqrt(float((np.square(y - state.ystart) * site_scale).sum()))
+    parts = spread(_moved, pieces(program.n_row), program.row_indptr, weight, u, state.ustart)
+    moved_u = np.sqrt(float(sum(parts)))
     if moved_y > 0 and moved_u > 0:
         state.omega = float(np.exp(0.5 * np.log(moved_y / moved_u) + 0.5 * np.log(state.omega)))
-    for name, value in (("y", y), ("yavg", y), ("ystart", y), ("u", u), ("uavg", u), ("ustart", u)):
-        getattr(state, name)[:] = value
+    state.ystart[:] = y
+    state.ustart[:] = u
+    for name in ("y", "yavg"):
+        getattr(state, name)[:] = state.ystart
+    for name in ("u", "uavg"):
+        getattr(state, name)[:] = state.ustart
     state.since = 0
     state.distance = distance

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.engine.location.dual import Program
+from groundplan.engine.location.program import Program
 
 __all__ = ["ROWS_MAX", "SITES_MAX", "solve_exactly"]
 

@@ -1,8 +1,9 @@
-"""Which rows lie within reach of which sites: kernels on points sorted into square bins.
+"""Which sites lie within reach of which rows: kernels on sites sorted into square bins.
 
 A site reaches a row when both are of the same layer and ``dx*dx + dy*dy <= r*r`` in float64, no
-tolerance, with r the site's radius or the row's own reach, whichever is smaller. Sites drive the
-search, so that the work follows the number of pairs found.
+tolerance, with r the site's radius or the row's own reach, whichever is smaller. Rows look their
+sites up, a range of rows at a time, so that no list of all pairs ever stands in memory; sites are
+binned by layer and by size of radius, so that a few far-reaching ones do not widen every search.
 """
 
 from __future__ import annotations
@@ -12,68 +13,88 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.engine._jit import jit
+from groundplan.engine._jit import chunks, jit, spread
 
-__all__ = ["Bins", "assign_nearest", "bin_points", "count_pairs", "fill_pairs", "mark_reached"]
+__all__ = ["SiteBins", "assign_nearest", "bin_sites", "gather_rows"]
 
 FloatArray = NDArray[np.float64]
+UNREACHED, SERVED = -1, -2
 
 
 @dataclass(frozen=True)
-class Bins:
-    """Points sorted by square bin.
+class SiteBins:
+    """Sites in bins, class after class; a class has one layer and radii within a factor of two.
 
     Attributes
     ----------
-    x, y : (n_point,) float64
-        Coordinates in bin order.
-    point : (n_point,) int32
-        Original number of each point.
-    cap : (n_point,) float64
-        Square of the point's own largest reach, in bin order; empty where points have none.
-    start : (n_bin + 1,) int64
-        First point of each bin, bins row by row.
-    x0, y0, side : float
-        Corner and side of the bins.
-    n_across, n_down : int
-        Number of bins.
+    x, y, limit : (n,) float64
+        Position and squared radius in bin order.
+    number : (n,) int32
+        What each site is called.
+    start : int64
+        First site of each bin, the bins of a class row by row, one number more for each class.
+    place : (n_class, 4) float64
+        Corner x and y, side of a bin, largest radius.
+    shape : (n_class, 4) int64
+        Bins across and down, first entry in `start`, layer.
     """
 
     x: FloatArray
     y: FloatArray
-    point: NDArray[np.int32]
-    cap: FloatArray
+    limit: FloatArray
+    number: NDArray[np.int32]
     start: NDArray[np.int64]
-    x0: float
-    y0: float
-    side: float
-    n_across: int
-    n_down: int
+    place: FloatArray
+    shape: NDArray[np.int64]
+
+    @property
+    def arrays(self) -> tuple[NDArray[np.generic], ...]:
+        """Return everything as the kernels take it."""
+        return (self.x, self.y, self.limit, self.number, self.start, self.place, self.shape)
 
 
-def bin_points(
-    xy: FloatArray, point: NDArray[np.int32], side: float, point_reach: FloatArray | None = None
-) -> Bins:
-    """Sort the points `point` of `xy` (n, 2) into bins; within a bin the order is kept.
-
-    `point_reach` (n,) is the largest distance at which each point of `xy` lets itself be reached.
-    """
-    x, y = xy[point, 0], xy[point, 1]
-    x0, y0 = (float(x.min()), float(y.min())) if x.size else (0.0, 0.0)
-    extent = max(float(np.ptp(x)), float(np.ptp(y))) if x.size else 0.0
-    # no more than about four bins a point, however small the reach
-    side = max(side, extent / max(16.0, 2.0 * np.sqrt(max(1, x.size))), 1e-9)
-    col = ((x - x0) / side).astype(np.int64)
-    row = ((y - y0) / side).astype(np.int64)
-    n_across = int(col.max(initial=0)) + 1
-    n_down = int(row.max(initial=0)) + 1
-    number = row * n_across + col
-    order = np.argsort(number, kind="stable")
-    start = np.zeros(n_across * n_down + 1, np.int64)
-    np.cumsum(np.bincount(number, minlength=n_across * n_down), out=start[1:])
-    kept = point[order]
-    cap = np.empty(0) if point_reach is None else np.square(point_reach[kept])
-    return Bins(x[order], y[order], kept, cap, start, x0, y0, side, n_across, n_down)
+def bin_sites(
+    site_xy_m: FloatArray,
+    radius_m: FloatArray,
+    site_layer: NDArray[np.int8] | None,
+    member: NDArray[np.bool_],
+) -> SiteBins:
+    """Sort the sites where `member` is true into bins by layer and size of radius."""
+    picked = np.flatnonzero(member)
+    layer = np.zeros(len(radius_m), np.int64) if site_layer is None else site_layer.astype(np.int64)
+    with np.errstate(divide="ignore"):
+        size = np.where(radius_m > 0, np.floor(np.log2(radius_m)), -1e6).astype(np.int64)
+    parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+    place, shape = [], []
+    at = 0
+    kinds = np.unique(np.column_stack([layer[picked], size[picked]]), axis=0)
+    for kind in kinds:
+        mine = picked[(layer[picked] == kind[0]) & (size[picked] == kind[1])]
+        x, y = site_xy_m[mine, 0], site_xy_m[mine, 1]
+        x0, y0, reach = float(x.min()), float(y.min()), float(radius_m[mine].max())
+        extent = max(float(np.ptp(x)), float(np.ptp(y)))
+        # no more than about four bins a site, however small the reach
+        side = max(reach / 2, extent / max(16.0, 2.0 * np.sqrt(mine.size)), 1e-9)
+        across, down = int(np.ptp(x) / side) + 1, int(np.ptp(y) / side) + 1
+        number = ((y - y0) / side).astype(np.int64) * across + ((x - x0) / side).astype(np.int64)
+        order = mine[np.argsort(number, kind="stable")]
+        start = np.zeros(across * down + 1, np.int64)
+        np.cumsum(np.bincount(number, minlength=across * down), out=start[1:])
+        parts.append((order, start + sum(p[0].size for p in parts)))
+        place.append((x0, y0, side, reach))
+        shape.append((across, down, at, int(kind[0])))
+        at += start.size
+    empty = np.zeros(0, np.int64)
+    order = np.concatenate([p[0] for p in parts]) if parts else empty
+    return SiteBins(
+        site_xy_m[order, 0].copy(),
+        site_xy_m[order, 1].copy(),
+        np.square(radius_m[order]),
+        order.astype(np.int32),
+        np.concatenate([p[1] for p in parts]) if parts else empty,
+        np.array(place, np.float64).reshape(-1, 4),
+        np.array(shape, np.int64).reshape(-1, 4),
+    )
 
 
 @jit
@@ -81,7 +102,7 @@ def _window(center, radius, origin, side, n):
     """Return first and last bin within reach; the last is first - 1 where there is none.
 
     A millionth of a bin either side outweighs the rounding of the bins' own numbers. Both ends stay
-    inside the array whatever the distance: a site beyond all points reads nothing.
+    inside the array whatever the distance: a row beyond all sites reads nothing.
     """
     lo = min(max(np.floor((center - radius - origin) / side - 1e-6), 0.0), float(n))
     hi = max(min(np.floor((center + radius - origin) / side + 1e-6), n - 1.0), lo - 1.0)
@@ -89,94 +110,177 @@ def _window(center, radius, origin, side, n):
 
 
 @jit
-def mark_reached(sx, sy, r, x, y, point, cap, start, x0, y0, side, across, down, reached):
-    """Set ``reached[point]`` for every point within reach of any of the sites."""
-    for j in range(sx.size):
-        c0, c1 = _window(sx[j], r[j], x0, side, across)
-        r0, r1 = _window(sy[j], r[j], y0, side, down)
-        limit = r[j] * r[j]
+def _find(px, py, own, layer, x, y, limit, number, start, place, shape, near, only_one):
+    """Write the sites that reach a point into `near`; returns how many, -1 where it is full."""
+    n = 0
+    for c in range(place.shape[0]):
+        if shape[c, 3] != layer:
+            continue
+        x0, y0, side, reach = place[c]
+        reach = min(reach, np.sqrt(own) * (1 + 1e-12))
+        across = shape[c, 0]
+        c0, c1 = _window(px, reach, x0, side, across)
+        r0, r1 = _window(py, reach, y0, side, shape[c, 1])
         for row in range(r0, r1 + 1):
-            # bins of a row are neighbours in memory: one run of points
-            for q in range(start[row * across + c0], start[row * across + c1 + 1]):
-                dx = x[q] - sx[j]
-                dy = y[q] - sy[j]
+            base = shape[c, 2] + row * across
+            # bins of a row are neighbours in memory: one run of sites
+            for q in range(start[base + c0], start[base + c1 + 1]):
+                dx = px - x[q]
+                dy = py - y[q]
                 d = dx * dx + dy * dy
-                if d <= limit and (cap.size == 0 or d <= cap[q]):
-                    reached[point[q]] = True
+                if d <= limit[q] and d <= own:
+                    if n == near.size:
+                        return -1
+                    near[n] = number[q]
+                    n += 1
+                    if only_one:
+                        return n
+    return n
 
 
 @jit
-def count_pairs(sx, sy, r, x, y, point, cap, start, x0, y0, side, across, down, reached, count):
-    """Add to ``count[point]`` the number of sites that reach it; reached points are left out."""
-    for j in range(sx.size):
-        c0, c1 = _window(sx[j], r[j], x0, side, across)
-        r0, r1 = _window(sy[j], r[j], y0, side, down)
-        limit = r[j] * r[j]
-        for row in range(r0, r1 + 1):
-            for q in range(start[row * across + c0], start[row * across + c1 + 1]):
-                dx = x[q] - sx[j]
-                dy = y[q] - sy[j]
-                d = dx * dx + dy * dy
-                if d <= limit and (cap.size == 0 or d <= cap[q]) and not reached[point[q]]:
-                    count[point[q]] += 1
+def _double_int(array, size):
+    out = np.empty(max(2 * array.size, size), array.dtype)
+    out[: array.size] = array
+    return out
 
 
 @jit
-def fill_pairs(
-    sx, sy, r, number, x, y, point, cap, start, x0, y0, side, across, down, reached, at, indices
-):
-    """Write site numbers into the rows' lists; sites come in the order given."""
-    for j in range(sx.size):
-        c0, c1 = _window(sx[j], r[j], x0, side, across)
-        r0, r1 = _window(sy[j], r[j], y0, side, down)
-        limit = r[j] * r[j]
-        for row in range(r0, r1 + 1):
-            for q in range(start[row * across + c0], start[row * across + c1 + 1]):
-                dx = x[q] - sx[j]
-                dy = y[q] - sy[j]
-                d = dx * dx + dy * dy
-                if d <= limit and (cap.size == 0 or d <= cap[q]) and not reached[point[q]]:
-                    i = point[q]
-                    indices[at[i]] = number[j]
-                    at[i] += 1
+def gather_rows(
+    lo, hi, xy, cap, layer, weight, key,
+    old_x, old_y, old_limit, old_number, old_start, old_place, old_shape,
+    x, y, limit, number, start, place, shape, row_of,
+):  # fmt: skip
+    """List the sites of the rows ``lo..hi``, rows with equal lists merged.
+
+    Parameters
+    ----------
+    xy : (n_row, 2) float64
+    cap : (n_row,) float64
+        Squared reach of each row's own; size 0 where rows have none.
+    layer : (n_row,) int8
+        Size 0 where there is one layer.
+    weight : (n_row,) int64
+    key : (n_site,) uint64
+        Random numbers; their sums hint at equal lists, which are then compared.
+    old_*, the same without : SiteBins
+        Sites that serve already, and the others.
+    row_of : (n_row,) int32
+        Output: merged row, counted from 0 within this range; -1 unreached, -2 served already.
+
+    Returns
+    -------
+    (indptr, indices, merged weight)
+    """
+    near, one = np.empty(64, np.int32), np.empty(1, np.int32)
+    indptr, sums = np.zeros(1024, np.int64), np.zeros(1024, np.int64)
+    digest = np.zeros(1024, np.uint64)
+    indices = np.empty(4096, np.int32)
+    table = np.full(4096, -1, np.int32)
+    groups = 0
+    for i in range(lo, hi):
+        own = cap[i] if cap.size else np.inf
+        kind = np.int64(layer[i]) if layer.size else np.int64(0)
+        px, py = xy[i, 0], xy[i, 1]
+        if old_place.shape[0] and _find(
+            px, py, own, kind, old_x, old_y, old_limit, old_number, old_start, old_place,
+            old_shape, one, True,
+        ):  # fmt: skip
+            row_of[i] = SERVED
+            continue
+        n = _find(px, py, own, kind, x, y, limit, number, start, place, shape, near, False)
+        while n < 0:
+            near = np.empty(2 * near.size, np.int32)
+            n = _find(px, py, own, kind, x, y, limit, number, start, place, shape, near, False)
+        if n == 0:
+            row_of[i] = UNREACHED
+            continue
+        if n > 24:
+            near[:n].sort()
+        else:
+            for a in range(1, n):
+                v = near[a]
+                b = a
+                while b > 0 and near[b - 1] > v:
+                    near[b] = near[b - 1]
+                    b -= 1
+                near[b] = v
+        total = np.uint64(0)
+        for a in range(n):
+            total += key[near[a]]
+        top = np.uint64(table.size - 1)
+        h = (total ^ (total >> np.uint64(31))) & top
+        while True:
+            g = table[h]
+            if g < 0:
+                break
+            # equal sums are only a hint: the lists decide
+            if digest[g] == total and indptr[g + 1] - indptr[g] == n:
+                same = True
+                for a in range(n):
+                    if indices[indptr[g] + a] != near[a]:
+                        same = False
+                        break
+                if same:
+                    break
+            h = (h + np.uint64(1)) & top
+        if g < 0:
+            g = groups
+            groups += 1
+            if groups + 1 > digest.size:
+                indptr, sums = _double_int(indptr, 0), _double_int(sums, 0)
+                digest = _double_int(digest, 0)
+            if indptr[g] + n > indices.size:
+                indices = _double_int(indices, indptr[g] + n)
+            indices[indptr[g] : indptr[g] + n] = near[:n]
+            indptr[g + 1] = indptr[g] + n
+            digest[g] = total
+            sums[g] = 0
+            table[h] = g
+            if 2 * groups > table.size:
+                table = np.full(2 * table.size, -1, np.int32)
+                top = np.uint64(table.size - 1)
+                for k in range(groups):
+                    h = (digest[k] ^ (digest[k] >> np.uint64(31))) & top
+                    while table[h] >= 0:
+                        h = (h + np.uint64(1)) & top
+                    table[h] = k
+        sums[g] += weight[i]
+        row_of[i] = g
+    return indptr[: groups + 1].copy(), indices[: indptr[groups]].copy(), sums[:groups].copy()
 
 
 @jit
-def _nearest(sx, sy, r, number, x, y, point, cap, start, x0, y0, side, across, down, best, site):
-    for j in range(sx.size):
-        c0, c1 = _window(sx[j], r[j], x0, side, across)
-        r0, r1 = _window(sy[j], r[j], y0, side, down)
-        limit = r[j] * r[j]
-        for row in range(r0, r1 + 1):
-            for q in range(start[row * across + c0], start[row * across + c1 + 1]):
-                dx = x[q] - sx[j]
-                dy = y[q] - sy[j]
-                d = dx * dx + dy * dy
-                # strict: of equally near sites the one with the lower number keeps the row
-                if d < best[point[q]] and d <= limit and (cap.size == 0 or d <= cap[q]):
-                    best[point[q]] = d
-                    site[point[q]] = number[j]
-
-
-def layers_of(layer: NDArray[np.int8] | None, n: int) -> list[NDArray[np.int32]]:
-    """Return the members of each layer, in order."""
-    if layer is None:
-        return [np.arange(n, dtype=np.int32)]
-    top = int(layer.max(initial=0))
-    return [np.flatnonzero(layer == k).astype(np.int32) for k in range(top + 1)]
-
-
-def bin_side(radius_m: FloatArray) -> float:
-    """Return a bin side that suits these radii: small against most of them."""
-    return float(np.median(radius_m)) / 3 if radius_m.size else 1.0
-
-
-def bin_arguments(bins: Bins) -> tuple[object, ...]:
-    """Return the bins as the kernels take them."""
-    return (
-        bins.x, bins.y, bins.point, bins.cap, bins.start,
-        bins.x0, bins.y0, bins.side, bins.n_across, bins.n_down,
-    )  # fmt: skip
+def _nearest(lo, hi, xy, cap, layer, x, y, limit, number, start, place, shape, site):
+    for i in range(lo, hi):
+        own = cap[i] if cap.size else np.inf
+        kind = np.int64(layer[i]) if layer.size else np.int64(0)
+        px, py = xy[i, 0], xy[i, 1]
+        best = np.inf
+        found = -1
+        for c in range(place.shape[0]):
+            if shape[c, 3] != kind:
+                continue
+            x0, y0, side, reach = place[c]
+            reach = min(reach, np.sqrt(min(own, best)) * (1 + 1e-12))
+            across = shape[c, 0]
+            c0, c1 = _window(px, reach, x0, side, across)
+            r0, r1 = _window(py, reach, y0, side, shape[c, 1])
+            for row in range(r0, r1 + 1):
+                base = shape[c, 2] + row * across
+                for q in range(start[base + c0], start[base + c1 + 1]):
+                    dx = px - x[q]
+                    dy = py - y[q]
+                    d = dx * dx + dy * dy
+                    # of equally near sites the one with the lower number keeps the row
+                    if (
+                        d <= limit[q]
+                        and d <= own
+                        and (d < best or (d == best and number[q] < found))
+                    ):
+                        best = d
+                        found = number[q]
+        site[i] = found
 
 
 def assign_nearest(
@@ -208,16 +312,11 @@ def assign_nearest(
     """
     n = len(demand_xy_m)
     site = np.full(n, -1, np.int32)
-    best = np.full(n, np.inf)
     if (demand_layer is None) != (site_layer is None):
         raise ValueError("give layers to demand rows and to sites, or to neither")
-    rows = layers_of(demand_layer, n)
-    sites = layers_of(site_layer, len(site_xy_m))
-    for row, member in zip(rows, sites, strict=False):
-        mine = member[chosen[member]]
-        if not mine.size or not row.size:
-            continue
-        bins = bin_points(demand_xy_m, row, bin_side(radius_m[mine]), demand_reach_m)
-        x, y = np.ascontiguousarray(site_xy_m[mine].T)
-        _nearest(x, y, radius_m[mine], mine, *bin_arguments(bins), best, site)
+    bins = bin_sites(site_xy_m, radius_m, site_layer, chosen)
+    xy = np.ascontiguousarray(demand_xy_m, np.float64)
+    cap = np.empty(0) if demand_reach_m is None else np.square(demand_reach_m)
+    layer = np.empty(0, np.int8) if demand_layer is None else demand_layer
+    spread(_nearest, chunks(n, 64), xy, cap, layer, *bins.arrays, site)
     return site

@@ -1,8 +1,9 @@
 """Maximal covering (Church and ReVelle 1974, doi 10.1007/BF01942293) with a bound on every answer.
 
-Stages: greedy start, primal-dual bound, rounding, exact finish where small, annealing at the
-budget's price, repair. Everything stops on counts or on a proven gap, never on the clock unless a
-time limit is given, so that the same seed gives the same plan on any number of threads.
+Stages: greedy start, primal-dual bound, rounding, exact finish where small, improvement by windows
+(by annealing where sites overlap too widely for windows), and the bound lifted below the linear
+program by tiles. Everything stops on counts or on a proven gap, never on the clock unless a time
+limit is given, so that the same seed gives the same plan on any number of threads.
 """
 
 from __future__ import annotations
@@ -14,105 +15,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.engine._jit import chunks, spread
-from groundplan.engine.location.anneal import anneal_stripe, stripe_edges
 from groundplan.engine.location.certificate import (
-    BUDGET_DIGITS,
     DENOMINATOR,
     bound_numerator,
-    earned,
+    check_magnitude,
     seal,
 )
-from groundplan.engine.location.coverage import Coverage, transpose
-from groundplan.engine.location.dual import DualState, Program, start_dual, step_dual
+from groundplan.engine.location.coverage import Coverage
+from groundplan.engine.location.dual import DualState, start_dual, step_dual
 from groundplan.engine.location.exact import ROWS_MAX, SITES_MAX, solve_exactly
-from groundplan.engine.location.greedy import (
-    cover_counts,
-    covered_weight,
-    drop_to_budget,
-    fill_greedily,
-)
+from groundplan.engine.location.program import make_program
+from groundplan.engine.location.search import HEAT_FIRST, HEAT_LAST, Prices, Search, Windows
 from groundplan.engine.problem import Certificate, Decision
 
 __all__ = ["maximal_covering"]
 
 BoolArray = NDArray[np.bool_]
-#: Temperatures of the annealing in budget prices; measured, see docs/location.
-HEAT_FIRST, HEAT_LAST = 0.12, 0.003
 #: Sweeps between two looks at value, gap, stop and checkpoint.
 SWEEPS_PER_LOOK = 10
 #: Relative distance of bound and fractional plan at which the bound is good enough.
 DUAL_TOLERANCE = 1e-4
+#: Tiles of the lifted bound by effort: sites, width of the frontier, most states.
+LIFTS = ((400, 20, 20_000), (400, 24, 60_000), (500, 28, 200_000), (600, 32, 600_000))
+#: Passes of windows before the bound is lifted for the first time.
+PASSES_BEFORE_LIFT = 3
+#: A pass that gains less of the open gap than this makes the windows grow.
+LEAST_GAIN = 0.02
 
 
 def nothing(*_args: Any) -> None:
     """Take a report and do nothing."""
-
-
-class Search:
-    """The state of one solve: program on candidates from west to east, best plan, bound."""
-
-    def __init__(
-        self, coverage: Coverage, candidate: BoolArray, cost: NDArray[np.int64], budget: int
-    ) -> None:
-        self.coverage = coverage
-        useful = candidate & (np.diff(coverage.site_indptr) > 0)
-        number = np.flatnonzero(useful)
-        xy = coverage.site_xy_m
-        if xy is not None:
-            number = number[np.argsort(xy[number, 0], kind="stable")]
-        self.site = number.astype(np.int32)
-        self.x_m = None if xy is None else xy[self.site, 0]
-        local = np.full(coverage.n_site, -1, np.int32)
-        local[self.site] = np.arange(self.site.size, dtype=np.int32)
-        self.program = restrict(coverage, local, cost[self.site], budget)
-        self.weight = self.program.weight.astype(np.float64)
-        self.best = np.zeros(self.site.size, bool)
-        self.best_value = 0
-
-    def value(self, count: NDArray[np.int16]) -> int:
-        """Return the weight covered, existing service left out."""
-        ranges = chunks(self.program.n_row, 16)
-        return int(sum(spread(covered_weight, ranges, count, self.program.weight)))
-
-    def counts(self, chosen: BoolArray) -> NDArray[np.int16]:
-        """Return the cover counts of a plan."""
-        count = np.zeros(self.program.n_row, np.int16)
-        cover_counts(self.program.site_indptr, self.program.site_indices, chosen, count)
-        return count
-
-    def repair(self, chosen: BoolArray) -> int:
-        """Drop to the budget and fill it; keep the plan where it is the best so far."""
-        p = self.program
-        count = self.counts(chosen)
-        csr = (p.site_indptr, p.site_indices, p.weight, p.cost)
-        spent = int(p.cost[chosen].sum())
-        if spent > p.budget:
-            drop_to_budget(*csr, spent - p.budget, chosen, count)
-            spent = int(p.cost[chosen].sum())
-        fill_greedily(*csr, p.budget - spent, chosen, count)
-        value = self.value(count)
-        if value > self.best_value:
-            self.best_value = value
-            self.best = chosen.copy()
-        return value
-
-
-def restrict(
-    coverage: Coverage, local: NDArray[np.int32], cost: NDArray[np.int64], budget: int
-) -> Program:
-    """Return the program with candidate sites renumbered by `local` (-1: left out)."""
-    site = local[coverage.row_indices]
-    keep = site >= 0
-    row = np.repeat(np.arange(coverage.weight.size, dtype=np.int32), np.diff(coverage.row_indptr))
-    indptr = np.zeros(coverage.weight.size + 1, np.int64)
-    np.cumsum(np.bincount(row[keep], minlength=coverage.weight.size), out=indptr[1:])
-    indices = site[keep]
-    site_indptr = np.zeros(cost.size + 1, np.int64)
-    np.cumsum(np.bincount(indices, minlength=cost.size), out=site_indptr[1:])
-    site_indices = np.empty(indices.size, np.int32)
-    transpose(indptr, indices, site_indptr[:-1].copy(), site_indices)
-    return Program(indptr, indices, site_indptr, site_indices, coverage.weight, cost, budget)
 
 
 def check_request(
@@ -156,6 +88,8 @@ def maximal_covering(
     seed: int = 0,
     steps: int = 400,
     sweeps: int = 200,
+    passes: int = 12,
+    effort: int = 1,
     progress: Callable[[str, int, int, float, float], None] = nothing,
     stop: Callable[[], bool] = lambda: False,
     checkpoint: Callable[[Mapping[str, Any]], None] = nothing,
@@ -180,8 +114,14 @@ def maximal_covering(
     time_limit_s : float, optional
         Makes the answer depend on the machine; without it the answer depends on the seed alone.
     seed : int
-    steps, sweeps : int
-        Most steps of the bound, most sweeps of the annealing.
+    steps : int
+        Most steps of the bound.
+    sweeps : int
+        Most sweeps of the annealing, where windows do not fit.
+    passes : int
+        Most passes of windows over all sites.
+    effort : int
+        0..3: how large windows and tiles may grow; each level costs several times the last.
     progress : callable
         ``progress(stage, done, total, value, bound)``.
     stop : callable
@@ -203,178 +143,269 @@ def maximal_covering(
     Left out: groups, regional floors, several budgets, gradual and backup cover.
     """
     candidate, price, amount, parameters = check_request(coverage, p, budget, cost, forbidden)
-    search = Search(coverage, candidate, price, amount)
-    program = search.program
-    ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
-    base = coverage.base_value
-    log: dict[str, Any] = {"seed": seed, "rows": program.n_row, "sites": program.n_site}
-    halted = [False]
-
-    def halt() -> bool:
-        if stop() or (ends_at is not None and time.monotonic() > ends_at):
-            halted[0] = True
-        return halted[0]
-
+    if not 0 <= effort < len(LIFTS):
+        raise ValueError(f"effort must be 0..{len(LIFTS) - 1}. Got {effort}")
+    run = Run(
+        coverage, candidate, price, amount, parameters,
+        gap=gap, time_limit_s=time_limit_s, seed=seed, progress=progress, stop=stop,
+        checkpoint=checkpoint,
+    )  # fmt: skip
+    program = run.search.program
+    if program.n_site == 0 or program.n_row == 0:
+        return run.certify("optimal")
     phase = "dual"
     if resume:
-        dual = DualState.restored(dict(resume))
-        search.best = np.array(resume["best"], bool)
-        search.best_value = int(resume["best_value"])
-        phase = str(resume["phase"])
+        phase = run.restore(resume)
     else:
-        greedy = np.zeros(program.n_site, bool)
-        log["greedy"] = base + search.repair(greedy)
-        dual = start_dual(program, search.weight)
-    if program.n_site == 0 or program.n_row == 0:
-        return certify(search, dual, price, candidate, parameters, "optimal", log)
-
-    def look(state: DualState) -> bool:
-        progress("bound", state.step, steps, base + search.best_value, base + state.bound)
-        checkpoint({**state.saved(), "phase": "dual", "best": search.best.copy(),
-                    "best_value": search.best_value})  # fmt: skip
-        return halt()
-
+        run.log["greedy"] = run.base + run.search.repair(np.zeros(program.n_site, bool))
     if phase == "dual":
-        step_dual(program, search.weight, dual, steps, DUAL_TOLERANCE, look)
-        log["bound_steps"] = dual.step
-        if not halted[0]:
-            log["rounded"] = base + search.repair(dual.best_y > 0.5)
-    if not halted[0] and program.n_row <= ROWS_MAX and program.n_site <= SITES_MAX:
-        chosen, _bound, proven = solve_exactly(program, search.best, time_limit_s)
-        search.repair(chosen)
-        log["highs_proven"] = proven
+        run.find_prices(steps)
+    if not run.halted and program.n_row <= ROWS_MAX and program.n_site <= SITES_MAX:
+        chosen, _bound, proven = solve_exactly(program, run.search.best, time_limit_s)
+        run.search.repair(chosen)
+        run.log["highs_proven"] = proven
         if proven:
-            return certify(search, dual, price, candidate, parameters, "optimal", log)
-    if not halted[0] and relative(search, dual) > gap:
-        anneal(search, dual, seed, sweeps, gap, resume if phase == "anneal" else None,
-               progress, checkpoint, halt)  # fmt: skip
-    status = "feasible" if relative(search, dual) <= gap else "stopped"
-    return certify(search, dual, price, candidate, parameters, status, log)
+            return run.certify("optimal")
+    if not run.is_done():
+        state = resume if phase in {"anneal", "windows"} else None
+        if run.search.fits_windows():
+            run.improve_by_windows(passes, effort, state)
+        else:
+            run.improve_by_annealing(sweeps, state)
+    return run.certify("feasible" if run.relative() <= gap else "stopped")
 
 
-def relative(search: Search, dual: DualState) -> float:
-    """Return the gap on everything served, existing service included."""
-    base = search.coverage.base_value
-    bound = base + dual.bound
-    return (bound - base - search.best_value) / bound if bound > 0 else 0.0
+class Run:
+    """One solve from stage to stage: what is asked, what is known, when to stop."""
 
+    def __init__(
+        self,
+        coverage: Coverage,
+        candidate: BoolArray,
+        price: NDArray[np.int64],
+        amount: int,
+        parameters: dict[str, int],
+        *,
+        gap: float,
+        time_limit_s: float | None,
+        seed: int,
+        progress: Callable[[str, int, int, float, float], None],
+        stop: Callable[[], bool],
+        checkpoint: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        self.coverage, self.candidate, self.price = coverage, candidate, price
+        self.parameters, self.gap, self.seed = parameters, gap, seed
+        self.progress, self.stop, self.save = progress, stop, checkpoint
+        self.ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
+        self.search = Search(make_program(coverage, candidate, price, amount))
+        program = self.search.program
+        self.weight = program.weight.astype(np.float32)
+        self.dual: DualState = start_dual(program, self.weight)
+        self.prices: Prices | None = None
+        self.base = coverage.base_value
+        self.halted = False
+        self.log: dict[str, Any] = {"seed": seed, "rows": program.n_row, "sites": program.n_site}
 
-def anneal(
-    search: Search,
-    dual: DualState,
-    seed: int,
-    sweeps: int,
-    gap: float,
-    resume: Mapping[str, Any] | None,
-    progress: Callable[[str, int, int, float, float], None],
-    checkpoint: Callable[[Mapping[str, Any]], None],
-    halt: Callable[[], bool],
-) -> None:
-    """Improve the best plan by annealing at the budget's price; the best is kept in `search`."""
-    program = search.program
-    chosen, mu, first = search.best.copy(), dual.mu, 0
-    if resume is not None:
-        chosen, mu = np.array(resume["chosen"], bool), float(resume["mu"])
-        first = int(resume["sweep"])
-    if mu <= 0.0:
-        return
-    count = search.counts(chosen)
-    reach = search.coverage.reach_m
-    edges = [stripe_edges(search.x_m, program.n_site, reach, shifted=s) for s in (False, True)]
-    arrays = (
-        program.site_indptr, program.site_indices, program.row_indptr, program.row_indices,
-        program.weight, program.cost,
-    )  # fmt: skip
-    base = search.coverage.base_value
-    for sweep in range(first, sweeps):
-        heat = dual.mu * mean_cost(program) * HEAT_FIRST
-        heat *= (HEAT_LAST / HEAT_FIRST) ** (sweep / max(1, sweeps - 1))
-        edge = edges[sweep % 2]
-        seeds = np.random.Generator(np.random.Philox(key=[seed, sweep])).integers(
-            1, 2**63, len(edge), dtype=np.uint64
+    def halt(self) -> bool:
+        """Return whether to stop: asked to, or out of time."""
+        if self.stop() or (self.ends_at is not None and time.monotonic() > self.ends_at):
+            self.halted = True
+        return self.halted
+
+    def bound(self) -> float:
+        """Return the best bound so far, existing service included."""
+        found = self.dual.bound
+        if self.prices is not None:
+            found = min(found, self.prices.lifted / DENOMINATOR)
+        return self.base + found
+
+    def relative(self) -> float:
+        """Return the gap on everything served, existing service included."""
+        bound = self.bound()
+        return (bound - self.base - self.search.best_value) / bound if bound > 0 else 0.0
+
+    def is_done(self) -> bool:
+        """Return whether the gap is proven or the run has to stop."""
+        return self.halted or self.relative() <= self.gap
+
+    def look(self, stage: str, phase: str, done: int, total: int, **state: Any) -> bool:
+        """Tell how it stands, save the state; true where to stop."""
+        value = self.base + self.search.best_value
+        self.progress(stage, done, total, value, self.bound())
+        saved = {**self.dual.saved(), "phase": phase, "best": self.search.best.copy()}
+        self.save({**saved, "best_value": self.search.best_value, **state})
+        return self.halt()
+
+    def restore(self, saved: Mapping[str, Any]) -> str:
+        """Go back to a saved state; returns its phase."""
+        self.dual = DualState.restored(dict(saved))
+        self.search.best = np.array(saved["best"], bool)
+        self.search.best_value = int(saved["best_value"])
+        phase = str(saved["phase"])
+        if phase != "dual":
+            self.set_prices()
+        return phase
+
+    def set_prices(self) -> Prices:
+        """Round the prices of the rows to whole numbers."""
+        self.prices = Prices(self.search.program, self.dual, is_count="p" in self.parameters)
+        return self.prices
+
+    def find_prices(self, steps: int) -> None:
+        """Take the steps of the bound, then round the fractional plan."""
+
+        def check(state: DualState) -> bool:
+            return self.look("bound", "dual", state.step, steps)
+
+        program = self.search.program
+        step_dual(program, self.weight, self.dual, steps, DUAL_TOLERANCE, check)
+        self.log["bound_steps"] = self.dual.step
+        self.set_prices()
+        if not self.halted:
+            self.log["rounded"] = self.base + self.search.repair(self.dual.best_y > 0.5)
+
+    def improve_by_windows(
+        self, passes: int, effort: int, resume: Mapping[str, Any] | None
+    ) -> None:
+        """Choose window after window anew until the gap, the passes or the gains end."""
+        search, prices = self.search, self.prices or self.set_prices()
+        program = search.program
+        chosen, worth, first, level, lifted = search.best.copy(), prices.worth, 0, 0, -1
+        if resume is not None:
+            chosen, worth = np.array(resume["chosen"], bool), float(resume["worth"])
+            first, level, lifted = (int(resume[k]) for k in ("pass", "level", "lifted"))
+            for k in range(lifted + 1):
+                self.lift(k)
+        if prices.worth <= 0.0:
+            return
+        count = search.counts(chosen)
+        most = min(effort, len(Windows.LEVELS) - 1)
+        if self.ends_at is not None:
+            passes = 10_000
+        turn = first
+        while turn < passes:
+            gained = search.sweep_windows(prices, worth, level, [self.seed, turn], chosen, count)
+            turn += 1
+            over = (search.spent(chosen) - program.budget) / max(1, program.budget)
+            worth *= 1.0 + min(0.05, max(-0.05, 2.0 * over))
+            search.repair(chosen.copy())
+            if turn == PASSES_BEFORE_LIFT and lifted < 0 and not self.is_done():
+                lifted = 0
+                self.lift(0)
+            open_gap = (self.bound() - self.base - search.best_value) * DENOMINATOR
+            if gained < LEAST_GAIN * open_gap:
+                if level == most and lifted >= most and (gained == 0 or self.ends_at is None):
+                    passes = turn
+                elif level < most:
+                    level += 1
+                elif lifted < most:
+                    lifted += 1
+                    self.lift(lifted)
+            stopped = self.look(
+                "improve", "windows", turn, passes,
+                chosen=chosen.copy(), worth=worth, level=level, lifted=lifted, **{"pass": turn},
+            )  # fmt: skip
+            if stopped or self.relative() <= self.gap:
+                break
+        self.log["passes"] = turn
+        while lifted < most and not self.is_done() and not self.halt():
+            lifted += 1
+            self.lift(lifted)
+
+    def lift(self, level: int) -> None:
+        """Lower the bound by what the tiles of a level must lose."""
+        if self.prices is None:
+            return
+        sites_max, width_max, cap = LIFTS[level]
+        total = self.search.program.n_site
+
+        def tick(done: int) -> bool:
+            value = self.base + self.search.best_value
+            self.progress("tiles", done, max(done, total // sites_max), value, self.bound())
+            return self.halt()
+
+        got = self.search.lift(self.prices, sites_max, width_max, cap, tick=tick)
+        self.log[f"lift_{level}"] = got / DENOMINATOR
+
+    def improve_by_annealing(self, sweeps: int, resume: Mapping[str, Any] | None) -> None:
+        """Improve the best plan by annealing at the budget's price."""
+        search, dual = self.search, self.dual
+        program = search.program
+        chosen, mu, first = search.best.copy(), dual.mu, 0
+        if resume is not None:
+            chosen, mu = np.array(resume["chosen"], bool), float(resume["mu"])
+            first = int(resume["sweep"])
+        if mu <= 0.0:
+            return
+        count = search.counts(chosen)
+        for sweep in range(first, sweeps):
+            heat = dual.mu * float(program.cost.mean()) * HEAT_FIRST
+            heat *= (HEAT_LAST / HEAT_FIRST) ** (sweep / max(1, sweeps - 1))
+            search.anneal(chosen, count, mu, heat, [self.seed, sweep])
+            pull = 2.0 * (search.spent(chosen) - program.budget) / max(1, program.budget)
+            mu *= 1.0 + min(0.05, max(-0.05, pull))
+            if (sweep + 1) % SWEEPS_PER_LOOK and sweep + 1 < sweeps:
+                continue
+            if sweep + 1 > sweeps // 2 or self.halted:
+                search.repair(chosen.copy())
+            stopped = self.look(
+                "improve", "anneal", sweep + 1, sweeps,
+                chosen=chosen.copy(), mu=mu, sweep=sweep + 1,
+            )  # fmt: skip
+            if self.relative() <= self.gap:
+                return
+            if stopped:
+                search.repair(chosen.copy())
+                return
+
+    def certify(self, status: str) -> Decision:
+        """Return the decision with its certificate in whole numbers."""
+        coverage, search = self.coverage, self.search
+        program = search.program
+        check_magnitude(coverage.raw_weight)
+        prices = self.prices or self.set_prices()
+        sites = np.sort(program.site[search.best]).astype(np.int32)
+        share = np.full(coverage.weight.size, DENOMINATOR, np.uint16)
+        share[program.row] = prices.share
+        open_row = coverage.row_of >= 0
+        row_price = np.full(coverage.row_of.size, DENOMINATOR, np.uint16)
+        row_price[open_row] = share[coverage.row_of[open_row]]
+        merged = coverage.weight * share.astype(np.int64)
+        score = np.zeros(coverage.n_site, np.int64)
+        np.add.at(score, coverage.row_indices, np.repeat(merged, np.diff(coverage.row_indptr)))
+        named: dict[str, NDArray[Any]] = {"row": row_price}
+        if "budget" in self.parameters:
+            named["budget"] = np.array([prices.budget_price], np.int64)
+        if prices.losses is not None and prices.losses.total() > 0:
+            named["budget"] = np.array([prices.budget_price], np.int64)
+            named |= prices.losses.record(program.site)
+        numerator = self.base * DENOMINATOR + bound_numerator(
+            coverage.raw_weight, row_price, open_row, score, self.candidate,
+            None if "p" in self.parameters else self.price, self.parameters, named,
+        )  # fmt: skip
+        value = self.base + search.best_value
+        bound = numerator // DENOMINATOR
+        bound_by = "prices"
+        if status == "optimal" and bound > value:
+            # the exhaustive search proved more than the prices do
+            bound, bound_by = value, "search"
+            self.parameters = {**self.parameters, "bound_by_search": bound}
+        if bound == value:
+            status = "optimal"
+        certificate = Certificate(
+            "maximal_covering", self.parameters, coverage.input_hash, DENOMINATOR, named, value,
+            numerator,
+        )  # fmt: skip
+        room = bound - self.base
+        return Decision(
+            sites,
+            value,
+            bound,
+            (bound - value) / bound if bound else 0.0,
+            status,
+            seal(certificate, sites),
+            base_value=self.base,
+            gain_gap=(bound - value) / room if room else 0.0,
+            bound_by=bound_by,
+            log=self.log,
         )
-        for colour in (0, 1):
-            stripes = [(k, k + 1) for k in range(colour, len(edge) - 1, 2)]
-            spread(work_stripe, stripes, edge, seeds, arrays, mu, heat, chosen, count)
-        spent = int(program.cost[chosen].sum())
-        pull = 2.0 * (spent - program.budget) / max(1, program.budget)
-        mu *= 1.0 + min(0.05, max(-0.05, pull))
-        if (sweep + 1) % SWEEPS_PER_LOOK and sweep + 1 < sweeps:
-            continue
-        if sweep + 1 >= sweeps or sweep + 1 > sweeps // 2:
-            search.repair(chosen.copy())
-        progress("improve", sweep + 1, sweeps, base + search.best_value, base + dual.bound)
-        checkpoint({**dual.saved(), "phase": "anneal", "best": search.best.copy(),
-                    "best_value": search.best_value, "chosen": chosen.copy(), "mu": mu,
-                    "sweep": sweep + 1})  # fmt: skip
-        if relative(search, dual) <= gap:
-            return
-        if halt():
-            search.repair(chosen.copy())
-            return
-
-
-def work_stripe(
-    number: int, _end: int, edge: list[int], seeds: NDArray[np.uint64], arrays: tuple[Any, ...],
-    mu: float, heat: float, chosen: BoolArray, count: NDArray[np.int16],
-) -> int:  # fmt: skip
-    """Anneal one stripe; the form in which `spread` calls it."""
-    lo, hi = edge[number], edge[number + 1]
-    return int(anneal_stripe(lo, hi, *arrays, mu, heat, seeds[number], chosen, count))
-
-
-def mean_cost(program: Program) -> float:
-    """Return the mean cost of a site: 1 where a count binds."""
-    return float(program.cost.mean())
-
-
-def certify(
-    search: Search,
-    dual: DualState,
-    cost: NDArray[np.int64],
-    candidate: BoolArray,
-    parameters: dict[str, int],
-    status: str,
-    log: dict[str, Any],
-) -> Decision:
-    """Round the prices to whole numbers and return the decision with its certificate."""
-    coverage = search.coverage
-    sites = np.sort(search.site[search.best]).astype(np.int32)
-    share = np.rint(dual.best_u * DENOMINATOR).astype(np.uint16)
-    row_price = np.full(coverage.row_of.size, DENOMINATOR, np.uint16)
-    open_row = coverage.row_of >= 0
-    row_price[open_row] = share[coverage.row_of[open_row]]
-    merged = np.zeros(coverage.weight.size, np.int64)
-    np.add.at(merged, coverage.row_of[open_row], earned(coverage.raw_weight, row_price)[open_row])
-    score = np.zeros(coverage.n_site, np.int64)
-    per_pair = np.repeat(merged, np.diff(coverage.row_indptr))
-    np.add.at(score, coverage.row_indices, per_pair)
-    budget_price = 0
-    if "p" not in parameters:
-        budget_price = round(dual.mu * DENOMINATOR * 2**BUDGET_DIGITS)
-    numerator = coverage.base_value * DENOMINATOR + bound_numerator(
-        coverage.raw_weight, row_price, open_row, score, candidate,
-        None if "p" in parameters else cost, parameters, budget_price,
-    )  # fmt: skip
-    value = coverage.base_value + search.best_value
-    bound = numerator // DENOMINATOR
-    prices = {"row": row_price}
-    if "p" not in parameters:
-        prices["budget"] = np.array([budget_price], np.int64)
-    certificate = Certificate(
-        "maximal_covering", parameters, coverage.input_hash, DENOMINATOR, prices, value, numerator,
-    )  # fmt: skip
-    if bound == value:
-        status = "optimal"
-    room = bound - coverage.base_value
-    return Decision(
-        sites,
-        value,
-        bound,
-        (bound - value) / bound if bound else 0.0,
-        status,
-        seal(certificate, sites),
-        base_value=coverage.base_value,
-        gain_gap=(bound - value) / room if room else 0.0,
-        log=log,
-    )

@@ -1,0 +1,200 @@
+"""The state of one solve: program, best plan so far, and the bound with its whole prices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundplan.engine._jit import chunks, spread
+from groundplan.engine.location.anneal import anneal_stripe
+from groundplan.engine.location.certificate import BUDGET_DIGITS, DENOMINATOR, priced_costs
+from groundplan.engine.location.dual import DualState
+from groundplan.engine.location.greedy import (
+    cover_counts,
+    covered_weight,
+    drop_to_budget,
+    fill_greedily,
+)
+from groundplan.engine.location.program import Program
+from groundplan.engine.location.tiles import Losses, cut_tiles, lift_bound
+from groundplan.engine.location.windows import improve_windows, lay_bands
+
+__all__ = ["Prices", "Search", "Windows"]
+
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+#: Temperatures of the annealing in budget prices; measured, see docs/location.
+HEAT_FIRST, HEAT_LAST = 0.12, 0.003
+
+
+class Prices:
+    """Prices in whole numbers, the bound they prove, and what the tiles must lose below it.
+
+    Attributes
+    ----------
+    share : (n_row,) uint16
+        Price of each row as a share of its weight, in 1 / `DENOMINATOR`.
+    whole, price : (n_row,) int64
+        Weight and price in 1 / `DENOMINATOR`.
+    reduced : (n_site,) int64
+        Score of each site less its cost at the budget's price.
+    budget_price : int
+        With `BUDGET_DIGITS` more binary digits.
+    bound : int
+        Times `DENOMINATOR`; base value left out.
+    """
+
+    def __init__(self, program: Program, dual: DualState, *, is_count: bool) -> None:
+        self.share = np.rint(dual.best_u.astype(np.float64) * DENOMINATOR).astype(np.uint16)
+        self.whole = program.weight * DENOMINATOR
+        self.price = program.weight * self.share.astype(np.int64)
+        score = np.zeros(program.n_site, np.int64)
+        np.add.at(score, program.row_indices, np.repeat(self.price, np.diff(program.row_indptr)))
+        if is_count:
+            # with the p-th largest score as price, the form with a price equals that of the p best
+            n = min(program.budget, program.n_site)
+            worth = int(np.partition(score, program.n_site - n)[program.n_site - n]) if n else 0
+            worth = worth if program.budget < program.n_site else 0
+            self.budget_price = worth << BUDGET_DIGITS
+        else:
+            self.budget_price = max(0, round(dual.mu * DENOMINATOR * 2**BUDGET_DIGITS))
+        self.reduced = score - priced_costs(self.budget_price, program.cost)
+        self.bound = (
+            int((self.whole - self.price).sum())
+            + int(np.maximum(self.reduced, 0).sum())
+            - (-self.budget_price * program.budget >> BUDGET_DIGITS)
+        )
+        self.losses: Losses | None = None
+
+    @property
+    def worth(self) -> float:
+        """Price of one unit of budget in 1 / `DENOMINATOR`."""
+        return float(self.budget_price / 2**BUDGET_DIGITS)
+
+    @property
+    def lifted(self) -> int:
+        """Bound less what the tiles must lose, times `DENOMINATOR`."""
+        return self.bound - (0 if self.losses is None else self.losses.total())
+
+
+class Windows:
+    """Size of the windows and of their searches, growing where smaller ones gain no more.
+
+    Attributes
+    ----------
+    LEVELS : (sites, width of the frontier, most states)
+    """
+
+    LEVELS = ((100, 20, 2_000), (200, 24, 8_000), (300, 28, 30_000), (400, 32, 120_000))
+
+
+class Search:
+    """Program, best plan and its value; existing service is left out of all values here."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.best = np.zeros(program.n_site, bool)
+        self.best_value = 0
+
+    def value(self, count: NDArray[np.int16]) -> int:
+        """Return the weight covered."""
+        ranges = chunks(self.program.n_row, 16)
+        return int(sum(spread(covered_weight, ranges, count, self.program.weight)))
+
+    def counts(self, chosen: BoolArray) -> NDArray[np.int16]:
+        """Return the cover counts of a plan."""
+        count = np.zeros(self.program.n_row, np.int16)
+        cover_counts(self.program.site_indptr, self.program.site_indices, chosen, count)
+        return count
+
+    def spent(self, chosen: BoolArray) -> int:
+        """Return what a plan costs."""
+        return int(self.program.cost[chosen].sum())
+
+    def repair(self, chosen: BoolArray) -> int:
+        """Drop to the budget and fill it; keep the plan where it is the best so far."""
+        p = self.program
+        count = self.counts(chosen)
+        csr = (p.site_indptr, p.site_indices, p.weight, p.cost)
+        spent = self.spent(chosen)
+        if spent > p.budget:
+            drop_to_budget(*csr, spent - p.budget, chosen, count)
+            spent = self.spent(chosen)
+        fill_greedily(*csr, p.budget - spent, chosen, count)
+        value = self.value(count)
+        if value > self.best_value:
+            self.best_value = value
+            self.best = chosen.copy()
+        return value
+
+    def anneal(
+        self, chosen: BoolArray, count: NDArray[np.int16], mu: float, heat: float, key: list[int]
+    ) -> None:
+        """Try one move a site at the budget's price `mu`; plan and counts change in place."""
+        p = self.program
+        edge = p.band
+        seeds = np.random.Generator(np.random.Philox(key=key)).integers(
+            1, 2**63, edge.size, dtype=np.uint64
+        )
+        arrays = (
+            p.site_indptr, p.site_indices, p.row_indptr, p.row_indices, p.weight, p.cost,
+            mu, heat,
+        )  # fmt: skip
+        for colour in (0, 1):
+            stripes = [(k, k + 1) for k in range(colour, edge.size - 1, 2)]
+            spread(_anneal_band, stripes, edge, seeds, arrays, chosen, count)
+
+    def sweep_windows(
+        self,
+        prices: Prices,
+        worth: float,
+        level: int,
+        key: list[int],
+        chosen: BoolArray,
+        count: NDArray[np.int16],
+    ) -> int:
+        """Choose every window anew, in bands of a random direction; returns the gain."""
+        p = self.program
+        rng = np.random.Generator(np.random.Philox(key=key))
+        turn, shift = rng.uniform(0.0, np.pi), rng.uniform()
+        if p.reach <= 0.0:
+            # without geometry the walk's order is all there is; windows begin elsewhere each time
+            turn = 0.0
+        x = p.x * np.cos(turn) - p.y * np.sin(turn)
+        y = p.x * np.sin(turn) + p.y * np.cos(turn)
+        sites_max, width_max, cap = Windows.LEVELS[level]
+        if p.reach <= 0.0:
+            sites_max = int(sites_max * (0.5 + 0.5 * shift))
+        bands = lay_bands(p, x, y, p.reach, shift=shift, sites_max=sites_max, width_max=width_max)
+        return improve_windows(p, bands, prices.whole, prices.price, worth, cap, chosen, count)
+
+    def fits_windows(self) -> bool:
+        """Return whether sites can be cut into windows that hold more than a handful."""
+        p = self.program
+        sites_max, width_max, _cap = Windows.LEVELS[0]
+        size = np.diff(cut_tiles(p, p.x, p.y, sites_max=sites_max, width_max=width_max).start)
+        # half of the sites in windows of a size worth the search
+        return bool(size[size >= 24].sum() * 2 >= p.n_site)
+
+    def lift(self, prices: Prices, sites_max: int, width_max: int, cap: int, **options: Any) -> int:
+        """Search the tiles for what every plan must lose; returns the lift, keeps the better."""
+        p = self.program
+        tiles = cut_tiles(p, p.x, p.y, sites_max=sites_max, width_max=width_max)
+        first = max(1, int(prices.worth) // 64)
+        losses = lift_bound(
+            p, tiles, prices.whole, prices.price, prices.reduced, first=first, cap=cap, **options
+        )
+        if prices.losses is None or losses.total() > prices.losses.total():
+            prices.losses = losses
+        return losses.total()
+
+
+def _anneal_band(
+    number: int, _end: int, edge: IntArray, seeds: NDArray[np.uint64], arrays: tuple[Any, ...],
+    chosen: BoolArray, count: NDArray[np.int16],
+) -> int:  # fmt: skip
+    """Anneal one band; the form in which `spread` calls it."""
+    lo, hi = int(edge[number]), int(edge[number + 1])
+    return int(anneal_stripe(lo, hi, *arrays, seeds[number], chosen, count))
