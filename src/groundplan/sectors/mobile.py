@@ -106,7 +106,9 @@ def service_parameters(settings: Settings) -> dict[str, Any]:
         "building": by_environment(settings, "building_{}"),
         "base_height_m": by_environment(settings, "antenna_{}_m"),
         "terminal_height_m": settings["terminal_m"],
-        "area_reliability_ratio": settings["area_reliability_ratio"],
+        "indoor_ratio": by_environment(settings, "indoor_{}_ratio"),
+        "reliability_ratio": settings["reliability_ratio"],
+        "reliability_kind": settings["reliability_kind"],
         "body_loss_db": settings["body_loss_db"],
         "interference_margin_db": settings["interference_margin_db"],
     }
