@@ -138,7 +138,7 @@ def test_new_masts_stand_only_where_none_is_near(land, existing, sites):
     gap_m = np.hypot(
         sites.x_m[new, None] - existing.x_m[None, :], sites.y_m[new, None] - existing.y_m[None, :]
     ).min(axis=1)
-    spacing_m = np.array([400.0, 500.0, 1600.0])[sites.environment[new]]
+    spacing_m = np.array([500.0, 600.0, 2000.0])[sites.environment[new]]
     assert new.any()
     assert (gap_m > spacing_m).all()
     assert sites.host[new].min() > existing.host.max()

@@ -37,6 +37,7 @@ def write_proof(folder: Path, plan: SystemPlan, record: Mapping[str, Any]) -> No
             y_m=sites.y_m,
             layer=sites.layer,
             reach_m=system.reach_m,
+            reach_table_m=system.reach_table_m,
             existing=system.existing,
             capex_cny=sites.capex_cny,
             chosen=decision.sites,
@@ -49,6 +50,7 @@ def write_proof(folder: Path, plan: SystemPlan, record: Mapping[str, Any]) -> No
             "format": "groundplan-certificate/1",
             "sector": key,
             "layers": [layer.key for layer in system.sector.layers],
+            "environments": list(system.sector.environments),
             "certificate": plain,
             "status": decision.status,
             "value": decision.value,
@@ -145,7 +147,8 @@ def verify_system(folder: Path, note: Mapping[str, Any], key: str) -> dict[str, 
     with np.load(folder / "certificate" / f"{key}.npz", allow_pickle=False) as arrays:
         proof = {name: arrays[name] for name in arrays.files}
     names = [f"{key}_demand_{layer}" for layer in stored["layers"]]
-    table = pq.read_table(folder / "cells.parquet", columns=["row", "col", *names])
+    environment = f"{key}_environment"
+    table = pq.read_table(folder / "cells.parquet", columns=["row", "col", environment, *names])
     x_m = note["x0_m"] + note["cell_m"] * (table["col"].to_numpy() + 0.5)
     y_m = note["y1_m"] - note["cell_m"] * (table["row"].to_numpy() + 0.5)
     xy = np.tile(np.column_stack([x_m, y_m]), (len(names), 1))
@@ -162,6 +165,7 @@ def verify_system(folder: Path, note: Mapping[str, Any], key: str) -> dict[str, 
         cost=proof["capex_cny"],
         sites=proof["chosen"],
         certificate=Certificate(row_price=proof["row_price"], **stored["certificate"]),
+        demand_reach_m=proof["reach_table_m"][:, table[environment].to_numpy()].ravel(),
     )
     return {**result, "sites": int(proof["chosen"].size)}
 

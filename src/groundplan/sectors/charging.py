@@ -37,7 +37,7 @@ from groundplan.sectors.contract import (
     Sizing,
 )
 from groundplan.sectors.fields import read_fields
-from groundplan.sectors.places import ENVIRONMENTS, density_at, environment_of
+from groundplan.sectors.places import ENVIRONMENTS, cell_environment, density_at, environment_of
 
 __all__ = ["CHARGING"]
 
@@ -61,7 +61,7 @@ def build_demand(land: Land, settings: Settings) -> IntArray:
 
 
 def service_parameters(settings: Settings) -> dict[str, Any]:
-    """Return the reach of a station, metres, (1, n_environment)."""
+    """Return how far residents of each class of land go, metres, (1, n_environment)."""
     return {"reach_m": np.array([[1000.0 * settings[f"access_{e}_km"] for e in ENVIRONMENTS]])}
 
 
@@ -289,7 +289,7 @@ CHARGING = Sector(
     standin=stand_stations,
     existing_fields=EXISTING_FIELDS,
     from_register=sites_from_register,
-    service=Catchment("distance", service_parameters),
+    service=Catchment("distance", service_parameters, cell_environment, decided_by="cell"),
     sizing=Sizing("erlang_c", build_sizing),
     cost=Cost(read_fields("charging_costs"), price_year=2023),
     evidence=(

@@ -40,6 +40,7 @@ from groundplan.sectors.mobile_standin import stand_masts
 from groundplan.sectors.places import (
     ENVIRONMENTS,
     Spots,
+    cell_environment,
     density_at,
     environment_of,
     is_clear,
@@ -355,7 +356,7 @@ MOBILE = Sector(
     standin=stand_masts,
     existing_fields=EXISTING_FIELDS,
     from_register=sites_from_register,
-    service=Catchment("link_budget", service_parameters),
+    service=Catchment("link_budget", service_parameters, cell_environment),
     sizing=Sizing("traffic", build_sizing),
     cost=Cost(read_fields("mobile_costs"), price_year=2023),
     evidence=(
