@@ -287,6 +287,9 @@ class Sector:
         What the plan of this system cannot tell, in plain words.
     limits_zh : tuple of str
         The same in Chinese.
+    toy_value : int or None
+        Optimum of the toy plan of `groundplan.check_sector`, hundredths of the demand's unit.
+        Stored so that a change of the model is seen.
     """
 
     key: str
@@ -311,6 +314,7 @@ class Sector:
     evidence: tuple[EvidenceRule, ...]
     limits: tuple[str, ...] = ()
     limits_zh: tuple[str, ...] = ()
+    toy_value: int | None = None
 
     def defaults(self) -> dict[str, Any]:
         """Return every setting and price with its default."""
