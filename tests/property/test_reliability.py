@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from groundplan.engine.radio import (
@@ -19,6 +20,7 @@ from groundplan.engine.radio import (
     largest_radius,
     path_loss,
     served_ratio,
+    shadow_margin_db,
 )
 from groundplan.engine.radio.pathloss import MODELS, los_probability, model_name
 from groundplan.sectors.mobile import MOBILE, service_parameters
@@ -122,6 +124,33 @@ def test_area_reliability_of_the_default_cells_by_drawing(k, indoor_ratio):
     error = math.sqrt(0.95 * 0.05 / N_DRAW)
     assert drawn == pytest.approx(0.95, abs=4 * error)
     assert terms["area_reliability_ratio"] == pytest.approx(0.95, abs=1e-4)
+
+
+def test_planning_by_the_mean_of_both_losses_breaks_the_promise():
+    """Why the mixture: one mean loss and one margin serve 87-93 % where 95 % is asked."""
+    exponents = {"3GPP TR 38.901 UMa": 3.908, "3GPP TR 38.901 RMa": 3.863}
+    reach_m, detail = cell_reach(**service_parameters(MOBILE.defaults()))
+    by_mean = np.zeros(reach_m.shape)
+    for i, k in np.ndindex(*reach_m.shape):
+        terms = detail[i][k]
+        rules = MODELS[terms["model"]]
+        radio = terms["frequency_ghz"], terms["base_height_m"], terms["terminal_height_m"]
+        sigma_db = math.hypot(rules.sigma_nlos_db, terms["building_sigma_db"])
+        margin_db = shadow_margin_db(0.95, sigma_db, exponents[terms["model"]])
+        left_db = terms["allowed_loss_db"] - terms["building_entry_db"] - terms["indoor_mean_db"]
+        by_mean[i, k] = brentq(
+            lambda d, name=terms["model"], radio=radio, most=left_db - margin_db: (
+                path_loss(name, d, *radio).loss_db - most
+            ),
+            10.0,
+            5000.0,
+        )
+        link = Link(terms["model"], *radio, terms["allowed_loss_db"], terms["building"])
+        assert 0.87 < disc_mean(lambda r, link=link: served_ratio(link, r), by_mean[i, k]) < 0.935
+    assert by_mean == pytest.approx(np.array([[301, 394, 1327], [257, 334, 940]]), abs=1.0)
+    assert reach_m.round().tolist() == [[263, 350, 1077], [222, 294, 689]]
+    assert (reach_m / by_mean > 0.73).all()
+    assert (reach_m / by_mean < 0.9).all()
 
 
 def test_edge_is_stricter_than_area_and_outdoors_reaches_further():

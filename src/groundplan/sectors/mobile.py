@@ -376,7 +376,11 @@ MOBILE = Sector(
             "Reach comes from a statistical model and classes of land: no terrain, no single "
             "building, no antenna tilt. It tells how many and roughly where, not which roof."
         ),
-        "Only the downlink reference signal is budgeted; at cell edges the uplink may be weaker.",
+        (
+            "Served means indoors, by one's own network, for 95 % of a cell's area: stricter than "
+            "the coverage that operators publish. Only the downlink reference signal is "
+            "budgeted; at cell edges the uplink may be weaker."
+        ),
         (
             "Where people are modelled, cells are right in their sums by census unit and synthetic "
             "below about 5 km."
@@ -392,7 +396,10 @@ MOBILE = Sector(
             "覆盖半径来自统计模型与地类划分，不含地形、单体建筑与天线下倾；"
             "可回答数量与大致位置，不能指定屋顶。"
         ),
-        "仅计算下行参考信号；小区边缘上行可能更弱。",
+        (
+            "“已服务”指本网在室内、小区95%面积上达到门限，严于运营商公布的覆盖率；"
+            "仅计算下行参考信号，小区边缘上行可能更弱。"
+        ),
         "人口为模型时，各普查单元合计准确，约5公里以下为合成。",
         "无台账时，铁塔为按公布数量生成的替代数据，位置均非真实。",
         "未核查传输、供电、用地与许可。",
