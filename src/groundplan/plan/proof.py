@@ -1,9 +1,9 @@
 """The proof beside each system's plan, and its check without the solver.
 
 ``certificate/<sector>.npz`` holds what the bound is made of: every place that was considered, how
-far it reaches, what it costs, which were chosen, and a price for each group of demand rows.
-``cells.parquet`` holds the demand. `verify_plan` recomputes value and bound from these in whole
-numbers and compares them with what the plan says.
+far it reaches, what it costs, which were chosen, the reach of each class of land, and a price for
+each group of demand rows. ``cells.parquet`` holds demand and class of each cell. `verify_plan`
+recomputes value and bound from these in whole numbers and compares them with what the plan says.
 """
 
 from __future__ import annotations
