@@ -8,21 +8,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from groundplan.engine.radio import (
         BuildingLoss,
+        Link,
         PathLoss,
         area_reliability,
         building_entry_loss,
         cell_reach,
+        disc_mean,
+        largest_radius,
         path_loss,
+        served_ratio,
         shadow_margin_db,
     )
 
 __all__ = [
     "BuildingLoss",
+    "Link",
     "PathLoss",
     "area_reliability",
     "building_entry_loss",
     "cell_reach",
+    "disc_mean",
+    "largest_radius",
     "path_loss",
+    "served_ratio",
     "shadow_margin_db",
 ]
 

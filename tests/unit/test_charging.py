@@ -185,6 +185,19 @@ def test_standing_smart_stations_are_neither_sized_nor_paid(land):
     assert np.array_equal(result.servers[chosen], told.attributes["chargers_count"])
 
 
+def test_standing_smart_stations_with_too_few_chargers_are_flagged(land):
+    told = CHARGING.standin(
+        land, {**SETTINGS, "smart_existing_count": 12}, np.random.default_rng(1)
+    )
+    sites = CHARGING.candidates(land, told, SETTINGS, np.random.default_rng(2))
+    chosen = sites.action == Action.KEEP
+    light = sized(sites, chosen, np.full(len(sites), 100.0))
+    heavy = sized(sites, chosen, np.full(len(sites), 50_000.0))
+    assert not light.is_overloaded.any()
+    assert np.array_equal(heavy.is_overloaded, chosen)
+    assert np.array_equal(heavy.servers, light.servers)
+
+
 def test_an_empty_land_gives_nothing(land):
     nobody = np.zeros_like(land.people)
     empty = replace(land, people=nobody, density_per_km2=nobody)

@@ -2,55 +2,157 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import fields as columns_of
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from groundplan.errors import DataError, Finding, Findings
-from groundplan.plan.kinds import REACH_KINDS, SIZING_KINDS
-from groundplan.plan.system import (
-    build_coverage,
-    complete_settings,
-    decide,
-    prepare,
-    settle,
-)
-from groundplan.quantity import CONFIDENCES, Field, unit_of
+from groundplan.errors import DataError, Findings
+from groundplan.plan.kinds import DECIDED_BY, REACH_KINDS, SIZING_KINDS, reach_of
+from groundplan.plan.system import complete_settings
+from groundplan.plan.toy import check_attributes, check_toy_plan, toy_land
+from groundplan.quantity import CONFIDENCES, UNITS, Field, unit_of
 from groundplan.sectors.contract import Action, Land, Sector, Sites
+from groundplan.sectors.page import HEAD, field_row, sector_page
 
 __all__ = ["check_sector", "toy_land"]
 
+#: What a function of a sector may stumble over; told as a finding, with its own words.
+FAULTS = (ArithmeticError, LookupError, TypeError, ValueError, DataError)
+#: What `Measure.counts` may add up.
+COUNTS = ("sites", "servers")
 
-def toy_land(n_side: int = 40, cell_m: float = 250.0, seed: int = 7) -> Land:
-    """Return a small square land with a town in its middle, for checks and examples.
 
-    Examples
-    --------
-    >>> land = toy_land(10)
-    >>> land.people.shape, bool(land.people.sum() > 0)
-    ((100,), True)
+def check_sector(sector: Sector, land: Land | None = None) -> None:
+    """Check that a sector keeps the contract; raise with every breach found.
+
+    Verified: every field has a known unit, ordered bounds, a source and a fitting default; kinds
+    are in the plan's tables; the reference page renders; demand and classes of cells are pure,
+    whole, linear and indifferent to the order of cells; an empty land works; existing and
+    candidate sites are well formed, repeatable for a seed and marked synthetic where they are; a
+    register is read; every column for the asset table has its field; a toy plan reaches the
+    optimum found by trying everything, which the sector stores.
+
+    Parameters
+    ----------
+    sector : Sector
+    land : Land, optional
+        Where to try it; default `toy_land()`, for which `Sector.toy_value` holds.
+
+    Raises
+    ------
+    DataError
     """
-    rng = np.random.default_rng(seed)
-    row, col = np.divmod(np.arange(n_side * n_side), n_side)
-    x_m, y_m = cell_m * (col + 0.5), cell_m * (n_side - row - 0.5)
-    middle = cell_m * n_side / 2
-    distance_m = np.hypot(x_m - middle, y_m - middle)
-    people = np.round(400 * np.exp(-distance_m / 1500) + rng.gamma(0.5, 20, row.size), 2)
-    return Land(
-        cell_m=cell_m,
-        x_m=x_m,
-        y_m=y_m,
-        people=people,
-        density_per_km2=people / (cell_m / 1000) ** 2,
-        unit=np.zeros(row.size, np.int16),
-        county=np.zeros(row.size, np.int16),
-        urban_ratio=np.array([0.5]),
-        seat_x_m=np.array([middle]),
-        seat_y_m=np.array([middle]),
-        place_x_m=np.array([middle / 2]),
-        place_y_m=np.array([middle / 2]),
-    )
+    found = Findings(f"sector {sector.key}")
+    check_form(found, sector)
+    found.raise_if_any()
+    is_standard = land is None
+    land = land or toy_land()
+    settings = complete_settings(sector, {}, f"sector {sector.key}")
+    check_reach(found, sector, settings)
+    check_demand(found, sector, land, settings)
+    check_classes(found, sector, land)
+    found.raise_if_any()
+    check_sites(found, sector, land, settings)
+    check_empty(found, sector, land, settings)
+    check_register(found, sector, land, settings)
+    found.raise_if_any()
+    check_toy_plan(found, sector, land, settings, is_standard=is_standard)
+    found.raise_if_any()
+
+
+def all_fields(sector: Sector) -> list[tuple[str, Sequence[Field]]]:
+    """Return every group of fields with what it is called."""
+    return [
+        ("settings", (*sector.settings, *sector.cost.fields)),
+        ("existing_fields", sector.existing_fields),
+        *((f"assets.{asset.key}", asset.fields) for asset in sector.assets),
+    ]
+
+
+def check_form(found: Findings, sector: Sector) -> None:
+    """Note what is wrong or missing in the description itself."""
+    for group, fields in all_fields(sector):
+        for item in fields:
+            check_field(found, item)
+        for name, n in Counter(item.name for item in fields).items():
+            if n > 1:
+                found.add(0, f"{group}.{name}", f"{n} fields of this name", "one")
+    for item in sector.cost.fields:
+        if item.year is None:
+            found.add(0, item.name, "no year", "the year of the price")
+    service, sizing = sector.service, sector.sizing
+    for where, word, known in (
+        ("service.kind", service.kind, tuple(REACH_KINDS)),
+        ("service.decided_by", service.decided_by, DECIDED_BY),
+        ("sizing.kind", sizing.kind, tuple(SIZING_KINDS)),
+        *((f"measures.{m.key}.counts", m.counts, COUNTS) for m in sector.measures),
+    ):
+        if word not in known:
+            found.add(0, where, word, "one of " + ", ".join(known))
+    for where, parts, expected in (
+        ("measures", sector.measures, "at least one measure that a target can name"),
+        ("layers", sector.layers, "at least one layer"),
+        ("environments", sector.environments, "at least one class of land"),
+        ("evidence", sector.evidence, "a rule by which an asset counts"),
+        ("demand.unit", sector.demand.unit, "the unit that demand is counted in"),
+    ):
+        if not parts:
+            found.add(0, where, "none", expected)
+    if len(sector.limits) != len(sector.limits_zh):
+        found.add(0, "limits_zh", len(sector.limits_zh), f"{len(sector.limits)} sentences")
+    if not len(found):
+        check_page(found, sector)
+
+
+def check_field(found: Findings, item: Field) -> None:
+    """Note what is missing in one field's description."""
+    where = item.name
+    if not item.doc:
+        found.add(0, where, "no doc", "one sentence in plain words")
+    if not item.source:
+        found.add(0, where, "no source", "a publication, or 'assumption' with the reason")
+    if item.confidence not in CONFIDENCES:
+        found.add(0, where, item.confidence, "one of " + ", ".join(CONFIDENCES))
+    named = unit_of(item.name)
+    if item.type is float and named is None:
+        hint = "known suffixes: " + ", ".join(f"_{suffix}" for suffix in UNITS)
+        found.add(0, where, "no unit suffix", "a name that ends in its unit", hint)
+    elif (named or "") != item.unit:
+        found.add(0, where, f"unit {item.unit!r}", f"{named or ''!r}, as its name says")
+    if item.ge is not None and item.le is not None and item.ge > item.le:
+        found.add(0, where, f"{item.ge} > {item.le}", "ordered bounds")
+    elif item.default is not None and (expected := item.fault(item.default)) is not None:
+        found.add(0, where, item.default, expected, "the default must fit its own bounds")
+
+
+def check_page(found: Findings, sector: Sector) -> None:
+    """Note where the reference page does not render."""
+    page = sector_page(sector)
+    for _group, fields in all_fields(sector):
+        for item in fields:
+            row = "| " + " | ".join(str(v).replace("|", "\\|") for v in field_row(item)) + " |"
+            if row not in page.splitlines() or row.replace("\\|", "").count("|") != len(HEAD) + 1:
+                found.add(0, item.name, "breaks the reference page", "doc and source on one line")
+
+
+def check_reach(found: Findings, sector: Sector, settings: dict[str, Any]) -> None:
+    """Note where the service has no reach for each layer and environment."""
+    try:
+        reach_m, detail = reach_of(sector.service, settings)
+    except FAULTS as error:
+        found.add(
+            0, "service.parameters", f"{type(error).__name__}: {error}", "what its kind takes"
+        )
+        return
+    shape = (len(sector.layers), len(sector.environments))
+    if reach_m.shape != shape or [len(row) for row in detail] != [shape[1]] * shape[0]:
+        found.add(0, "service.parameters", reach_m.shape, f"{shape}: layers by environments")
+    elif not (np.isfinite(reach_m) & (reach_m >= 0)).all():
+        found.add(0, "service.parameters", reach_m.min(), "finite reach >= 0 m")
 
 
 def permuted(land: Land, order: np.ndarray[Any, Any]) -> Land:
@@ -59,72 +161,32 @@ def permuted(land: Land, order: np.ndarray[Any, Any]) -> Land:
     return replace(land, **{name: getattr(land, name)[order] for name in names})
 
 
-def check_field(found: Findings, item: Field) -> None:
-    """Note what is missing in one field's description."""
-    where = item.name
-    if not item.doc:
-        found.add(0, where, "no doc", "one sentence in plain words")
-    if item.default is not None:
-        if not item.source:
-            found.add(0, where, "no source", "a publication, or 'assumption' with the reason")
-        if (expected := item.fault(item.default)) is not None:
-            found.add(0, where, item.default, expected, "the default must fit its own bounds")
-    if item.confidence not in CONFIDENCES:
-        found.add(0, where, item.confidence, "one of " + ", ".join(CONFIDENCES))
-    if item.type is float and unit_of(item.name) is None:
-        found.add(0, where, "no unit suffix", "a name that ends in its unit")
-    if item.ge is not None and item.le is not None and item.ge > item.le:
-        found.add(0, where, f"{item.ge} > {item.le}", "ordered bounds")
+def copied(land: Land) -> Land:
+    """Return a land with arrays of its own."""
+    arrays = {c.name: getattr(land, c.name) for c in columns_of(land) if c.name != "cell_m"}
+    return replace(land, **{name: array.copy() for name, array in arrays.items()})
 
 
-def check_sector(sector: Sector, land: Land | None = None) -> None:
-    """Check that a sector keeps the contract; raise with every breach found.
-
-    Verified: every field has unit, source and fitting default; kinds are in the plan's tables;
-    demand is pure, linear and indifferent to the order of cells; an empty land works; existing
-    and candidate sites are well formed, repeatable for a seed, and marked synthetic where they
-    are; a toy plan is solved, its bound holds, and sizing returns what the contract says.
-
-    Raises
-    ------
-    DataError
-    """
-    land = land or toy_land()
-    found = Findings(f"sector {sector.key}")
-    for item in (
-        *sector.settings,
-        *sector.cost.fields,
-        *(f for asset in sector.assets for f in asset.fields),
-    ):
-        check_field(found, item)
-    if sector.service.kind not in REACH_KINDS:
-        found.add(0, "service.kind", sector.service.kind, "one of " + ", ".join(REACH_KINDS))
-    if sector.sizing.kind not in SIZING_KINDS:
-        found.add(0, "sizing.kind", sector.sizing.kind, "one of " + ", ".join(SIZING_KINDS))
-    if not sector.measures:
-        found.add(0, "measures", "none", "at least one measure that a target can name")
-    if not sector.evidence:
-        found.add(0, "evidence", "none", "a rule by which an asset counts")
-    if len(sector.limits) != len(sector.limits_zh):
-        found.add(0, "limits_zh", len(sector.limits_zh), f"{len(sector.limits)} sentences")
-    found.raise_if_any()
-    settings = complete_settings(sector, {}, f"sector {sector.key}")
-    check_demand(found, sector, land, settings)
-    check_sites(found, sector, land, settings)
-    found.raise_if_any()
-    check_toy_plan(sector, land, settings)
+def is_same(one: Land, other: Land) -> bool:
+    """Return whether two lands hold the same numbers."""
+    return all(
+        np.array_equal(getattr(one, c.name), getattr(other, c.name)) for c in columns_of(one)
+    )
 
 
 def check_demand(found: Findings, sector: Sector, land: Land, settings: dict[str, Any]) -> None:
     """Note where demand is not pure, whole, linear or indifferent to order."""
     build = sector.demand.build
-    demand = build(land, settings)
+    given = copied(land)
+    demand = build(given, settings)
     if demand.shape != (len(sector.layers), land.people.size):
         found.add(0, "demand", demand.shape, "(n_layer, n_cell)")
         return
     if demand.dtype != np.int64 or (demand < 0).any():
-        found.add(0, "demand", demand.dtype, "int64, >= 0")
-    if not np.array_equal(demand, build(land, settings)):
+        found.add(0, "demand", f"{demand.dtype}, least {demand.min()}", "int64, >= 0")
+    if not is_same(given, land):
+        found.add(0, "demand", "changes the land it is given", "a pure function")
+    if not np.array_equal(demand, build(copied(land), settings)):
         found.add(0, "demand", "another result the second time", "a pure function")
     order = np.random.default_rng(1).permutation(land.people.size)
     if not np.array_equal(demand[:, order], build(permuted(land, order), settings)):
@@ -137,18 +199,36 @@ def check_demand(found: Findings, sector: Sector, land: Land, settings: dict[str
         found.add(0, "demand", "demand without people", "0 where nobody lives")
 
 
+def check_classes(found: Findings, sector: Sector, land: Land) -> None:
+    """Note where cells have no class, or one that depends on their order."""
+    classify, n = sector.service.classify, len(sector.environments)
+    told = np.asarray(classify(land))
+    if told.shape != land.people.shape or told.dtype != np.int8:
+        found.add(0, "service.classify", f"{told.dtype} of shape {told.shape}", "(n_cell,) int8")
+        return
+    if told.min() < 0 or told.max() >= n:
+        got = f"classes {told.min()}..{told.max()}"
+        found.add(0, "service.classify", got, f"0..{n - 1}, a class of `environments`")
+    order = np.random.default_rng(2).permutation(land.people.size)
+    if not np.array_equal(told[order], classify(permuted(land, order))):
+        found.add(0, "service.classify", "depends on the order of cells", "a function of cells")
+
+
+def draw_sites(sector: Sector, land: Land, settings: dict[str, Any]) -> tuple[Sites, Sites]:
+    """Return the stand-in and all sites on it, for a fixed seed."""
+    existing = sector.standin(land, settings, np.random.default_rng(3))
+    return existing, sector.candidates(land, existing, settings, np.random.default_rng(4))
+
+
 def check_sites(found: Findings, sector: Sector, land: Land, settings: dict[str, Any]) -> None:
     """Note where existing or candidate sites break the contract."""
-
-    def draw() -> tuple[Sites, Sites]:
-        existing = sector.standin(land, settings, np.random.default_rng(3))
-        return existing, sector.candidates(land, existing, settings, np.random.default_rng(4))
-
-    existing, sites = draw()
+    existing, sites = draw_sites(sector, land, settings)
     if not existing.is_synthetic:
         found.add(0, "standin", "is_synthetic = False", "True: a stand-in is no register")
-    if not np.array_equal(draw()[1].x_m, sites.x_m):
+    again = draw_sites(sector, land, settings)[1]
+    if not all(np.array_equal(getattr(again, c), getattr(sites, c)) for c in ("x_m", "action")):
         found.add(0, "candidates", "another result for the same seed", "repeatable for a seed")
+    check_columns(found, sector, "candidates", sites)
     keep = sites.action == Action.KEEP
     if keep.any() and keep[np.argmin(keep) :].any():
         found.add(0, "candidates", "existing sites after candidates", "existing sites first")
@@ -160,22 +240,56 @@ def check_sites(found: Findings, sector: Sector, land: Land, settings: dict[str,
         found.add(0, "candidates", "none", "at least one place to build")
 
 
-def check_toy_plan(sector: Sector, land: Land, settings: dict[str, Any]) -> None:
-    """Solve a toy plan; raise where its bound or its sizing does not hold."""
-    system = prepare(sector, land, None, settings, count=1, budget_cny=None, seed=5)
-    coverage = build_coverage(system, land)
-    decision = decide(system, coverage, seed=5)
-    plan = settle(system, decision, land, servers_needed=0)
-    served = int(system.demand[plan.served_after].sum())
-    wrong = []
-    if served != decision.value:
-        wrong.append(("value", f"{decision.value}, cells say {served}"))
-    if decision.bound < decision.value:
-        wrong.append(("bound", f"{decision.bound} < value {decision.value}"))
-    planned = plan.chosen & ~system.existing
-    if (plan.sized.capex_cny[planned] <= 0).any() or (plan.sized.servers[planned] < 1).any():
-        wrong.append(("sizing", "a planned site without servers or cost"))
-    if wrong:
-        raise DataError(
-            [Finding(f"sector {sector.key}", 0, k, v, "what the contract says") for k, v in wrong]
-        )
+def check_columns(found: Findings, sector: Sector, where: str, sites: Sites) -> None:
+    """Note columns of sites that have the wrong length, or point to nothing."""
+    n = len(sites)
+    for name in ("y_m", "layer", "environment", "action", "host", "units", "capex_cny"):
+        if getattr(sites, name).shape != (n,):
+            found.add(0, f"{where}.{name}", getattr(sites, name).shape, f"({n},)")
+            return
+    for name, most in (("layer", len(sector.layers)), ("environment", len(sector.environments))):
+        column = getattr(sites, name)
+        if n and not (column.min() >= 0 and column.max() < most):
+            got = f"{column.min()}..{column.max()}"
+            found.add(0, f"{where}.{name}", got, f"0..{most - 1}")
+    check_attributes(found, sector, where, sites.attributes, n)
+
+
+def check_empty(found: Findings, sector: Sector, land: Land, settings: dict[str, Any]) -> None:
+    """Note where a land without people, or without cells, is an error."""
+    nobody = np.zeros_like(land.people)
+    for word, empty in (
+        ("a land without people", replace(land, people=nobody, density_per_km2=nobody)),
+        ("a land without cells", toy_land(0)),
+    ):
+        try:
+            existing, _sites = draw_sites(sector, empty, settings)
+            sector.demand.build(empty, settings)
+            sector.service.classify(empty)
+        except FAULTS as error:
+            found.add(0, word, f"{type(error).__name__}: {error}", "no sites and no error")
+            continue
+        if len(existing):
+            found.add(0, word, f"{len(existing)} existing sites", "none in a stand-in")
+
+
+def check_register(found: Findings, sector: Sector, land: Land, settings: dict[str, Any]) -> None:
+    """Note where a register of two plain rows is not read."""
+    columns: dict[str, Any] = {}
+    for item in sector.existing_fields:
+        value: Any = item.default
+        if value is None and item.type is str:
+            value = item.choices[0] if item.choices else ""
+        elif value is None:
+            value = item.type(item.ge or 0)
+        named = item.type is str and not item.choices and item.default is None
+        columns[item.name] = np.array(["one", "two"] if named else [value, value])
+    at = np.array([0, land.people.size - 1])
+    try:
+        told = sector.from_register(columns, land.x_m[at], land.y_m[at], land, settings)
+    except FAULTS as error:
+        found.add(0, "from_register", f"{type(error).__name__}: {error}", "the sites of two rows")
+        return
+    if told.is_synthetic:
+        found.add(0, "from_register", "is_synthetic = True", "False: a register is no stand-in")
+    check_columns(found, sector, "from_register", told)

@@ -287,6 +287,7 @@ def cell_columns(ground: Any, plans: Mapping[str, SystemPlan]) -> dict[str, NDAr
             columns[f"{key}_{name}"] = bits
         for number, offered in enumerate(plan.system.sector.layers):
             columns[f"{key}_demand_{offered.key}"] = plan.system.demand[number].astype(np.int32)
+        columns[f"{key}_environment"] = plan.system.cell_environment
     return columns
 
 

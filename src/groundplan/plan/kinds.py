@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from groundplan.errors import UsageError
 from groundplan.sectors.contract import Catchment, Settings
 
-__all__ = ["REACH_KINDS", "SIZING_KINDS", "reach_of", "sizing_model"]
+__all__ = ["DECIDED_BY", "REACH_KINDS", "SIZING_KINDS", "reach_of", "site_reach", "sizing_model"]
+
+#: Whose environment decides how far a cell may be from a site that serves it.
+DECIDED_BY = ("site_and_cell", "cell")
 
 
 def _distance(parameters: Mapping[str, Any]) -> tuple[NDArray[np.float64], list[list[Any]]]:
@@ -58,6 +61,21 @@ def reach_of(service: Catchment, settings: Settings) -> tuple[NDArray[np.float64
             f"no service of kind {service.kind!r}; known: {', '.join(sorted(REACH_KINDS))}"
         )
     return REACH_KINDS[service.kind](service.parameters(settings))
+
+
+def site_reach(
+    service: Catchment,
+    table_m: NDArray[np.float64],
+    layer: NDArray[np.int8],
+    environment: NDArray[np.int8],
+) -> NDArray[np.float64]:
+    """Return how far each site serves whom it serves furthest, (n_site,) metres.
+
+    Where the cell alone decides, that is the largest reach of the site's layer.
+    """
+    if service.decided_by == "cell":
+        return np.asarray(table_m.max(axis=1)[layer])
+    return np.asarray(table_m[layer, environment])
 
 
 def sizing_model(kind: str) -> Callable[..., Any]:

@@ -1,9 +1,9 @@
 """The proof beside each system's plan, and its check without the solver.
 
 ``certificate/<sector>.npz`` holds what the bound is made of: every place that was considered, how
-far it reaches, what it costs, which were chosen, and a price for each group of demand rows.
-``cells.parquet`` holds the demand. `verify_plan` recomputes value and bound from these in whole
-numbers and compares them with what the plan says.
+far it reaches, what it costs, which were chosen, the reach of each class of land, and a price for
+each group of demand rows. ``cells.parquet`` holds demand and class of each cell. `verify_plan`
+recomputes value and bound from these in whole numbers and compares them with what the plan says.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ def write_proof(folder: Path, plan: SystemPlan, record: Mapping[str, Any]) -> No
         "y_m": sites.y_m,
         "layer": sites.layer,
         "reach_m": system.reach_m,
+        "reach_table_m": system.reach_table_m,
         "existing": system.existing,
         "capex_cny": sites.capex_cny,
         "chosen": decision.sites,
@@ -51,6 +52,7 @@ def write_proof(folder: Path, plan: SystemPlan, record: Mapping[str, Any]) -> No
             "format": "groundplan-certificate/1",
             "sector": key,
             "layers": [layer.key for layer in system.sector.layers],
+            "environments": list(system.sector.environments),
             "certificate": plain,
             "status": decision.status,
             "value": decision.value,
@@ -147,7 +149,8 @@ def verify_system(folder: Path, note: Mapping[str, Any], key: str) -> dict[str, 
     with np.load(folder / "certificate" / f"{key}.npz", allow_pickle=False) as arrays:
         proof = {name: arrays[name] for name in arrays.files}
     names = [f"{key}_demand_{layer}" for layer in stored["layers"]]
-    table = pq.read_table(folder / "cells.parquet", columns=["row", "col", *names])
+    environment = f"{key}_environment"
+    table = pq.read_table(folder / "cells.parquet", columns=["row", "col", environment, *names])
     x_m = note["x0_m"] + note["cell_m"] * (table["col"].to_numpy() + 0.5)
     y_m = note["y1_m"] - note["cell_m"] * (table["row"].to_numpy() + 0.5)
     xy = np.tile(np.column_stack([x_m, y_m]), (len(names), 1))
@@ -167,6 +170,7 @@ def verify_system(folder: Path, note: Mapping[str, Any], key: str) -> dict[str, 
             prices={k.removeprefix("price_"): v for k, v in proof.items() if k[:6] == "price_"},
             **stored["certificate"],
         ),
+        demand_reach_m=proof["reach_table_m"][:, table[environment].to_numpy()].ravel(),
     )
     return {**result, "sites": int(proof["chosen"].size)}
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from groundplan.engine.location import Coverage, assign_nearest, maximal_covering
 from groundplan.engine.problem import Decision
 from groundplan.errors import DataError, Finding, InfeasibleError
-from groundplan.plan.kinds import reach_of, sizing_model
+from groundplan.plan.kinds import reach_of, site_reach, sizing_model
 from groundplan.sectors.contract import Action, Land, Sector, Settings, Sites, Sized
 
 __all__ = ["System", "SystemPlan", "decide", "prepare", "settle"]
@@ -37,9 +37,11 @@ class System:
     sites : Sites
         Existing sites first, then candidates.
     reach_m : (n_site,) float64
-        How far each site serves.
+        How far each site serves; a cell may set a lesser reach, see `row_reach_m`.
     reach_table_m : (n_layer, n_environment) float64
-        The same by class, with `reach_detail` telling how each came about.
+        Reach by class, with `reach_detail` telling how each came about.
+    cell_environment : (n_cell,) int8
+        Class of each cell.
     demand : (n_layer, n_cell) int64
         In hundredths of the sector's unit.
     count : int
@@ -54,6 +56,7 @@ class System:
     reach_m: NDArray[np.float64]
     reach_table_m: NDArray[np.float64]
     reach_detail: list[list[Any]]
+    cell_environment: NDArray[np.int8]
     demand: NDArray[np.int64]
     count: int
     budget_cny: int | None
@@ -62,6 +65,11 @@ class System:
     def existing(self) -> NDArray[np.bool_]:
         """Sites that serve today."""
         return np.asarray(self.sites.action == Action.KEEP)
+
+    @property
+    def row_reach_m(self) -> NDArray[np.float64]:
+        """Reach of each demand row's own class, (n_layer * n_cell,), layers one after another."""
+        return np.asarray(self.reach_table_m[:, self.cell_environment].ravel())
 
 
 @dataclass(frozen=True)
@@ -140,8 +148,18 @@ def prepare(
             )
         )
     table_m, detail = reach_of(sector.service, settings)
-    reach_m = table_m[sites.layer, sites.environment]
-    return System(sector, settings, sites, reach_m, table_m, detail, demand, count, budget_cny)
+    return System(
+        sector=sector,
+        settings=settings,
+        sites=sites,
+        reach_m=site_reach(sector.service, table_m, sites.layer, sites.environment),
+        reach_table_m=table_m,
+        reach_detail=detail,
+        cell_environment=sector.service.classify(land),
+        demand=demand,
+        count=count,
+        budget_cny=budget_cny,
+    )
 
 
 def check_feasible(system: System) -> None:
@@ -190,6 +208,7 @@ def build_coverage(system: System, land: Land) -> Coverage:
         existing=system.existing,
         demand_layer=layer,
         site_layer=system.sites.layer,
+        demand_reach_m=system.row_reach_m,
     )
 
 
@@ -221,10 +240,17 @@ def settle(
     chosen[decision.sites] = True
     xy, layer = demand_points(system, land)
     site_xy = np.column_stack([system.sites.x_m, system.sites.y_m])
+    own_m = system.row_reach_m
+
+    def nearest(serving: NDArray[np.bool_]) -> NDArray[np.int32]:
+        return assign_nearest(
+            xy, layer, site_xy, system.sites.layer, system.reach_m, serving, own_m
+        )
+
     tick("assign")
-    assignment = assign_nearest(xy, layer, site_xy, system.sites.layer, system.reach_m, chosen)
+    assignment = nearest(chosen)
     tick("before")
-    before = assign_nearest(xy, layer, site_xy, system.sites.layer, system.reach_m, system.existing)
+    before = nearest(system.existing)
     served = assignment >= 0
     load = np.bincount(
         assignment[served],

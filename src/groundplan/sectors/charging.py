@@ -37,7 +37,7 @@ from groundplan.sectors.contract import (
     Sizing,
 )
 from groundplan.sectors.fields import read_fields
-from groundplan.sectors.places import ENVIRONMENTS, density_at, environment_of
+from groundplan.sectors.places import ENVIRONMENTS, cell_environment, density_at, environment_of
 
 __all__ = ["CHARGING"]
 
@@ -46,6 +46,8 @@ IntArray = NDArray[np.int64]
 
 #: Demand is kept in hundredths of a kWh a day.
 ENERGY_SCALE = 100
+#: Where a column tells what stands today.
+REGISTER = "the user's register, or the stand-in"
 
 
 def build_demand(land: Land, settings: Settings) -> IntArray:
@@ -61,7 +63,7 @@ def build_demand(land: Land, settings: Settings) -> IntArray:
 
 
 def service_parameters(settings: Settings) -> dict[str, Any]:
-    """Return the reach of a station, metres, (1, n_environment)."""
+    """Return how far residents of each class of land go, metres, (1, n_environment)."""
     return {"reach_m": np.array([[1000.0 * settings[f"access_{e}_km"] for e in ENVIRONMENTS]])}
 
 
@@ -103,7 +105,8 @@ def build_sizing(
 ) -> Sized:
     """Size each smart station for its peak hour, and price it.
 
-    Arrivals are the captured energy of the peak hour over the energy of a session; the least
+    Stations that stand keep their chargers and are flagged where these are too few. Arrivals are
+    the captured energy of the peak hour over the energy of a session; the least
     chargers keep the share that waits too long under its limit. Existing direct-current piles of
     an upgraded station count toward them: `Sized.servers` are the chargers that the plan *adds*
     (all of them where nothing stood). Where they do not add up to `needed`, further chargers go
@@ -123,17 +126,18 @@ def build_sizing(
     )
     reused = np.where(planned, sites.attributes["dc_chargers_count"], 0).astype(np.int64)
     least, most = settings["chargers_min_count"], settings["chargers_max_count"]
-    at = np.flatnonzero(planned)
+    present = sites.attributes["chargers_count"]
+    ceiling = np.where(stands, np.maximum(present, 1), reused + most)
     sized = model(
-        arrivals[at],
+        np.where(chosen, arrivals, 0.0),
         1.0 / session_h,
         settings["wait_limit_h"],
         settings["wait_exceed_ratio"],
-        servers_max=reused[at] + most,
+        servers_max=ceiling,
     )
-    is_overloaded = np.zeros(len(sites), np.bool_)
-    is_overloaded[at] = sized.servers < 0
-    wanted = np.where(sized.servers < 0, reused[at] + most, sized.servers)
+    is_overloaded = chosen & (sized.servers < 0)
+    at = np.flatnonzero(planned)
+    wanted = np.where(sized.servers < 0, ceiling, sized.servers)[at]
     added = np.clip(wanted - reused[at], least, most)
     load = arrivals[at] * session_h
     total = raise_to(reused[at] + added, load, reused[at] + most, needed - int(added.sum()))
@@ -141,7 +145,7 @@ def build_sizing(
     servers[at] = total - reused[at]
     # stations that stand keep what they have
     kept = chosen & stands
-    servers[kept] = sites.attributes["chargers_count"][kept]
+    servers[kept] = present[kept]
     chargers = servers + reused
     peak_kw = settings["charger_kw"] * settings["simultaneous_ratio"]
     power_kw = chargers * peak_kw
@@ -229,9 +233,9 @@ def sites_from_register(
     )
 
 
-def whole(name: str, doc: str) -> Field:
+def whole(name: str, doc: str, source: str = "sizing of this plan") -> Field:
     """Return a counted column of the asset table."""
-    return Field(name, int, "count", ge=0, doc=doc, source="sizing of this plan")
+    return Field(name, int, "count", ge=0, doc=doc, source=source)
 
 
 CHARGING = Sector(
@@ -262,6 +266,8 @@ CHARGING = Sector(
             "Smart charging station",
             "智能充电站",
             (
+                whole("chargers_count", "charging piles that stand here today", REGISTER),
+                whole("dc_chargers_count", "of these, direct-current piles", REGISTER),
                 whole("reused_chargers_count", "existing direct-current chargers taken in"),
                 whole("added_chargers_count", "new chargers"),
                 Field(
@@ -289,7 +295,7 @@ CHARGING = Sector(
     standin=stand_stations,
     existing_fields=EXISTING_FIELDS,
     from_register=sites_from_register,
-    service=Catchment("distance", service_parameters),
+    service=Catchment("distance", service_parameters, cell_environment, decided_by="cell"),
     sizing=Sizing("erlang_c", build_sizing),
     cost=Cost(read_fields("charging_costs"), price_year=2023),
     evidence=(
@@ -327,4 +333,5 @@ CHARGING = Sector(
         "未核查现场馈线容量；变压器仅按功率计价。",
         "智能站吸引的电量比例为假设；影响充电桩数量，不影响选址。",
     ),
+    toy_value=446_775,
 )

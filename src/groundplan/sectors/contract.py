@@ -104,7 +104,8 @@ class Sites:
     layer : (n_site,) int8
         Index into `Sector.layers`.
     environment : (n_site,) int8
-        Index into `Sector.environments`: decides reach and capacity.
+        Index into `Sector.environments`: decides capacity and, with the environment of the cell,
+        reach.
     action : (n_site,) int8
         `Action`; `KEEP` means the site serves already.
     host : (n_site,) int32
@@ -192,10 +193,17 @@ class Catchment:
     `kind` ``"distance"``: `parameters(settings)` returns ``{"reach_m": (n_layer, n_environment)}``.
     `kind` ``"link_budget"``: `parameters(settings)` returns arrays of shape (n_layer,
     n_environment) for `engine.radio.cell_reach`; see there.
+
+    `classify(land)` returns the environment of each cell, (n_cell,) int8. `decided_by` says whose
+    environment counts: ``"site_and_cell"``: a cell is served within the lesser of both reaches (a
+    signal must leave the one and enter the other); ``"cell"``: within the reach of the cell alone
+    (how far its residents go).
     """
 
     kind: str
     parameters: Callable[[Settings], Mapping[str, Any]]
+    classify: Callable[[Land], NDArray[np.int8]]
+    decided_by: str = "site_and_cell"
 
 
 @dataclass(frozen=True)
@@ -279,6 +287,9 @@ class Sector:
         What the plan of this system cannot tell, in plain words.
     limits_zh : tuple of str
         The same in Chinese.
+    toy_value : int or None
+        Optimum of the toy plan of `groundplan.check_sector`, hundredths of the demand's unit.
+        Stored so that a change of the model is seen.
     """
 
     key: str
@@ -303,6 +314,7 @@ class Sector:
     evidence: tuple[EvidenceRule, ...]
     limits: tuple[str, ...] = ()
     limits_zh: tuple[str, ...] = ()
+    toy_value: int | None = None
 
     def defaults(self) -> dict[str, Any]:
         """Return every setting and price with its default."""

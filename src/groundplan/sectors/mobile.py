@@ -40,6 +40,7 @@ from groundplan.sectors.mobile_standin import stand_masts
 from groundplan.sectors.places import (
     ENVIRONMENTS,
     Spots,
+    cell_environment,
     density_at,
     environment_of,
     is_clear,
@@ -106,7 +107,9 @@ def service_parameters(settings: Settings) -> dict[str, Any]:
         "building": by_environment(settings, "building_{}"),
         "base_height_m": by_environment(settings, "antenna_{}_m"),
         "terminal_height_m": settings["terminal_m"],
-        "area_reliability_ratio": settings["area_reliability_ratio"],
+        "indoor_ratio": by_environment(settings, "indoor_{}_ratio"),
+        "reliability_ratio": settings["reliability_ratio"],
+        "reliability_kind": settings["reliability_kind"],
         "body_loss_db": settings["body_loss_db"],
         "interference_margin_db": settings["interference_margin_db"],
     }
@@ -353,7 +356,7 @@ MOBILE = Sector(
     standin=stand_masts,
     existing_fields=EXISTING_FIELDS,
     from_register=sites_from_register,
-    service=Catchment("link_budget", service_parameters),
+    service=Catchment("link_budget", service_parameters, cell_environment),
     sizing=Sizing("traffic", build_sizing),
     cost=Cost(read_fields("mobile_costs"), price_year=2023),
     evidence=(
@@ -373,7 +376,11 @@ MOBILE = Sector(
             "Reach comes from a statistical model and classes of land: no terrain, no single "
             "building, no antenna tilt. It tells how many and roughly where, not which roof."
         ),
-        "Only the downlink reference signal is budgeted; at cell edges the uplink may be weaker.",
+        (
+            "Served means indoors, by one's own network, for 95 % of a cell's area: stricter than "
+            "the coverage that operators publish. Only the downlink reference signal is "
+            "budgeted; at cell edges the uplink may be weaker."
+        ),
         (
             "Where people are modelled, cells are right in their sums by census unit and synthetic "
             "below about 5 km."
@@ -389,9 +396,13 @@ MOBILE = Sector(
             "覆盖半径来自统计模型与地类划分，不含地形、单体建筑与天线下倾；"
             "可回答数量与大致位置，不能指定屋顶。"
         ),
-        "仅计算下行参考信号；小区边缘上行可能更弱。",
+        (
+            "“已服务”指本网在室内、小区95%面积上达到门限，严于运营商公布的覆盖率；"
+            "仅计算下行参考信号，小区边缘上行可能更弱。"
+        ),
         "人口为模型时，各普查单元合计准确，约5公里以下为合成。",
         "无台账时，铁塔为按公布数量生成的替代数据，位置均非真实。",
         "未核查传输、供电、用地与许可。",
     ),
+    toy_value=4_113_471,
 )

@@ -19,6 +19,7 @@ __all__ = [
     "ENVIRONMENTS",
     "URBAN_PER_KM2",
     "Spots",
+    "cell_environment",
     "density_at",
     "draw_cells",
     "environment_of",
@@ -71,6 +72,11 @@ def environment_of(density_per_km2: FloatArray) -> NDArray[np.int8]:
     is_dense = density_per_km2 >= DENSE_URBAN_PER_KM2
     is_urban = density_per_km2 >= URBAN_PER_KM2
     return (2 - is_urban.astype(np.int8) - is_dense.astype(np.int8)).astype(np.int8)
+
+
+def cell_environment(land: Land) -> NDArray[np.int8]:
+    """Return the class of each cell, as `environment_of` its density."""
+    return environment_of(land.density_per_km2)
 
 
 def settled_weight(land: Land, exponent: float, area_ratio: float) -> FloatArray:
@@ -175,7 +181,7 @@ def lattice_spots(
     empty = np.zeros(0)
     if land.people.size == 0:
         return Spots(empty, empty, empty, np.zeros(0, np.int8))
-    environment = environment_of(land.density_per_km2)
+    environment = cell_environment(land)
     west, north = float(land.x_m.min()), float(land.y_m.max())
     parts = []
     for number, side_m in enumerate(spacing_m):

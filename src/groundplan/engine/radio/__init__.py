@@ -1,19 +1,29 @@
 """Radio: path loss and link budgets on plain arrays."""
 
-from groundplan.engine.radio.link import area_reliability, cell_reach, shadow_margin_db
+from groundplan.engine.radio.link import Link, cell_reach, served_ratio
 from groundplan.engine.radio.pathloss import (
     BuildingLoss,
     PathLoss,
     building_entry_loss,
     path_loss,
 )
+from groundplan.engine.radio.reliability import (
+    area_reliability,
+    disc_mean,
+    largest_radius,
+    shadow_margin_db,
+)
 
 __all__ = [
     "BuildingLoss",
+    "Link",
     "PathLoss",
     "area_reliability",
     "building_entry_loss",
     "cell_reach",
+    "disc_mean",
+    "largest_radius",
     "path_loss",
+    "served_ratio",
     "shadow_margin_db",
 ]

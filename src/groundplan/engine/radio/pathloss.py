@@ -44,7 +44,7 @@ class PathLoss(NamedTuple):
         Median loss of the branch, dB; for ``los="mean"`` both branches weighted in dB.
     sigma_db : float or array
         Shadow fading of the branch, dB; for ``los="mean"`` the root of the weighted variances.
-        The spread between the branches is not in it: see `engine.radio.link.cell_reach`.
+        The spread between the branches is not in it: see `engine.radio.link.served_ratio`.
     valid : bool or array of bool
         False outside the ranges that the report states.
     """
@@ -146,14 +146,24 @@ def los_probability(model: str, distance_2d_m: FloatArray, terminal_height_m: An
     return np.where(d <= 18.0, 1.0, np.minimum(p, 1.0))
 
 
+def break_distance_m(
+    model: str, frequency_ghz: Any, base_height_m: Any, terminal_height_m: Any
+) -> Any:
+    """Return where the loss with sight bends, m (Table 7.4.1-1, notes 1 and 5)."""
+    f_hz = np.asarray(frequency_ghz, dtype=np.float64) * 1e9
+    if model.endswith("RMa"):
+        return 2.0 * np.pi * base_height_m * terminal_height_m * f_hz / LIGHT_M_PER_S
+    he = ENVIRONMENT_HEIGHT_M
+    return 4.0 * (base_height_m - he) * (terminal_height_m - he) * f_hz / LIGHT_M_PER_S
+
+
 def _urban(
     d: FloatArray, f: FloatArray, hb: FloatArray, hu: FloatArray, *, is_micro: bool
 ) -> tuple[FloatArray, FloatArray]:
     """Return LOS and NLOS loss of UMa or UMi."""
     d3 = np.sqrt(d**2 + (hb - hu) ** 2)
     lg_d, lg_f = np.log10(d3), np.log10(f)
-    he = ENVIRONMENT_HEIGHT_M
-    break_m = 4.0 * (hb - he) * (hu - he) * f * 1e9 / LIGHT_M_PER_S
+    break_m = break_distance_m("UMi" if is_micro else "UMa", f, hb, hu)
     start_db, slope, bend = (32.4, 21.0, 9.5) if is_micro else (28.0, 22.0, 9.0)
     near = start_db + slope * lg_d + 20.0 * lg_f
     far = start_db + 40.0 * lg_d + 20.0 * lg_f - bend * np.log10(break_m**2 + (hb - hu) ** 2)
@@ -171,7 +181,7 @@ def _rural(
     """Return LOS loss, NLOS loss and break distance of RMa."""
     h, w = BUILDING_HEIGHT_M, STREET_WIDTH_M
     d3 = np.sqrt(d**2 + (hb - hu) ** 2)
-    break_m = 2.0 * np.pi * hb * hu * f * 1e9 / LIGHT_M_PER_S
+    break_m = break_distance_m("RMa", f, hb, hu)
     lg_h = np.log10(h)
 
     def near(x: FloatArray) -> FloatArray:
