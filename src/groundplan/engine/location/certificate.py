@@ -36,8 +36,9 @@ __all__ = ["DENOMINATOR", "record_hash", "seal", "verify"]
 DENOMINATOR = 65_535
 #: The budget price has 16 more binary digits.
 BUDGET_DIGITS = 16
+#: Rows taken at a time, so that no second copy of a large array stands in memory.
+CHUNK = 1 << 20
 IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 
 
 def record_hash(
@@ -124,8 +125,11 @@ def bound_numerator(
     prices : mapping
         ``budget`` and the tiles, where the certificate has them.
     """
-    slack = weight * (DENOMINATOR - price.astype(np.int64))
-    total = int(slack[open_row].sum())
+    total = 0
+    for a in range(0, weight.size, CHUNK):
+        part = slice(a, a + CHUNK)
+        kept = DENOMINATOR - price[part].astype(np.int64)
+        total += int((weight[part] * kept)[open_row[part]].sum())
     mine = score[candidate]
     p = parameters.get("p")
     if p is not None and "budget" not in prices:
@@ -249,7 +253,7 @@ def verify(
         numerator=numerator,
     )
     found += wrong
-    stated = [
+    stated: list[tuple[str, object, object]] = [
         ("value", decision.value, coverage.base_value + gain),
         ("base_value", decision.base_value, coverage.base_value),
     ]

@@ -194,6 +194,11 @@ class DualState:
         state: dict[str, Any] = {f"dual_{n}": getattr(self, n).copy() for n in self.ARRAYS}
         return {**state, **{f"dual_{n}": getattr(self, n) for n in self.NUMBERS}}
 
+    def settle(self) -> None:
+        """Keep the best prices and shares alone: no further step is taken."""
+        self.u = self.uavg = self.ustart = self.best_u
+        self.y = self.yavg = self.ystart = self.best_y
+
     @classmethod
     def restored(cls, state: dict[str, Any]) -> DualState:
         """Return the state that `saved` gave."""

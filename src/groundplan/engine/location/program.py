@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine._jit import jit
-from groundplan.engine.location.coverage import Coverage, transpose
+from groundplan.engine.location.coverage import Coverage, count_sites, turn
 
 __all__ = ["Program", "make_program"]
 
@@ -188,7 +188,9 @@ def make_program(
         In the coverage's numbers.
     budget : int
     """
-    useful = np.flatnonzero(candidate & (np.diff(coverage.site_indptr) > 0))
+    reached = np.zeros(coverage.n_site, np.int64)
+    count_sites(coverage.row_indices, reached)
+    useful = np.flatnonzero(candidate & (reached > 0))
     site, x, y, band = lay_out(coverage, useful)
     local = np.full(coverage.n_site, -1, np.int32)
     local[site] = np.arange(site.size, dtype=np.int32)
@@ -198,10 +200,8 @@ def make_program(
     np.cumsum(length[row], out=indptr[1:])
     indices = np.empty(int(indptr[-1]), np.int32)
     _renumber(coverage.row_indptr, coverage.row_indices, local, row, indptr, indices)
-    site_indptr = np.zeros(site.size + 1, np.int64)
-    np.cumsum(np.bincount(indices, minlength=site.size), out=site_indptr[1:])
-    site_indices = np.empty(indices.size, np.int32)
-    transpose(indptr, indices, site_indptr[:-1].copy(), site_indices)
+    del length, local
+    site_indptr, site_indices = turn(indptr, indices, site.size)
     return Program(
         indptr, indices, site_indptr, site_indices, coverage.weight[row], cost[site], budget,
         site.astype(np.int32), row, x, y, coverage.reach_m, band,

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine.location.certificate import (
+    CHUNK,
     DENOMINATOR,
     bound_numerator,
     check_magnitude,
@@ -25,7 +26,13 @@ from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.dual import DualState, start_dual, step_dual
 from groundplan.engine.location.exact import ROWS_MAX, SITES_MAX, solve_exactly
 from groundplan.engine.location.program import make_program
-from groundplan.engine.location.search import HEAT_FIRST, HEAT_LAST, Prices, Search, Windows
+from groundplan.engine.location.search import (
+    HEAT_FIRST,
+    HEAT_LAST,
+    Prices,
+    Search,
+    Windows,
+)
 from groundplan.engine.problem import Certificate, Decision
 
 __all__ = ["maximal_covering"]
@@ -36,7 +43,7 @@ SWEEPS_PER_LOOK = 10
 #: Relative distance of bound and fractional plan at which the bound is good enough.
 DUAL_TOLERANCE = 1e-4
 #: Tiles of the lifted bound by effort: sites, width of the frontier, most states.
-LIFTS = ((400, 20, 20_000), (400, 24, 60_000), (500, 28, 200_000), (600, 32, 600_000))
+LIFTS = ((400, 20, 1_500), (400, 24, 5_000), (400, 28, 30_000), (600, 32, 200_000))
 #: Passes of windows before the bound is lifted for the first time.
 PASSES_BEFORE_LIFT = 3
 #: A pass that gains less of the open gap than this makes the windows grow.
@@ -232,8 +239,11 @@ class Run:
         """Tell how it stands, save the state; true where to stop."""
         value = self.base + self.search.best_value
         self.progress(stage, done, total, value, self.bound())
-        saved = {**self.dual.saved(), "phase": phase, "best": self.search.best.copy()}
-        self.save({**saved, "best_value": self.search.best_value, **state})
+        if self.save is not nothing:
+            # a saved state is a copy: what takes it may keep it
+            state = {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in state.items()}
+            saved = {**self.dual.saved(), "phase": phase, "best": self.search.best.copy()}
+            self.save({**saved, "best_value": self.search.best_value, **state})
         return self.halt()
 
     def restore(self, saved: Mapping[str, Any]) -> str:
@@ -260,6 +270,7 @@ class Run:
         program = self.search.program
         step_dual(program, self.weight, self.dual, steps, DUAL_TOLERANCE, check)
         self.log["bound_steps"] = self.dual.step
+        self.dual.settle()
         self.set_prices()
         if not self.halted:
             self.log["rounded"] = self.base + self.search.repair(self.dual.best_y > 0.5)
@@ -279,7 +290,8 @@ class Run:
         if prices.worth <= 0.0:
             return
         count = search.counts(chosen)
-        most = min(effort, len(Windows.LEVELS) - 1)
+        most = effort
+        widest = min(effort + 1, len(Windows.LEVELS) - 1)
         if self.ends_at is not None:
             passes = 10_000
         turn = first
@@ -294,16 +306,16 @@ class Run:
                 self.lift(0)
             open_gap = (self.bound() - self.base - search.best_value) * DENOMINATOR
             if gained < LEAST_GAIN * open_gap:
-                if level == most and lifted >= most and (gained == 0 or self.ends_at is None):
+                if level == widest and lifted >= most and (gained == 0 or self.ends_at is None):
                     passes = turn
-                elif level < most:
+                elif level < widest:
                     level += 1
                 elif lifted < most:
                     lifted += 1
                     self.lift(lifted)
             stopped = self.look(
                 "improve", "windows", turn, passes,
-                chosen=chosen.copy(), worth=worth, level=level, lifted=lifted, **{"pass": turn},
+                chosen=chosen, worth=worth, level=level, lifted=lifted, **{"pass": turn},
             )  # fmt: skip
             if stopped or self.relative() <= self.gap:
                 break
@@ -350,7 +362,7 @@ class Run:
                 search.repair(chosen.copy())
             stopped = self.look(
                 "improve", "anneal", sweep + 1, sweeps,
-                chosen=chosen.copy(), mu=mu, sweep=sweep + 1,
+                chosen=chosen, mu=mu, sweep=sweep + 1,
             )  # fmt: skip
             if self.relative() <= self.gap:
                 return
@@ -369,10 +381,12 @@ class Run:
         share[program.row] = prices.share
         open_row = coverage.row_of >= 0
         row_price = np.full(coverage.row_of.size, DENOMINATOR, np.uint16)
-        row_price[open_row] = share[coverage.row_of[open_row]]
-        merged = coverage.weight * share.astype(np.int64)
+        for a in range(0, row_price.size, CHUNK):
+            part = slice(a, a + CHUNK)
+            here = open_row[part]
+            row_price[part][here] = share[coverage.row_of[part][here]]
         score = np.zeros(coverage.n_site, np.int64)
-        np.add.at(score, coverage.row_indices, np.repeat(merged, np.diff(coverage.row_indptr)))
+        score[program.site] = prices.score
         named: dict[str, NDArray[Any]] = {"row": row_price}
         if "budget" in self.parameters:
             named["budget"] = np.array([prices.budget_price], np.int64)
