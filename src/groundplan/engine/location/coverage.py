@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine._jit import chunks, jit, spread
-from groundplan.engine.location.points import hash_arrays, hash_points
-from groundplan.engine.location.reach import SERVED, UNREACHED, bin_sites, gather_rows
+from groundplan.engine.location.points import SERVED, UNREACHED, hash_arrays, hash_points
+from groundplan.engine.location.reach import bin_sites, gather_rows
 
 __all__ = ["Coverage"]
 

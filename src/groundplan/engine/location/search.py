@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from groundplan.engine._jit import chunks, jit, spread
 from groundplan.engine.location.anneal import anneal_stripe
 from groundplan.engine.location.certificate import BUDGET_DIGITS, DENOMINATOR, priced_costs
-from groundplan.engine.location.dual import DualState
 from groundplan.engine.location.greedy import (
     cover_counts,
     covered_weight,
@@ -42,6 +41,16 @@ def whole_scores(lo, hi, indptr, indices, price, out):
 class Prices:
     """Prices in whole numbers, the bound they prove, and what the tiles must lose below it.
 
+    Parameters
+    ----------
+    program : Program
+    share : (n_row,) uint16
+        Price of each row as a share of its weight, in 1 / `DENOMINATOR`.
+    mu : float
+        Price of the budget in units of weight; not used where a count binds.
+    is_count : bool
+        True where the budget is a count of sites.
+
     Attributes
     ----------
     share : (n_row,) uint16
@@ -56,8 +65,10 @@ class Prices:
         Times `DENOMINATOR`; base value left out.
     """
 
-    def __init__(self, program: Program, dual: DualState, *, is_count: bool) -> None:
-        self.share = np.rint(dual.best_u.astype(np.float64) * DENOMINATOR).astype(np.uint16)
+    def __init__(
+        self, program: Program, share: NDArray[np.uint16], mu: float, *, is_count: bool
+    ) -> None:
+        self.share = share
         self.whole = program.weight * DENOMINATOR
         self.price = program.weight * self.share.astype(np.int64)
         score = np.empty(program.n_site, np.int64)
@@ -70,7 +81,7 @@ class Prices:
             worth = worth if program.budget < program.n_site else 0
             self.budget_price = worth << BUDGET_DIGITS
         else:
-            self.budget_price = max(0, round(dual.mu * DENOMINATOR * 2**BUDGET_DIGITS))
+            self.budget_price = max(0, round(mu * DENOMINATOR * 2**BUDGET_DIGITS))
         self.score = score
         self.reduced = score - priced_costs(self.budget_price, program.cost)
         self.bound = (

@@ -23,9 +23,9 @@ from groundplan.engine.location.certificate import (
     seal,
 )
 from groundplan.engine.location.coverage import Coverage
-from groundplan.engine.location.dual import DualState, start_dual, step_dual
+from groundplan.engine.location.dual import DualState, price_rows, start_dual, step_dual
 from groundplan.engine.location.exact import ROWS_MAX, SITES_MAX, solve_exactly
-from groundplan.engine.location.program import make_program
+from groundplan.engine.location.program import Program, make_program
 from groundplan.engine.location.search import (
     HEAT_FIRST,
     HEAT_LAST,
@@ -167,6 +167,23 @@ def maximal_covering(
         run.log["greedy"] = run.base + run.search.repair(np.zeros(program.n_site, bool))
     if phase == "dual":
         run.find_prices(steps)
+    return finish_run(
+        run, phase, resume, time_limit_s=time_limit_s, sweeps=sweeps, passes=passes, effort=effort
+    )
+
+
+def finish_run(
+    run: Run,
+    phase: str,
+    resume: Mapping[str, Any] | None,
+    *,
+    time_limit_s: float | None,
+    sweeps: int,
+    passes: int,
+    effort: int,
+) -> Decision:
+    """Go from prices and a first plan to the decision: exact where small, else improvement."""
+    program = run.search.program
     if not run.halted and program.n_row <= ROWS_MAX and program.n_site <= SITES_MAX:
         chosen, _bound, proven = solve_exactly(program, run.search.best, time_limit_s)
         run.search.repair(chosen)
@@ -179,7 +196,7 @@ def maximal_covering(
             run.improve_by_windows(passes, effort, state)
         else:
             run.improve_by_annealing(sweeps, state)
-    return run.certify("feasible" if run.relative() <= gap else "stopped")
+    return run.certify("feasible" if run.relative() <= run.gap else "stopped")
 
 
 class Run:
@@ -199,13 +216,14 @@ class Run:
         progress: Callable[[str, int, int, float, float], None],
         stop: Callable[[], bool],
         checkpoint: Callable[[Mapping[str, Any]], None],
+        program: Program | None = None,
     ) -> None:
         self.coverage, self.candidate, self.price = coverage, candidate, price
         self.parameters, self.gap, self.seed = parameters, gap, seed
         self.progress, self.stop, self.save = progress, stop, checkpoint
         self.ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
-        self.search = Search(make_program(coverage, candidate, price, amount))
-        program = self.search.program
+        program = program or make_program(coverage, candidate, price, amount)
+        self.search = Search(program)
         self.weight = program.weight.astype(np.float32)
         self.dual: DualState = start_dual(program, self.weight)
         self.prices: Prices | None = None
@@ -258,8 +276,29 @@ class Run:
 
     def set_prices(self) -> Prices:
         """Round the prices of the rows to whole numbers."""
-        self.prices = Prices(self.search.program, self.dual, is_count="p" in self.parameters)
+        share = np.rint(self.dual.best_u.astype(np.float64) * DENOMINATOR).astype(np.uint16)
+        return self.take_prices(share)
+
+    def take_prices(self, share: NDArray[np.uint16]) -> Prices:
+        """Prove with these prices."""
+        self.prices = Prices(
+            self.search.program, share, self.dual.mu, is_count="p" in self.parameters
+        )
         return self.prices
+
+    def start_from(self, other: Run) -> None:
+        """Begin at the prices and the plan of a run on the same program with another budget."""
+        old, new = other.dual, self.dual
+        y = old.best_y * (self.search.program.budget / max(1, other.search.program.budget))
+        for name in ("u", "uavg", "ustart", "best_u"):
+            getattr(new, name)[:] = old.best_u
+        for name in ("y", "yavg", "ystart", "best_y"):
+            getattr(new, name)[:] = np.minimum(y, 1.0)
+        new.omega, new.fractional = old.omega, 0.0
+        priced = np.empty_like(new.u)
+        new.bound, new.mu = price_rows(self.search.program, new.best_u, self.weight, priced)
+        new.step_mu = new.mu
+        self.search.repair(other.search.best.copy())
 
     def find_prices(self, steps: int) -> None:
         """Take the steps of the bound, then round the fractional plan."""
