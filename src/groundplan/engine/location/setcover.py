@@ -32,6 +32,8 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 #: Whole-number costs made from fractions sum to less than two to this power.
 COST_DIGITS = 40
+#: Relative distance at which costs that are no binary fractions count as equal.
+FLOAT_DIGITS = 1e-9
 #: Largest denominator of the prices.
 PRICE_DIGITS = 20
 
@@ -59,10 +61,12 @@ def whole_costs(cost: Any, n_site: int) -> tuple[IntArray, int, NDArray[Any]]:
             raise OverflowError(f"costs must sum to less than 2**{COST_DIGITS}; use a larger unit")
         return given.astype(np.int64), 1, given.astype(np.int64)
     total = float(given.sum())
-    digits = COST_DIGITS - 1 - max(-20, math.ceil(math.log2(total))) if total > 0 else 0
-    if digits < 0:
+    most = COST_DIGITS - 1 - max(-20, math.ceil(math.log2(total))) if total > 0 else 0
+    if most < 0:
         raise OverflowError(f"costs must sum to less than 2**{COST_DIGITS}; use a larger unit")
-    scale = 2**digits
+    # halves and quarters are exact with few digits
+    exact = (d for d in range(min(most, 16)) if not np.any(given * 2.0**d % 1.0))
+    scale = 2 ** next(exact, most)
     return np.floor(given * float(scale)).astype(np.int64), scale, given.astype(np.float64)
 
 
@@ -250,7 +254,8 @@ def certify(
     raw = np.zeros(coverage.row_of.size, np.int64)
     raw[first] = merged
     prices: dict[str, NDArray[Any]] = {"row": raw}
-    grain = search.grain if scale == 1 else 1
+    is_exact = scale == 1 or not np.any(given * float(scale) % 1.0)
+    grain = search.grain if is_exact else 1
     unit = denominator * grain
     proven = grain * -(-numerator // unit)
     tree = search.tree
@@ -271,16 +276,13 @@ def certify(
         "cost_hash": hash_arrays(given),
         "forbidden_hash": hash_arrays(None if forbidden is None else np.asarray(forbidden, bool)),
     }
-    if scale == 1:
-        bound: int | float = min(best, int(value))
-    else:
-        bound = min(best / scale, float(value))
+    bound: int | float = best if scale == 1 else best / scale
     certificate = Certificate(
         "set_covering", parameters, coverage.input_hash, denominator, prices, value, numerator
     )
     distance = (value - bound) / value if value else 0.0
-    # fractions: whole costs are rounded down, so an optimal plan of theirs may differ by rounding
-    is_optimal = bound == value
+    # costs that binary fractions cannot hold are rounded down: equal to nine digits is equal
+    is_optimal = bound == value or (not is_exact and distance <= FLOAT_DIGITS)
     status = "optimal" if is_optimal else "feasible" if distance <= gap else "stopped"
     log["bound_by_prices"] = proven / scale if scale > 1 else proven
     return Decision(

@@ -7,6 +7,8 @@ by row weighting.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,7 +45,12 @@ def worth_fixing(lists: Lists, cost: IntArray, lam: FloatArray) -> BoolArray:
 
 
 def dive(
-    lists: Lists, cost: IntArray, lam: FloatArray, upper: int, seed: int
+    lists: Lists,
+    cost: IntArray,
+    lam: FloatArray,
+    upper: int,
+    seed: int,
+    halt: Callable[[], bool],
 ) -> tuple[BoolArray | None, int]:
     """Look for a plan of cost under `upper`; returns it with its cost, or None and `upper`."""
     rows, sites = np.arange(lists.n_row), np.arange(lists.n_site)
@@ -52,7 +59,7 @@ def dive(
     best: BoolArray | None = None
     spent = 0
     first = True
-    while here.n_row:
+    while here.n_row and not halt():
         prices = Prices(lam.copy(), lam.copy(), -np.inf)
         climb(here, price, prices, upper - spent, 600 if first else 200, tolerance=1e-3)
         if spent + np.ceil(prices.bound - 1e-6) >= upper:
@@ -95,7 +102,13 @@ def dive(
 
 
 def refine(
-    lists: Lists, cost: IntArray, lam: FloatArray, plan: BoolArray, share: float, seed: int
+    lists: Lists,
+    cost: IntArray,
+    lam: FloatArray,
+    plan: BoolArray,
+    share: float,
+    seed: int,
+    halt: Callable[[], bool],
 ) -> tuple[BoolArray, int]:
     """Fix the sites of a plan that look right, over `share` of the rows, and dive for the rest.
 
@@ -122,7 +135,7 @@ def refine(
     spent = int(cost[fixed].sum())
     rng = np.random.Generator(np.random.Philox(key=[seed, 12]))
     shaken = lam[free] * rng.uniform(1.0 - SHAKE, 1.0 + SHAKE, free.size)
-    found, _ = dive(rest, cost[some], shaken, value - spent, seed)
+    found, _ = dive(rest, cost[some], shaken, value - spent, seed, halt)
     if found is None:
         return plan, value
     better = fixed

@@ -36,8 +36,10 @@ __all__ = ["CoverSearch"]
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-#: Sites per row that the search looks at where there are many more sites than rows.
-PER_ROW = 20
+#: Sites per row that the rounds look at in turn where there are many more sites than rows.
+PER_ROW = (20, 10, 6)
+#: Shares of the rows that a refining dive keeps covered as they are.
+SHARES = (0.1, 0.8)
 #: Moves of the row weighting in one slice, between two looks at the clock.
 SLICE = 20_000
 #: Sites of a tile, and moves per chosen site and round in it.
@@ -66,8 +68,8 @@ class Part:
     xy_m: FloatArray | None
     core: IntArray
     weight: IntArray
+    is_wide: bool
     is_proven: bool = False
-    share: float = 0.3
     walker: Walk | None = None
     here: Lists | None = None
 
@@ -212,15 +214,12 @@ class CoverSearch:
         priced = cover_greedily(lists, cost, prices.best)
         if int(cost[priced].sum()) < upper:
             plan = priced
-        core = np.arange(lists.n_site)
-        if lists.n_site > 6 * lists.n_row and lists.n_site > 5_000:
-            core = core_sites(lists, reduced_costs(lists, cost, prices.best), PER_ROW, 0.0)
-            core = np.union1d(core, np.flatnonzero(plan))
         bound = float(self.grain * np.ceil(prices.bound / self.grain - 1e-6))
         part = Part(
             lists, cost, site, row, prices.best, plan, bound,
-            None if self.xy_m is None else self.xy_m[site], core,
-            np.ones(lists.n_row, np.int64),
+            None if self.xy_m is None else self.xy_m[site],
+            np.arange(lists.n_site), np.ones(lists.n_row, np.int64),
+            lists.n_site > 6 * lists.n_row and lists.n_site > 5_000,
         )  # fmt: skip
         part.is_proven = part.bound >= part.value
         return part
@@ -235,32 +234,44 @@ class CoverSearch:
             )  # fmt: skip
             part.is_proven = part.bound >= part.value
             return
+        rng = np.random.Generator(np.random.Philox(key=[self.seed, number]))
+        if part.is_wide:
+            self.choose_core(part, number, rng)
         if part.here is None:
             part.here = narrow(part.lists, np.arange(part.lists.n_row), part.core)
         here, cost = part.here, part.cost[part.core]
         if part.walker is None:
-            part.walker = start_walk(here, cost, part.plan[part.core], self.seed)
+            part.walker = start_walk(here, cost, part.plan[part.core], self.seed + number)
         goal = int(part.bound)
         # big parts get more moves: a dive costs more there as well
         for _ in range(max(2, min(40, here.row_indices.size // 10_000))):
             walk(part.walker, SLICE, goal)
             if part.walker.value <= goal or self.halt():
                 break
-        local = part.walker.best.copy()
-        self.keep(part, local)
-        if part.is_proven or self.halt():
-            return
-        lam = part.lam
+        self.keep(part, part.walker.best.copy())
         before = part.value
+        # prices far below the plan say little about which sites to fix
+        blind = before - part.bound > EXACT_GAP * before and number % 8 != 0
+        if part.is_proven or blind or self.halt():
+            return
         if number == 0:
-            found, _ = dive(here, cost, lam, before, self.seed)
+            found, value = dive(here, cost, part.lam, before, self.seed, self.halt)
         else:
-            found, _ = refine(here, cost, lam, part.plan[part.core], part.share, number)
-        part.share = part.share * 1.1 if part.share < 0.85 else 0.2
-        if found is not None and int(cost[found].sum()) < before:
-            part.share = 0.3
+            share = float(rng.uniform(*SHARES))
+            found, value = refine(
+                here, cost, part.lam, part.plan[part.core], share, self.seed + number, self.halt
+            )
+        if found is not None and value < before:
             self.keep(part, found)
-            part.walker = start_walk(here, cost, found, self.seed + number)
+            part.walker = None
+
+    def choose_core(self, part: Part, number: int, rng: np.random.Generator) -> None:
+        """Choose the sites to search in this round: the best of every row at shaken prices."""
+        lam = part.lam * rng.uniform(0.95, 1.05, part.lam.size) if number else part.lam
+        reduced = reduced_costs(part.lists, part.cost, lam)
+        core = core_sites(part.lists, reduced, PER_ROW[number % len(PER_ROW)], 0.0)
+        part.core = np.union1d(core, np.flatnonzero(part.plan))
+        part.here = part.walker = None
 
     def keep(self, part: Part, local: BoolArray) -> None:
         """Take a plan on the core as the part's where it is cheaper."""
