@@ -114,18 +114,17 @@ def check_hashes(
 
 
 def whole_of(
-    cost: Any, n_site: int, scale: int, grain: int, found: list[str]
+    cost: Any, candidate: BoolArray, scale: int, grain: int, found: list[str]
 ) -> tuple[IntArray, NDArray[Any]]:
     """Return costs rounded down to whole numbers of 1 / scale, and the costs as given."""
-    given = np.ones(n_site, np.int64) if cost is None else np.asarray(cost)
+    given = np.ones(candidate.size, np.int64) if cost is None else np.asarray(cost)
     if scale < 1 or scale & (scale - 1):
         raise VerificationError(f"the scale of the costs is no power of two: {scale}")
     if np.issubdtype(given.dtype, np.integer):
-        whole, exact = given.astype(np.int64) * scale, True
+        whole = given.astype(np.int64) * scale
     else:
         whole = np.floor(given.astype(np.float64) * float(scale)).astype(np.int64)
-        exact = bool((whole == given * float(scale)).all())
-    if grain < 1 or (grain > 1 and (not exact or (whole % grain).any())):
+    if grain < 1 or (whole[candidate] % grain).any():
         found.append(f"plans do not cost multiples of {grain}")
     return whole, given
 
@@ -167,11 +166,11 @@ def verify_covering(
     told = certificate.parameters
     candidate, chosen = plan_of(coverage, decision, forbidden, found)
     scale, grain = int(told.get("scale", 0)), int(told.get("grain", 0))
-    whole, given = whole_of(cost, coverage.n_site, scale, grain, found)
+    whole, given = whole_of(cost, candidate, scale, grain, found)
     check_hashes(coverage, decision, forbidden, {"cost_hash": given}, found)
     sums = Sums(coverage, candidate)
     d = int(certificate.denominator)
-    if d < 1 or (int(whole.max(initial=0)) * max(1, whole.size)) * d >= MOST:
+    if d < 1 or whole.min(initial=0) < 0 or float(whole.sum(dtype=np.float64)) * d >= MOST:
         raise VerificationError("costs times denominator do not fit 62 bits")
     price = merged_prices(coverage, certificate.prices["row"], found)
     served = sums.counts(chosen) > 0

@@ -255,7 +255,7 @@ def certify(
     raw[first] = merged
     prices: dict[str, NDArray[Any]] = {"row": raw}
     is_exact = scale == 1 or not np.any(given * float(scale) % 1.0)
-    grain = search.grain if is_exact else 1
+    grain = search.grain
     unit = denominator * grain
     proven = grain * -(-numerator // unit)
     tree = search.tree
