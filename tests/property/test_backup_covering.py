@@ -38,9 +38,13 @@ def problems(draw, least=0):
     n, m = draw(st.integers(1, 10)), draw(st.integers(1, 7))
     lists = draw(st.lists(st.sets(st.integers(0, m - 1), min_size=least), min_size=n, max_size=n))
     deep = draw(st.integers(1, 3))
-    level = np.array([draw(st.lists(st.integers(0, 20), min_size=n, max_size=n)) for _ in range(deep)])
+    level = np.array(
+        [draw(st.lists(st.integers(0, 20), min_size=n, max_size=n)) for _ in range(deep)]
+    )
     existing = np.array(draw(st.lists(st.booleans(), min_size=m, max_size=m))) & draw(st.booleans())
-    forbidden = np.array(draw(st.lists(st.booleans(), min_size=m, max_size=m))) & draw(st.booleans())
+    forbidden = np.array(draw(st.lists(st.booleans(), min_size=m, max_size=m))) & draw(
+        st.booleans()
+    )
     return lists, -np.sort(-level, axis=0), existing, forbidden
 
 
@@ -92,9 +96,7 @@ def test_backup_set_covering_equals_enumeration(problem):
         with pytest.raises(InfeasibleError, match="rows have no site"):
             backup_set_covering(coverage, existing=existing, forbidden=forbidden)
         return
-    d = backup_set_covering(
-        coverage, existing=existing, forbidden=forbidden, steps=100, sweeps=20
-    )
+    d = backup_set_covering(coverage, existing=existing, forbidden=forbidden, steps=100, sweeps=20)
     assert (d.sites.size, d.value) == (min(found), found[min(found)])
     assert d.status == "optimal"
     assert d.log["covering_status"] == "optimal"
@@ -125,7 +127,11 @@ def test_gradual_cover_equals_enumeration(seed):
     d = maximal_covering(coverage, 2, gap=0.0)
     distance = np.hypot(*(demand[:, None] - site[None]).transpose(2, 0, 1))
     best = max(
-        int((weight * np.append(worth, 0)[np.searchsorted(reach, distance[:, [2, *plan]].min(1))]).sum())
+        int(
+            (
+                weight * np.append(worth, 0)[np.searchsorted(reach, distance[:, [2, *plan]].min(1))]
+            ).sum()
+        )
         for plan in combinations([0, 1, 3, 4, 5, 6], 2)
     )
     assert d.value == best

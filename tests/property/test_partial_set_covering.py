@@ -30,7 +30,14 @@ def problems(draw):
     existing = np.array(draw(st.lists(st.booleans(), min_size=m, max_size=m)))
     forbidden = np.array(draw(st.lists(st.booleans(), min_size=m, max_size=m)))
     share = Fraction(draw(st.integers(0, 20)), 20)
-    return lists, weight, cost, existing & draw(st.booleans()), forbidden & draw(st.booleans()), share
+    return (
+        lists,
+        weight,
+        cost,
+        existing & draw(st.booleans()),
+        forbidden & draw(st.booleans()),
+        share,
+    )
 
 
 def coverage_of(lists, weight, n_site, existing=None):

@@ -96,7 +96,10 @@ def test_reductions_keep_the_least_cost(problem):
 
 def random_case(seed, n=80, m=60, density=0.08):
     rng = np.random.default_rng(seed)
-    lists = [set(np.flatnonzero(rng.random(m) < density).tolist()) | {int(rng.integers(m))} for _ in range(n)]
+    lists = [
+        set(np.flatnonzero(rng.random(m) < density).tolist()) | {int(rng.integers(m))}
+        for _ in range(n)
+    ]
     return lists, rng.integers(1, 60, m)
 
 
@@ -137,7 +140,9 @@ def test_every_changed_field_is_found():
         "prices": {**c.prices, "row": row},
     }.items():
         with pytest.raises((VerificationError, KeyError)):
-            verify_covering(coverage, replace(d, certificate=replace(c, **{name: value})), cost=cost)
+            verify_covering(
+                coverage, replace(d, certificate=replace(c, **{name: value})), cost=cost
+            )
     for change in ({"sites": d.sites[1:]}, {"bound": d.bound + 1}, {"value": d.value - 1}):
         with pytest.raises(VerificationError):
             verify_covering(coverage, replace(d, **change), cost=cost)
@@ -161,7 +166,7 @@ def test_same_seed_same_answer_whatever_the_threads(monkeypatch):
 
 def test_rows_without_a_site_are_named():
     coverage = coverage_of([{0}, {1}, {1}, {0, 1}], 2)
-    with pytest.raises(InfeasibleError, match="2 of 4 rows have no site.*rows 1, 2"):
+    with pytest.raises(InfeasibleError, match=r"2 of 4 rows have no site.*rows 1, 2"):
         set_covering(coverage, forbidden=np.array([False, True]))
     d = set_covering(coverage, forbidden=np.array([False, True]), leave_unreachable=True)
     assert (d.sites.tolist(), d.value, d.log["unreachable"]) == ([0], 1, 2)
@@ -170,7 +175,7 @@ def test_rows_without_a_site_are_named():
 
 def test_faulty_costs_are_refused():
     coverage = coverage_of([{0, 1}], 2)
-    with pytest.raises(ValueError, match="cost must be >= 0. Got -1 for site 1"):
+    with pytest.raises(ValueError, match=r"cost must be >= 0\. Got -1 for site 1"):
         set_covering(coverage, np.array([1, -1]))
     with pytest.raises(ValueError, match="finite"):
         set_covering(coverage, np.array([1.0, np.nan]))

@@ -3,7 +3,8 @@ r"""Backup covering: demand served once, twice, and more often; and gradual cove
 ``max sum_l w_il z_il`` with ``sum_l z_il <= sum_{j in N(i)} y_j``, ``sum y_j <= p`` and
 ``w_i1 >= w_i2 >= ...`` (Hogan and ReVelle 1986, doi 10.1287/mnsc.32.11.1434). For any prices
 
-.. math:: \sum_i \sum_l (w_{il} - \lambda_i)^+ + \mathrm{top}_p\, s, \qquad s_j = \sum_{i\in j}\lambda_i
+.. math:: \sum_i \sum_l (w_{il} - \lambda_i)^+ + \mathrm{top}_p\, s, \qquad
+          s_j = \sum_{i \in j} \lambda_i
 
 is no less than the value of any plan. Where every row must be covered once and only the second
 time counts (LSCP-B), it is ``sum (w_i - lam_i)+ - sum lam_i + top_p s``.

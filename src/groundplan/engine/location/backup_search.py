@@ -82,7 +82,7 @@ def _anneal(
         if chosen[j] or site_indptr[j] == site_indptr[j + 1]:
             continue
         state = _next(state)
-        out = -1
+        out = np.int64(-1)
         if state % np.uint64(4) != np.uint64(0):
             state = _next(state)
             size = np.uint64(site_indptr[j + 1] - site_indptr[j])
@@ -132,9 +132,7 @@ def level_value(lists: Lists, gains: IntArray, have: IntArray, plan: BoolArray) 
     return int(sum(int(gains[k][count > k].sum()) for k in range(len(gains) - 1)))
 
 
-def swap_greedily(
-    lists: Lists, gains: IntArray, have: IntArray, p: int, plan: BoolArray
-) -> None:
+def swap_greedily(lists: Lists, gains: IntArray, have: IntArray, p: int, plan: BoolArray) -> None:
     """Add sites by gain until there are p; `plan` changes in place."""
     count = counts_of(lists, have, plan)
     _fill(lists.site_indptr, lists.site_indices, gains, count, plan, p - int(plan.sum()))
@@ -215,9 +213,9 @@ def finish_levels(
     lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
     lp.a_matrix_.start_ = np.concatenate([start, [index.size]]).astype(np.int32)
     lp.a_matrix_.index_, lp.a_matrix_.value_ = index, value
-    lp.integrality_ = [highspy.HighsVarType.kInteger] * n + [
-        highspy.HighsVarType.kContinuous
-    ] * (m * k)
+    lp.integrality_ = [highspy.HighsVarType.kInteger] * n + [highspy.HighsVarType.kContinuous] * (
+        m * k
+    )
     solver = highspy.Highs()
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("threads", 1)

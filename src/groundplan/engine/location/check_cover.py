@@ -233,9 +233,7 @@ def compare_bound(
         found.append("the plan is called optimal and its bound does not meet it")
 
 
-def priced_sum(
-    sums: Sums, whole: IntArray, price: IntArray, candidate: BoolArray, d: int
-) -> int:
+def priced_sum(sums: Sums, whole: IntArray, price: IntArray, candidate: BoolArray, d: int) -> int:
     """Return ``sum lam - sum (s_j - f_j)+`` times the denominator."""
     over = np.maximum(sums.scores(price) - whole * d, 0)[candidate]
     return int(price.sum()) - sum(int(v) for v in over[over > 0])

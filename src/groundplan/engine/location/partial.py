@@ -295,11 +295,11 @@ def partial_set_covering(
     weight = coverage.weight[row]
     most = coverage.base_value + int(weight.sum())
     if most < target:
+        total = coverage.total_value
         raise InfeasibleError(
             "no plan serves the share asked",
-            [f"all candidates and existing sites serve {most} of {coverage.total_value}, "
-             f"the target is {target}"],
-        )  # fmt: skip
+            [f"all sites together serve {most} of {total}, the target is {target}"],
+        )
 
     def halt() -> bool:
         return stop() or (ends_at is not None and time.monotonic() > ends_at)
@@ -330,7 +330,8 @@ def partial_set_covering(
         grain = grain_of(whole[site])
 
         def apart() -> float:
-            return (search.value - np.ceil(search.bound / grain - 1e-6) * grain) / search.value
+            best = float(np.ceil(search.bound / grain - 1e-6)) * grain
+            return (search.value - best) / search.value
 
         if not halt() and apart() > gap:
             anneal_partial(search, sweeps, seed, halt, look("improve", sweeps))

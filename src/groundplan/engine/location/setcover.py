@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.points import hash_arrays
-from groundplan.engine.location.setcover_lists import Lists, lists_of, narrow
+from groundplan.engine.location.setcover_lists import Lists, narrow
 from groundplan.engine.location.setcover_rounds import CoverSearch
 from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import InfeasibleError
@@ -84,16 +84,15 @@ def candidates_of(coverage: Coverage, forbidden: BoolArray | None) -> BoolArray:
         if np.shape(forbidden) != (coverage.n_site,):
             raise ValueError(f"forbidden must have shape ({coverage.n_site},)")
         out &= ~np.asarray(forbidden, bool)
-    return out
+    return np.asarray(out, np.bool_)
 
 
 def first_rows(coverage: Coverage, lost: BoolArray) -> str:
     """Return how many raw rows nobody can cover, and the first few, in words."""
     rows = np.flatnonzero(lost)
-    few = ", ".join(str(int(i)) for i in rows[:5])
-    return f"{rows.size} of {coverage.row_of.size} rows have no site that may cover them: rows {few}" + (
-        ", ..." if rows.size > 5 else ""
-    )
+    few = ", ".join(str(int(i)) for i in rows[:5]) + (", ..." if rows.size > 5 else "")
+    total = coverage.row_of.size
+    return f"{rows.size} of {total} rows have no site that may cover them: rows {few}"
 
 
 def unreachable_rows(coverage: Coverage, candidate: BoolArray) -> BoolArray:
@@ -101,7 +100,7 @@ def unreachable_rows(coverage: Coverage, candidate: BoolArray) -> BoolArray:
     merged = np.zeros(coverage.weight.size, np.bool_)
     row = np.repeat(np.arange(merged.size), np.diff(coverage.row_indptr))
     merged[row[candidate[coverage.row_indices]]] = True
-    lost = coverage.row_of == -1
+    lost: BoolArray = coverage.row_of == -1
     known = coverage.row_of >= 0
     lost[known] = ~merged[coverage.row_of[known]]
     return lost
@@ -185,9 +184,7 @@ def set_covering(
     whole, scale, given = whole_costs(cost, coverage.n_site)
     lost = unreachable_rows(coverage, candidate)
     if lost.any() and not leave_unreachable:
-        raise InfeasibleError(
-            "no plan covers every row", [first_rows(coverage, lost)]
-        )
+        raise InfeasibleError("no plan covers every row", [first_rows(coverage, lost)])
     lists, row, site = open_lists(coverage, candidate)
     price = whole[site]
     free = np.flatnonzero((price == 0) & (np.diff(lists.site_indptr) > 0))
@@ -260,9 +257,7 @@ def certify(
     proven = grain * -(-numerator // unit)
     tree = search.tree
     if tree is not None and tree.is_whole and tree.value == search.value and proven < tree.value:
-        prices["tree_site"] = np.array(
-            [site[j] if j >= 0 else -1 for j in tree.site], np.int32
-        )
+        prices["tree_site"] = np.array([site[j] if j >= 0 else -1 for j in tree.site], np.int32)
         prices["tree_price"] = np.array(tree.price, np.int32)
         prices["tree_row"] = first[search.tree_rows]
         prices["tree_prices"] = np.array(tree.prices, np.int64).reshape(-1, search.tree_rows.size)

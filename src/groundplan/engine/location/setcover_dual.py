@@ -2,7 +2,8 @@ r"""Prices of rows: subgradient steps on a core of sites, the core chosen anew b
 
 For any prices ``lam >= 0`` every plan that covers all rows costs at least
 
-.. math:: L(\lambda) = \sum_i \lambda_i - \sum_j (s_j - f_j)^+, \qquad s_j = \sum_{i \in j} \lambda_i .
+.. math:: L(\lambda) = \sum_i \lambda_i - \sum_j (s_j - f_j)^+, \qquad
+          s_j = \sum_{i \in j} \lambda_i .
 
 Steps follow Held and Karp with Camerini, Fratta and Maffioli's deflection; the core and its
 pricing follow Caprara, Fischetti and Toth 1999, doi 10.1287/opre.47.5.730.
@@ -77,7 +78,9 @@ def core_sites(lists: Lists, key: FloatArray, per_row: int, below: float) -> Int
 
 
 @jit
-def _climb(core, indptr, indices, cost, lam, best_lam, direction, upper, pace, best, steps, deflect):
+def _climb(
+    core, indptr, indices, cost, lam, best_lam, direction, upper, pace, best, steps, deflect
+):
     """Take `steps` steps; returns (pace, best bound on the core)."""
     m = lam.size
     sub = np.empty(m)
@@ -113,8 +116,7 @@ def _climb(core, indptr, indices, cost, lam, best_lam, direction, upper, pace, b
             break
         step = pace * max(upper - bound, 1e-6 * abs(upper)) / norm
         for i in range(m):
-            v = lam[i] + step * direction[i]
-            lam[i] = v if v > 0.0 else 0.0
+            lam[i] = max(0.0, lam[i] + step * direction[i])
         if (it + 1) % 20 == 0:
             if high - low > 0.01 * abs(high):
                 pace *= 0.5
@@ -193,10 +195,7 @@ def climb(
         if bound > prices.bound:
             prices.bound, prices.best = bound, best
         apart = (core_bound - bound) / max(1.0, upper)
-        if apart > 0.2:
-            stretch = STRETCH
-        else:
-            stretch = min(100, stretch * (5 if apart <= 0.02 else 2))
+        stretch = STRETCH if apart > 0.2 else min(100, stretch * (5 if apart <= 0.02 else 2))
         if not small:
             now = reduced_costs(lists, cost, prices.lam)
             prices.core = core_sites(lists, now, PER_ROW, 0.1 * float(cost.min()))

@@ -371,8 +371,15 @@ class CoverSearch:
         lam[rest.forcing] = self.cost[rest.forced]
         self.prices = lam
         self.price_bound = bound_of(reduced_costs(self.lists, self.cost, lam), lam)
-        goal = self.base + float(sum((part.lam.sum() + np.minimum(
-            reduced_costs(part.lists, part.cost, part.lam), 0.0).sum()) for part in self.parts))
+        goal = self.base + float(
+            sum(
+                (
+                    part.lam.sum()
+                    + np.minimum(reduced_costs(part.lists, part.cost, part.lam), 0.0).sum()
+                )
+                for part in self.parts
+            )
+        )
         if self.price_bound >= goal * (1.0 - 1e-4) or self.halt():
             return
         rows = np.sort(np.concatenate([rest.forcing, *[part.row for part in self.parts]]))

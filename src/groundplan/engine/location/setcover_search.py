@@ -230,11 +230,11 @@ def _add(
 
 @jit
 def _least_loss(member, n_member, score, cost, stamp, barred, state, scan, sample):
-    best = -1
+    best = np.int64(-1)
     least = np.inf
     tries = n_member if n_member <= scan else sample
     for t in range(tries):
-        at = t
+        at = np.int64(t)
         if n_member > scan:
             state = _next(state)
             at = np.int64(state % np.uint64(n_member))
@@ -251,7 +251,8 @@ def _least_loss(member, n_member, score, cost, stamp, barred, state, scan, sampl
 @jit
 def _walk(
     row_indptr, row_indices, site_indptr, site_indices, cost, weight, score, chosen, count, holder,
-    changed, stamp, member, place, open_row, open_at, best, number, rng, moves, target, scan, sample,
+    changed, stamp, member, place, open_row, open_at, best, number, rng, moves, target, scan,
+    sample,
 ):  # fmt: skip
     """Move `moves` times; ``number``: members, open rows, spent, best cost, clock, barred site."""
     n_member, n_open = number[0], number[1]
