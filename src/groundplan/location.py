@@ -5,8 +5,15 @@ from __future__ import annotations
 from groundplan.engine.location import (
     Coverage,
     assign_nearest,
+    backup_covering,
+    backup_set_covering,
+    gradual_coverage,
     maximal_covering,
+    partial_set_covering,
+    set_covering,
     verify,
+    verify_backup,
+    verify_covering,
     verify_radius,
 )
 from groundplan.engine.problem import Certificate, Decision
@@ -16,7 +23,14 @@ __all__ = [
     "Coverage",
     "Decision",
     "assign_nearest",
+    "backup_covering",
+    "backup_set_covering",
+    "gradual_coverage",
     "maximal_covering",
+    "partial_set_covering",
+    "set_covering",
     "verify",
+    "verify_backup",
+    "verify_covering",
     "verify_radius",
 ]

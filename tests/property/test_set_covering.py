@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import combinations
 
@@ -181,3 +183,20 @@ def test_faulty_costs_are_refused():
         set_covering(coverage, np.array([1.0, np.nan]))
     with pytest.raises(OverflowError, match="larger unit"):
         set_covering(coverage, np.array([2**40, 1]))
+
+
+def test_the_check_loads_no_kernel_and_no_solver():
+    code = (
+        "import sys; import groundplan.engine.location.check_cover; "
+        "print([m for m in ('numba', 'highspy', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_stopped_search_returns_a_plan_with_a_valid_bound():
+    lists, cost = random_case(2, 300, 200, 0.05)
+    coverage = coverage_of(lists, cost.size)
+    d = set_covering(coverage, cost, stop=lambda: True)
+    assert d.status in {"stopped", "optimal"}
+    assert verify_covering(coverage, d, cost=cost)["value"] == d.value

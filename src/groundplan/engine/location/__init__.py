@@ -9,19 +9,47 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from groundplan.engine.location.backup import (
+        backup_covering,
+        backup_set_covering,
+        gradual_coverage,
+    )
     from groundplan.engine.location.certificate import verify, verify_radius
+    from groundplan.engine.location.check_cover import verify_backup, verify_covering
     from groundplan.engine.location.coverage import Coverage
+    from groundplan.engine.location.partial import partial_set_covering
     from groundplan.engine.location.reach import assign_nearest
+    from groundplan.engine.location.setcover import set_covering
     from groundplan.engine.location.solve import maximal_covering
 
 _HOMES = {
     "Coverage": "coverage",
     "assign_nearest": "reach",
+    "backup_covering": "backup",
+    "backup_set_covering": "backup",
+    "gradual_coverage": "backup",
     "maximal_covering": "solve",
+    "partial_set_covering": "partial",
+    "set_covering": "setcover",
     "verify": "certificate",
+    "verify_backup": "check_cover",
+    "verify_covering": "check_cover",
     "verify_radius": "certificate",
 }
-__all__ = ["Coverage", "assign_nearest", "maximal_covering", "verify", "verify_radius"]
+__all__ = [
+    "Coverage",
+    "assign_nearest",
+    "backup_covering",
+    "backup_set_covering",
+    "gradual_coverage",
+    "maximal_covering",
+    "partial_set_covering",
+    "set_covering",
+    "verify",
+    "verify_backup",
+    "verify_covering",
+    "verify_radius",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -95,6 +95,7 @@ def finish(
     lp.integrality_ = [highspy.HighsVarType.kInteger] * n
     solver = highspy.Highs()
     solver.setOptionValue("output_flag", False)
+    solver.setOptionValue("log_to_console", False)
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("mip_rel_gap", 0.0)
     # plans cost whole multiples of the grain

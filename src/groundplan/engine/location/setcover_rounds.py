@@ -49,7 +49,7 @@ TILED = 600
 #: A part is not handed to the integer program above these sizes or this gap.
 EXACT_SITES, EXACT_PAIRS, EXACT_GAP = 8_000, 400_000, 0.12
 #: Nodes of the proof tree and of the integer program.
-TREE_NODES, EXACT_NODES = 6_000, 2_000
+TREE_NODES, EXACT_NODES = 6_000, 1_000
 #: Parts smaller than this are put together.
 TOGETHER = 150
 
@@ -294,7 +294,8 @@ class CoverSearch:
             sites = promising(part.lists, part.cost, part.lam, part.value, self.grain)
             apart = (part.value - part.bound) / part.value
             pairs = int(np.diff(part.lists.site_indptr)[sites].sum())
-            if sites.size > 300 and (
+            # with no limit of time, only parts that end soon are tried against a wide gap
+            if sites.size > (80 if self.ends_at is None else 600) and (
                 sites.size > EXACT_SITES or pairs > EXACT_PAIRS or apart > EXACT_GAP
             ):
                 continue
