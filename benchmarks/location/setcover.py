@@ -1,13 +1,14 @@
 """Set covering beside pycft: value, bound, gap, CPU seconds, peak memory, in fresh processes.
 
-Run: ``python benchmarks/location/setcover.py files ../shared/benchmarks/location --limit 5`` for the
-OR-Library and rail files, ``lscp 100000 --limit 60`` for the fewest sites that reach every cell of
-the family `province` that any site reaches, ``rail 4284 1000000`` for crew-like columns, ``partial
-../shared/benchmarks/location`` for the share of demand at least cost (HiGHS on the merged rows
-beside it). ``--peer-python`` names an interpreter in which pycft is installed.
+Run: ``python benchmarks/location/setcover.py files ../shared/benchmarks/location --limit 5`` for
+the OR-Library and rail files (names after the folder choose some), ``lscp 100000 --limit 60`` for
+the fewest sites that reach every cell of the family `province` that any site reaches, ``rail 4284
+1000000`` for crew-like columns, ``partial ../shared/benchmarks/location`` for a share of the demand
+at least cost. ``--peer-python`` names an interpreter in which pycft is installed.
 
 pycft runs first under the wall limit; ours may then use as many CPU seconds as pycft used (the
-limit itself where pycft is missing), so that the load of the machine favours neither. ``--full --cpu`` gives ours `limit` CPU seconds.
+limit itself where pycft is missing), so that the load of the machine favours neither.
+``--full --cpu`` gives ours `limit` CPU seconds.
 """
 
 from __future__ import annotations
