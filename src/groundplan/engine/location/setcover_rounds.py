@@ -49,7 +49,7 @@ TILED = 600
 #: A part is not handed to the integer program above these sizes or this gap.
 EXACT_SITES, EXACT_PAIRS, EXACT_GAP = 8_000, 400_000, 0.12
 #: Nodes of the proof tree and of the integer program.
-TREE_NODES, EXACT_NODES = 6_000, 1_000
+TREE_NODES, EXACT_NODES = 20_000, 200
 #: Parts smaller than this are put together.
 TOGETHER = 150
 
@@ -251,7 +251,7 @@ class CoverSearch:
         self.keep(part, part.walker.best.copy())
         before = part.value
         # prices far below the plan say little about which sites to fix
-        blind = before - part.bound > EXACT_GAP * before and number % 8 != 0
+        blind = before - part.bound > EXACT_GAP * before and number % 8 != 7
         if part.is_proven or blind or self.halt():
             return
         if number == 0:
@@ -294,9 +294,10 @@ class CoverSearch:
             sites = promising(part.lists, part.cost, part.lam, part.value, self.grain)
             apart = (part.value - part.bound) / part.value
             pairs = int(np.diff(part.lists.site_indptr)[sites].sum())
+            widest = EXACT_GAP if self.ends_at is not None else 0.5 * EXACT_GAP
             # with no limit of time, only parts that end soon are tried against a wide gap
             if sites.size > (80 if self.ends_at is None else 600) and (
-                sites.size > EXACT_SITES or pairs > EXACT_PAIRS or apart > EXACT_GAP
+                sites.size > EXACT_SITES or pairs > EXACT_PAIRS or apart > widest
             ):
                 continue
             limit = None
