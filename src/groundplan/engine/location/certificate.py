@@ -183,6 +183,19 @@ def list_differences(
     return found
 
 
+def stated_bounds(certificate: Certificate, numerator: int) -> dict[str, int]:
+    """Return the bound that is stated, and the one that the prices prove.
+
+    They differ where an exhaustive search proved more (``bound_by_search``): that part is as good
+    as the search and is not recomputed.
+    """
+    proven = numerator // DENOMINATOR
+    return {
+        "bound": int(certificate.parameters.get("bound_by_search", proven)),
+        "bound_by_prices": proven,
+    }
+
+
 def verify(
     coverage: Coverage,
     decision: Decision,
@@ -197,7 +210,7 @@ def verify(
     Returns
     -------
     dict
-        ``value``, ``base_value``, ``bound``.
+        ``value``, ``base_value``, ``bound``, ``bound_by_prices``.
 
     Raises
     ------
@@ -258,10 +271,9 @@ def verify(
         ("base_value", decision.base_value, coverage.base_value),
     ]
     # a bound that a search raised beyond the prices is stated, and only as good as the search
-    searched = certificate.parameters.get("bound_by_search")
-    proven = numerator // DENOMINATOR
-    stated.append(("bound", decision.bound, proven if searched is None else searched))
-    stated.append(("bound_by", decision.bound_by, "prices" if searched is None else "search"))
+    stated.append(("bound", decision.bound, stated_bounds(certificate, numerator)["bound"]))
+    by = "search" if "bound_by_search" in certificate.parameters else "prices"
+    stated.append(("bound_by", decision.bound_by, by))
     for name, told, true in stated:
         if told != true:
             found.append(f"{name} is {true}, the decision says {told}")
@@ -270,5 +282,5 @@ def verify(
     return {
         "value": coverage.base_value + gain,
         "base_value": coverage.base_value,
-        "bound": numerator // DENOMINATOR,
+        **stated_bounds(certificate, numerator),
     }
