@@ -10,18 +10,33 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from groundplan.engine.location.certificate import verify, verify_radius
+    from groundplan.engine.location.check_flow import verify_flow
     from groundplan.engine.location.coverage import Coverage
+    from groundplan.engine.location.flow import flow_refueling
+    from groundplan.engine.location.flow_paths import FlowPaths
     from groundplan.engine.location.reach import assign_nearest
     from groundplan.engine.location.solve import maximal_covering
 
 _HOMES = {
     "Coverage": "coverage",
+    "FlowPaths": "flow_paths",
     "assign_nearest": "reach",
+    "flow_refueling": "flow",
     "maximal_covering": "solve",
     "verify": "certificate",
+    "verify_flow": "check_flow",
     "verify_radius": "certificate",
 }
-__all__ = ["Coverage", "assign_nearest", "maximal_covering", "verify", "verify_radius"]
+__all__ = [
+    "Coverage",
+    "FlowPaths",
+    "assign_nearest",
+    "flow_refueling",
+    "maximal_covering",
+    "verify",
+    "verify_flow",
+    "verify_radius",
+]
 
 
 def __getattr__(name: str) -> Any:
