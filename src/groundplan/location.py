@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from groundplan.engine.location import (
+    CapacityProblem,
     Coverage,
     FlowPaths,
     assign_nearest,
+    capacitated_facility,
+    capacitated_p_median,
     flow_refueling,
     maximal_covering,
     verify,
+    verify_capacitated,
     verify_flow,
     verify_radius,
 )
 from groundplan.engine.problem import Certificate, Decision
 
 __all__ = [
+    "CapacityProblem",
     "Certificate",
     "Coverage",
     "Decision",
     "FlowPaths",
     "assign_nearest",
+    "capacitated_facility",
+    "capacitated_p_median",
     "flow_refueling",
     "maximal_covering",
     "verify",
+    "verify_capacitated",
     "verify_flow",
     "verify_radius",
 ]

@@ -9,7 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from groundplan.engine.location.capacitated import capacitated_facility, capacitated_p_median
+    from groundplan.engine.location.capacity_problem import CapacityProblem
     from groundplan.engine.location.certificate import verify, verify_radius
+    from groundplan.engine.location.check_capacitated import verify_capacitated
     from groundplan.engine.location.check_flow import verify_flow
     from groundplan.engine.location.coverage import Coverage
     from groundplan.engine.location.flow import flow_refueling
@@ -18,22 +21,30 @@ if TYPE_CHECKING:
     from groundplan.engine.location.solve import maximal_covering
 
 _HOMES = {
+    "CapacityProblem": "capacity_problem",
     "Coverage": "coverage",
     "FlowPaths": "flow_paths",
     "assign_nearest": "reach",
+    "capacitated_facility": "capacitated",
+    "capacitated_p_median": "capacitated",
     "flow_refueling": "flow",
     "maximal_covering": "solve",
     "verify": "certificate",
+    "verify_capacitated": "check_capacitated",
     "verify_flow": "check_flow",
     "verify_radius": "certificate",
 }
 __all__ = [
+    "CapacityProblem",
     "Coverage",
     "FlowPaths",
     "assign_nearest",
+    "capacitated_facility",
+    "capacitated_p_median",
     "flow_refueling",
     "maximal_covering",
     "verify",
+    "verify_capacitated",
     "verify_flow",
     "verify_radius",
 ]

@@ -59,6 +59,17 @@ class Relaxation:
             np.asarray(indices, np.int32), values,
         )  # fmt: skip
 
+    def add_columns(
+        self, cost: FloatArray, indptr: NDArray[Any], indices: NDArray[Any], values: FloatArray
+    ) -> None:
+        """Add columns within 0 and 1."""
+        n = cost.size
+        self.solver.addCols(
+            n, cost, np.zeros(n), np.ones(n), values.size, np.asarray(indptr[:-1], np.int32),
+            np.asarray(indices, np.int32), values,
+        )  # fmt: skip
+        self.n_column += n
+
     def solve(self) -> tuple[FloatArray, FloatArray] | None:
         """Return the columns and the rows' duals; none where no optimum was found."""
         self.solver.run()
@@ -78,3 +89,7 @@ class Relaxation:
         if status != highspy.kSolutionStatusFeasible:
             return None
         return np.array(self.solver.getSolution().col_value)
+
+    def is_infeasible(self) -> bool:
+        """Return whether the last solve proved that nothing meets the rows."""
+        return bool(self.solver.getModelStatus() == self._highspy.HighsModelStatus.kInfeasible)

@@ -72,6 +72,7 @@ def branch(
     *,
     nodes: int,
     halt: Callable[[], bool] = lambda: False,
+    settled: list[tuple[Fixing, Prices, int]] | None = None,
 ) -> Tree:
     """Branch until every leaf reaches the target or `nodes` sets of fixings have been priced.
 
@@ -91,8 +92,10 @@ def branch(
     nodes : int
     halt : callable
         Polled at each node.
+    settled : list of (fixings, prices, bound), optional
+        Leaves that hold everything outside the root.
     """
-    done: list[tuple[Fixing, Prices, int]] = []
+    done: list[tuple[Fixing, Prices, int]] = list(settled or [])
     waiting: list[tuple[int, int, Fixing, Prices]] = [(score(root, first), 0, root, first)]
     priced = 0
     while waiting and priced < nodes and not halt():
