@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from groundplan.engine.location import (
+    AssignmentCost,
     CapacityProblem,
     Coverage,
     FlowPaths,
@@ -11,14 +12,19 @@ from groundplan.engine.location import (
     capacitated_p_median,
     flow_refueling,
     maximal_covering,
+    p_center,
+    p_dispersion,
     verify,
     verify_capacitated,
+    verify_center,
+    verify_dispersion,
     verify_flow,
     verify_radius,
 )
 from groundplan.engine.problem import Certificate, Decision
 
 __all__ = [
+    "AssignmentCost",
     "CapacityProblem",
     "Certificate",
     "Coverage",
@@ -29,8 +35,12 @@ __all__ = [
     "capacitated_p_median",
     "flow_refueling",
     "maximal_covering",
+    "p_center",
+    "p_dispersion",
     "verify",
     "verify_capacitated",
+    "verify_center",
+    "verify_dispersion",
     "verify_flow",
     "verify_radius",
 ]

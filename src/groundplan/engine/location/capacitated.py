@@ -5,8 +5,8 @@ r"""Capacitated location: which sites to open, and who serves whom within their 
 
 with x fractional (demand split) or 0/1 (single source). Bound: the rows' prices with a knapsack a
 site (volume algorithm); split problems of middle size are then closed by branching on sites, with
-linear programs whose rows ``x_ij <= y_j`` come when they are violated (Leung and Magnanti 1989, doi
-10.1007/BF01582291). Every leaf is proven by the prices of its linear program.
+linear programs whose rows ``x_ij <= y_j`` come when they are violated (Leung and Magnanti 1989,
+Mathematical Programming 44:271). Every leaf is proven by the prices of its linear program.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ def solve(
 
     def look(step: int, bound: float) -> bool:
         progress("bound", step, steps, plans.value, bound)
-        return halt() or plans.value - bound <= gap * plans.value
+        late = ends_at is not None and time.monotonic() > ends_at - 0.4 * (time_limit_s or 0.0)
+        return late or halt() or plans.value - bound <= gap * plans.value
 
     price, share, _bound = volume(
         pricing, first_prices(problem, pricing.fee, candidate | old), aim,

@@ -31,8 +31,11 @@ KNAPSACK_STEPS = 4_000
 
 
 @jit
-def _fractional(lo, hi, ptr, row, cost, price, demand, capacity, gain, unit):
-    """Fractional knapsack of each site; `unit` is the price of its capacity."""
+def _fractional(lo, hi, ptr, row, cost, price, demand, capacity, top, gain, unit):
+    """Fractional knapsack of each site; `unit` is the price of its capacity.
+
+    Pairs stand in order of cost per unit: beyond the highest price per unit, `top`, none pays.
+    """
     for j in range(lo, hi):
         a = ptr[j]
         b = ptr[j + 1]
@@ -40,6 +43,9 @@ def _fractional(lo, hi, ptr, row, cost, price, demand, capacity, gain, unit):
         total = 0.0
         load = 0
         for q in range(a, b):
+            if cost[q] > top * demand[row[q]]:
+                b = q
+                break
             v = price[row[q]] - cost[q]
             if v > 0.0:
                 n += 1
@@ -184,6 +190,8 @@ class Pricing:
         """Lay out what every evaluation needs."""
         p = self.problem
         self.fee = np.where(self.free, p.opening_cost, 0.0)
+        order = np.lexsort((p.cost / p.demand[p.row], p.site_of_pair()))
+        self.row, self.cost = p.row[order], p.cost[order]
         if self.single_source:
             step = knapsack_grid(p)
             self.size, self.room = p.demand // step, p.capacity // step
@@ -196,8 +204,10 @@ class Pricing:
     def evaluate(self, price: FloatArray) -> tuple[float, FloatArray, BoolArray]:
         """Return the bound at `price`, how often each row is served, and which sites open."""
         p = self.problem
-        pairs = (p.site_ptr, p.row, p.cost, price)
-        spread(_fractional, self.ranges, *pairs, p.demand, p.capacity, self.gain, self.unit)
+        pairs = (p.site_ptr, self.row, self.cost, price)
+        # a little above the highest price per unit, so that rounding cuts nothing off
+        top = float((price / p.demand).max()) * (1.0 + 1e-9) + 1e-300
+        spread(_fractional, self.ranges, *pairs, p.demand, p.capacity, top, self.gain, self.unit)
         gain = self.gain
         usable = np.flatnonzero(self.free)
         if self.single_source:

@@ -19,10 +19,28 @@ BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 #: Rows times open sites that all exact services of one improvement may add up to.
 WORK = 40_000_000
+#: Problems of more rows are rounded and improved on a sample of `SAMPLE` of them first.
+ROWS_WHOLE, SAMPLE = 5_000, 2_000
 #: Sites that a disturbance around a row may open.
 NEAR_SITES = 12
 #: Disturbances between two looks at the clock.
 PER_LOOK = 200
+
+
+def sample(problem: CapacityProblem, seed: int) -> CapacityProblem:
+    """Return the problem of `SAMPLE` rows that stand for all, to compare sets of sites quickly."""
+    draw = np.random.Generator(np.random.Philox(key=[seed, 7]))
+    rows = np.sort(draw.choice(problem.n_row, SAMPLE, replace=False))
+    share = int(problem.demand.sum()) / int(problem.demand[rows].sum())
+    demand = np.maximum(1, np.floor(problem.demand[rows] * share)).astype(np.int64)
+    local = np.full(problem.n_row, -1)
+    local[rows] = np.arange(SAMPLE)
+    keep = local[problem.row] >= 0
+    row = local[problem.row[keep]]
+    cost = problem.cost[keep] * (demand[row] / problem.demand[problem.row[keep]])
+    return CapacityProblem.from_pairs(
+        row, problem.site_of_pair()[keep], cost, demand, problem.capacity, problem.opening_cost
+    )
 
 
 class SplitPlans:
@@ -42,6 +60,10 @@ class SplitPlans:
         self.transport = Transport(problem)
         self.best: BoolArray = old.copy()
         self.value = np.inf
+        self.small: SplitPlans | None = None
+        if problem.n_row > ROWS_WHOLE:
+            small = sample(problem, seed)
+            self.small = SplitPlans(small, candidate, old, at_most, fee, seed)
 
     def offer(self, opened: BoolArray) -> float:
         """Return what a set of sites costs in all; keep it where it is the best."""
@@ -52,6 +74,11 @@ class SplitPlans:
 
     def round(self, share: FloatArray) -> None:
         """Open the sites of the largest shares until they can serve every row."""
+        if self.small is not None:
+            self.small.round(share)
+            self.offer(self.small.best)
+            if np.isfinite(self.value):
+                return
         score = np.where(self.candidate, share, -1.0)
         room = self.problem.capacity / max(1, int(self.problem.capacity.max()))
         order = np.lexsort((-room, -np.round(score, 6)))
@@ -75,6 +102,10 @@ class SplitPlans:
         self, share: FloatArray, _price: FloatArray, tries: int, halt: Callable[[], bool]
     ) -> None:
         """Close, open and exchange sites whose shares are in doubt, while it helps."""
+        if self.small is not None:
+            self.small.offer(self.best)
+            self.small.improve(share, _price, tries, halt)
+            self.offer(self.small.best)
         size = self.problem.n_row * max(1, int(self.best.sum()))
         left = max(10, min(tries, WORK // size))
         better = np.isfinite(self.value)
