@@ -17,8 +17,9 @@ __all__ = ["SplitPlans", "WholePlans"]
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
-#: Rows times open sites that all exact services of one improvement may add up to.
-WORK = 40_000_000
+#: Rows times open sites that all exact services of one improvement may add up to; a sample's are
+#: quick, since little overflows in it.
+WORK, WORK_SAMPLE = 40_000_000, 400_000_000
 #: Problems of more rows are rounded and improved on a sample of `SAMPLE` of them first.
 ROWS_WHOLE, SAMPLE = 5_000, 2_000
 #: Sites that a disturbance around a row may open.
@@ -60,10 +61,12 @@ class SplitPlans:
         self.transport = Transport(problem)
         self.best: BoolArray = old.copy()
         self.value = np.inf
+        self.is_sample = False
         self.small: SplitPlans | None = None
         if problem.n_row > ROWS_WHOLE:
             small = sample(problem, seed)
             self.small = SplitPlans(small, candidate, old, at_most, fee, seed)
+            self.small.is_sample = True
 
     def offer(self, opened: BoolArray) -> float:
         """Return what a set of sites costs in all; keep it where it is the best."""
@@ -107,7 +110,7 @@ class SplitPlans:
             self.small.improve(share, _price, tries, halt)
             self.offer(self.small.best)
         size = self.problem.n_row * max(1, int(self.best.sum()))
-        left = max(10, min(tries, WORK // size))
+        left = max(10, WORK_SAMPLE // size if self.is_sample else min(tries, WORK // size))
         better = np.isfinite(self.value)
         while better and left > 0 and not halt():
             better = False
