@@ -26,7 +26,8 @@ far = np.sqrt(((rows[:, None] - sites[None]) ** 2).sum(axis=2))
 wall, cpu = time.perf_counter(), time.process_time()
 model = (PCenter if kind == 'center' else PDispersion).from_cost_matrix(far, p)
 built = time.perf_counter() - wall
-model.solve(pulp.HiGHS(msg=False, timeLimit=limit), results=False)
+options = {'results': False} if kind == 'center' else {}
+model.solve(pulp.HiGHS(msg=False, timeLimit=limit), **options)
 print(f"value {model.problem.objective.value():.4f} {pulp.LpStatus[model.problem.status]}; "
       f"building {built:.1f} s, wall {time.perf_counter() - wall:.1f} s, "
       f"CPU {time.process_time() - cpu:.1f} s")
