@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from groundplan.engine._jit import jit
 from groundplan.engine.location.coverage import Coverage, count_sites, turn
 
-__all__ = ["Program", "make_program"]
+__all__ = ["Program", "make_program", "plain_program"]
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -174,6 +174,27 @@ def lay_out(
     west = np.lexsort((number, x, band))
     edge = np.searchsorted(band[west], np.arange(int(band.max(initial=0)) + 2)).astype(np.int64)
     return number[west], x[west].copy(), y[west].copy(), edge
+
+
+def plain_program(
+    row_indptr: IntArray, row_indices: NDArray[np.int32], weight: IntArray, cost: IntArray,
+    budget: int,
+) -> Program:  # fmt: skip
+    """Return a program as numbered by the caller, without geometry.
+
+    Parameters
+    ----------
+    row_indptr, row_indices : sites of each row, at least one
+    weight : (n_row,) int64
+    cost : (n_site,) int64
+    budget : int
+    """
+    n = cost.size
+    return Program(
+        row_indptr, row_indices, *turn(row_indptr, row_indices, n), weight, cost, budget,
+        np.arange(n, dtype=np.int32), np.arange(weight.size, dtype=np.int32),
+        np.arange(n, dtype=np.float64), np.zeros(n), 0.0, np.array([0, n], np.int64),
+    )  # fmt: skip
 
 
 def make_program(
