@@ -83,6 +83,8 @@ class TreeSearch:
         Cost of one site for every row.
     evaluate : callable
         Exact value of a plan (sites).
+    mend : callable
+        A good plan near to a rounded one.
     plan, value
         Best plan known.
     is_whole : bool
@@ -92,10 +94,10 @@ class TreeSearch:
     def __init__(
         self, near: Near, opening: FloatArray, p: int | None, scale: int,
         column: Callable[[int], FloatArray], evaluate: Callable[[SiteArray], int | float],
-        plan: SiteArray, value: float, *, is_whole: bool,
+        mend: Callable[[SiteArray], SiteArray], plan: SiteArray, value: float, *, is_whole: bool,
     ) -> None:  # fmt: skip
         self.near, self.opening, self.p, self.scale = near, opening, p, scale
-        self.column, self.evaluate = column, evaluate
+        self.column, self.evaluate, self.mend = column, evaluate, mend
         self.plan, self.value, self.is_whole = plan, value, is_whole
         self.proof = Proof()
         self.nodes = 0
@@ -151,6 +153,8 @@ class TreeSearch:
         if bound >= self.target:
             self.proof.leaf(self.store(state.best_lam))
             return []
+        take = node.free[rounded(state.best_y, left, is_counted=self.p is not None)]
+        self.offer(self.mend(np.concatenate([np.array(node.opened, np.int32), take])))
         return self.split(node, state, bound, left)
 
     def split(self, node: Node, state: MedianDual, bound: float, left: int) -> list[Node | int]:
@@ -194,8 +198,7 @@ class TreeSearch:
 
     def try_plan(self, node: Node, near: Near, y: FloatArray, left: int, fixed: float) -> None:
         """Round the fractional plan of a node and keep it where it is better than the best."""
-        order = np.argsort(-y, kind="stable")
-        take = order[:left] if self.p is not None else order[y[order] > 0.5]
+        take = rounded(y, left, is_counted=self.p is not None)
         shares = np.zeros(y.size)
         shares[take] = 1.0
         rough = price_plan(near, shares)[0] + fixed + float(self.opening[node.free[take]].sum())
@@ -207,3 +210,9 @@ class TreeSearch:
         value = self.evaluate(plan)
         if value < self.value:
             self.value, self.plan = value, np.sort(plan).astype(np.int32)
+
+
+def rounded(y: FloatArray, left: int, *, is_counted: bool) -> NDArray[np.int64]:
+    """Return the places of the `left` largest shares, or of all above one half."""
+    order = np.argsort(-y, kind="stable")
+    return order[:left] if is_counted else order[y[order] > 0.5]
