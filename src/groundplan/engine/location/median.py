@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine.location.assignment_cost import AssignmentCost
 from groundplan.engine.location.median_problem import check_request
-from groundplan.engine.location.median_run import Progress, Run, solve
+from groundplan.engine.location.median_run import Progress, solve
 from groundplan.engine.problem import Decision
 
 __all__ = ["p_median", "uncapacitated_facility"]
@@ -32,7 +32,7 @@ def p_median(
     time_limit_s: float | None = None,
     seed: int = 0,
     steps: int = 2_000,
-    rounds: int = 75,
+    rounds: int = 150,
     nodes: int = 2_000,
     progress: Progress = nothing,
     stop: Callable[[], bool] = lambda: False,
@@ -80,8 +80,7 @@ def p_median(
     Left out: capacities, several levels of service, costs that may be missing for a pair.
     """
     problem = check_request(costs, "p_median", p, None, existing, forbidden)
-    run = Run(problem, gap, time_limit_s, seed, progress, stop)
-    return solve(problem, run, steps, rounds, nodes)
+    return solve(problem, gap, time_limit_s, seed, progress, stop, steps, rounds, nodes)
 
 
 def uncapacitated_facility(
@@ -95,7 +94,7 @@ def uncapacitated_facility(
     time_limit_s: float | None = None,
     seed: int = 0,
     steps: int = 2_000,
-    rounds: int = 75,
+    rounds: int = 150,
     nodes: int = 2_000,
     progress: Progress = nothing,
     stop: Callable[[], bool] = lambda: False,
@@ -126,5 +125,4 @@ def uncapacitated_facility(
     problem = check_request(
         costs, "uncapacitated_facility", p, np.asarray(opening_cost), existing, forbidden
     )
-    run = Run(problem, gap, time_limit_s, seed, progress, stop)
-    return solve(problem, run, steps, rounds, nodes)
+    return solve(problem, gap, time_limit_s, seed, progress, stop, steps, rounds, nodes)

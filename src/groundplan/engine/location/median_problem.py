@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from groundplan.engine.location.check_median import floor_scaled
 from groundplan.engine.location.near import fastest_cost
 from groundplan.errors import InfeasibleError
 
-__all__ = ["Problem", "check_request"]
+__all__ = ["Problem", "check_request", "in_space_order"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -72,6 +72,40 @@ class Problem:
         """Return what each row costs from one site."""
         table = self.costs.block(0, self.costs.n_row, np.array([site]))
         return np.ascontiguousarray(table[:, 0], np.float64)
+
+
+def space_order(xy: FloatArray) -> NDArray[np.int64]:
+    """Return an order in which neighbours in the plane mostly stay so: bins in serpentines."""
+    side = max(1, int(np.sqrt(len(xy) / 8)))
+    low = xy.min(axis=0)
+    extent = np.maximum(np.ptp(xy, axis=0), 1e-300)
+    column, row = np.minimum(((xy - low) / extent * side).astype(np.int64), side - 1).T
+    return np.lexsort((np.where(row % 2, side - 1 - column, column), row))
+
+
+def in_space_order(
+    problem: Problem,
+) -> tuple[Problem, NDArray[np.int64] | None, NDArray[np.int64] | None]:
+    """Return the problem with points in space order, and the orders; a matrix stays as it is."""
+    costs = problem.costs
+    if costs.row_xy is None or costs.site_xy is None:
+        return problem, None, None
+    rows, sites = space_order(costs.row_xy), space_order(costs.site_xy)
+    moved = replace(
+        costs, weight=costs.weight[rows], row_xy=costs.row_xy[rows], site_xy=costs.site_xy[sites]
+    )
+    return (
+        Problem(
+            moved,
+            problem.form,
+            None if problem.opening is None else problem.opening[sites],
+            problem.existing[sites],
+            problem.forbidden[sites],
+            problem.p,
+        ),
+        rows,
+        sites,
+    )
 
 
 def check_request(

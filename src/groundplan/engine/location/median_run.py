@@ -13,7 +13,7 @@ from groundplan.engine._jit import jit
 from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.check_median import input_hash_of, tree_bound
 from groundplan.engine.location.median_dual import Choice, MedianDual, start_prices, step_prices
-from groundplan.engine.location.median_problem import Problem
+from groundplan.engine.location.median_problem import Problem, in_space_order
 from groundplan.engine.location.median_search import MedianSearch
 from groundplan.engine.location.median_tree import Proof, TreeSearch
 from groundplan.engine.location.near import (
@@ -44,7 +44,7 @@ SETTLED = 0.02
 PER_OPEN = 15
 #: Annealing: sweeps of a round, first and last heat as shares of an open site's price.
 ROUND_SWEEPS = 5
-HEAT_FIRST, HEAT_LAST = 0.02, 0.0008
+HEAT_FIRST, HEAT_LAST = 0.04, 0.001
 #: Open sites of a tile.
 TILE_OPEN = 250
 #: Counts below this are kept at every move.
@@ -279,12 +279,12 @@ def prove(problem: Problem, near: Near, proof: Proof) -> int:
     return int(sum((costs.weight * lam).tolist()) - sum(gain[gain > 0].tolist()))
 
 
-def conclude(run: Run, near: Near, proof: Proof, *, is_complete: bool) -> Decision:
+def conclude(
+    problem: Problem, sites: SiteArray, proof: Proof, numerator: int, gap: float,
+    log: dict[str, Any],
+) -> Decision:  # fmt: skip
     """Return the decision with its certificate."""
-    problem = run.problem
     costs = problem.costs
-    numerator = prove(problem, near, proof)
-    sites = run.best
     assignment = problem.assign(sites)
     value = problem.value(sites, assignment)
     bound: int | float = numerator / costs.scale
@@ -292,11 +292,10 @@ def conclude(run: Run, near: Near, proof: Proof, *, is_complete: bool) -> Decisi
         bound = -(-numerator // costs.scale)
     bound = max(0, bound)
     meets = bound >= value if problem.is_whole else value - bound <= 1e-9 * value
-    status = "feasible" if value - bound <= run.gap * value else "stopped"
+    status = "feasible" if value - bound <= gap * value else "stopped"
     if meets:
         status = "optimal"
-    run.log["tree_leaves"] = proof.site.count(-1)
-    run.log["tree_is_complete"] = is_complete
+    log["tree_leaves"] = proof.site.count(-1)
     certificate = Certificate(
         problem.form,
         {} if problem.p is None else {"p": problem.p},
@@ -316,12 +315,17 @@ def conclude(run: Run, near: Near, proof: Proof, *, is_complete: bool) -> Decisi
     return Decision(
         sites, value, bound, (value - bound) / value if value else 0.0, status,
         seal(certificate, sites, assignment), base_value=base, sense="min", assignment=assignment,
-        log=run.log,
+        log=log,
     )  # fmt: skip
 
 
-def solve(problem: Problem, run: Run, steps: int, rounds: int, nodes: int) -> Decision:
+def solve(
+    asked: Problem, gap: float, time_limit_s: float | None, seed: int, progress: Progress,
+    stop: Callable[[], bool], steps: int, rounds: int, nodes: int,
+) -> Decision:  # fmt: skip
     """Find prices, a plan, and, where the gap stays open and the size allows, a tree of proofs."""
+    problem, rows, sites = in_space_order(asked)
+    run = Run(problem, gap, time_limit_s, seed, progress, stop)
     candidate = problem.candidate
     most = int(candidate.sum())
     choice = Choice(candidate, problem.price, most if problem.p is None else problem.p)
@@ -353,4 +357,12 @@ def solve(problem: Problem, run: Run, steps: int, rounds: int, nodes: int) -> De
         lam = np.floor(state.best_lam * problem.costs.scale).astype(np.int64)
         proof.prices.append(lam)
         proof.leaf(0)
-    return conclude(run, near, proof, is_complete=is_complete)
+    run.log["tree_is_complete"] = is_complete
+    numerator = prove(problem, near, proof)
+    plan = run.best
+    if rows is not None and sites is not None:
+        back = np.argsort(rows)
+        proof.prices = [lam[back] for lam in proof.prices]
+        proof.site = [int(sites[j]) if j >= 0 else -1 for j in proof.site]
+        plan = np.sort(sites[plan]).astype(np.int32)
+    return conclude(asked, plan, proof, numerator, gap, run.log)
