@@ -194,7 +194,9 @@ def start_prices(near: Near, choice: Choice, lam: FloatArray | None = None) -> M
     rho = scores(near, lam)
     bound = float(near.weight @ lam) - choice.most(rho)
     spread_ = float(near.weight @ lam) / max(1e-300, float(near.weight.sum()))
-    omega = (min(1.0, choice.p / n)) ** 0.75 / max(spread_, 1e-300)
+    # rows without weight or cost must not make the first step endless
+    spread_ = max(spread_, 1e-9 * (1.0 + float(near.reach.max(initial=0.0))))
+    omega = (min(1.0, choice.p / n)) ** 0.75 / spread_
     return MedianDual(
         y, lam.copy(), rho, lam.copy(), rho.copy(), y.copy(), bound, fractional, omega
     )

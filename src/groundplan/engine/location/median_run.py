@@ -332,13 +332,14 @@ def solve(
     near = near_sites(problem.costs, candidate, run.reach())
     state = start_prices(near, choice)
     near = run.find_prices(near, choice, state, steps)
-    run.improve(near, choice, state, rounds)
+    if choice.p > 0:
+        run.improve(near, choice, state, rounds)
     if not run.is_halted:
         near = run.find_prices(near, choice, state, steps)
     free = np.flatnonzero(problem.candidate).astype(np.int32)
     proof = Proof()
     is_complete = True
-    small = free.size * problem.costs.n_row <= PAIRS_MAX
+    small = choice.p > 0 and free.size * problem.costs.n_row <= PAIRS_MAX
     if not run.is_close(state.bound) and not run.is_halted and nodes > 0 and small:
         tree = TreeSearch(
             near, problem.price, problem.p, problem.costs.scale, problem.column, problem.evaluate,
