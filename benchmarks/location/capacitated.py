@@ -92,7 +92,7 @@ def show(name, problem, known, solve, peer) -> None:
     wall, cpu = time.perf_counter(), time.process_time()
     d = solve(problem)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    location.verify_capacitated(problem, d)
+    location.verify(problem, d)
     off = f"{d.value / known - 1:+9.5%}" if known else "        -"
     print(
         f"{name:22s} {problem.n_row:6d} {problem.n_site:4d} {d.value:16,.3f} {off} "

@@ -61,7 +61,7 @@ def main() -> None:
         rows = sites if kind == "dispersion" else rows
         cost = location.AssignmentCost.from_points(rows, None, sites)
         solve = location.p_center if kind == "center" else location.p_dispersion
-        check = location.verify_center if kind == "center" else location.verify_dispersion
+        check = location.verify
         wall, cpu = time.perf_counter(), time.process_time()
         d = solve(cost, p, time_limit_s=a.time_limit_s)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu

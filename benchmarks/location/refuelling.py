@@ -95,7 +95,7 @@ def main() -> None:
         f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB"
     )
     wall = time.perf_counter()
-    location.verify_flow(paths, d)
+    location.verify(paths, d)
     print(f"verified in {time.perf_counter() - wall:.1f} s")
     if a.peer:
         wall, cpu = time.perf_counter(), time.process_time()

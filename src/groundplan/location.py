@@ -25,14 +25,6 @@ from groundplan.engine.location import (
     set_covering,
     uncapacitated_facility,
     verify,
-    verify_backup,
-    verify_capacitated,
-    verify_center,
-    verify_covering,
-    verify_dispersion,
-    verify_floors,
-    verify_flow,
-    verify_median,
     verify_radius,
 )
 from groundplan.engine.problem import Certificate, Decision
@@ -62,13 +54,5 @@ __all__ = [
     "set_covering",
     "uncapacitated_facility",
     "verify",
-    "verify_backup",
-    "verify_capacitated",
-    "verify_center",
-    "verify_covering",
-    "verify_dispersion",
-    "verify_floors",
-    "verify_flow",
-    "verify_median",
     "verify_radius",
 ]

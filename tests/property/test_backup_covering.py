@@ -15,7 +15,7 @@ from groundplan.engine.location.backup import (
     backup_set_covering,
     gradual_coverage,
 )
-from groundplan.engine.location.certificate import verify
+from groundplan.engine.location.certificate import verify_maximal as verify
 from groundplan.engine.location.check_cover import verify_backup
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.solve import maximal_covering

@@ -89,7 +89,7 @@ def test_split_equals_enumeration(seed, p):
     d = location.capacitated_facility(problem, p, **masks, **QUICK)
     assert d.value == pytest.approx(best, rel=1e-9, abs=1e-7)
     assert d.bound <= d.value
-    location.verify_capacitated(problem, d, **masks)
+    location.verify(problem, d, **masks)
     assert d.status == "optimal"
 
 
@@ -109,7 +109,7 @@ def test_single_source_bound_and_plan_hold(seed, p):
         return
     assert d.value == pytest.approx(best, rel=1e-9)
     assert d.bound <= best + 1e-9
-    location.verify_capacitated(problem, d, **masks)
+    location.verify(problem, d, **masks)
 
 
 @COMMON
@@ -170,7 +170,7 @@ def made(single: bool):
 @pytest.mark.parametrize("single", [False, True])
 def test_every_tampering_is_found(single):
     problem, d, masks = made(single)
-    location.verify_capacitated(problem, d, **masks)
+    location.verify(problem, d, **masks)
     c = d.certificate
     amount = c.prices["plan_amount"].copy()
     amount[0] += 1
@@ -205,10 +205,10 @@ def test_every_tampering_is_found(single):
     ]
     for bad in spoilt:
         with pytest.raises(VerificationError):
-            location.verify_capacitated(problem, bad, **masks)
+            location.verify(problem, bad, **masks)
     other = replace(problem, cost=problem.cost + 1, input_hash="1" * 64)
     with pytest.raises(VerificationError, match="not that of"):
-        location.verify_capacitated(other, d, **masks)
+        location.verify(other, d, **masks)
 
 
 def test_same_seed_same_plan():

@@ -66,7 +66,7 @@ def test_equals_enumeration_with_p(seed, p):
     d = location.flow_refueling(paths, p, moves=2_000, steps=200, **masks)
     assert d.value == naive_best(paths, masks, lambda s: len(s) <= p)
     assert (d.status, d.bound, d.bound_by) == ("optimal", d.value, "prices")
-    assert location.verify_flow(paths, d, **masks)["bound"] == d.value
+    assert location.verify(paths, d, **masks)["bound"] == d.value
     assert d.base_value == naive_value(paths, set(np.flatnonzero(masks["existing"])))
 
 
@@ -77,7 +77,7 @@ def test_equals_enumeration_with_a_budget(seed, budget):
     d = location.flow_refueling(paths, budget=budget, cost=cost, moves=2_000, steps=200, **masks)
     assert d.value == naive_best(paths, masks, lambda s: cost[s].sum() <= budget)
     assert d.status == "optimal"
-    location.verify_flow(paths, d, cost=cost, **masks)
+    location.verify(paths, d, cost=cost, **masks)
 
 
 @COMMON
@@ -106,7 +106,7 @@ def test_any_prices_bound_every_plan(seed, data):
 def test_every_tampering_is_found():
     paths, masks, _cost = network(3)
     d = location.flow_refueling(paths, 3, moves=2_000, steps=200, **masks)
-    location.verify_flow(paths, d, **masks)
+    location.verify(paths, d, **masks)
     c = d.certificate
     lower = {**c.prices, "requirement": c.prices["requirement"] // 2}
     free = np.flatnonzero(~masks["existing"] & ~masks["forbidden"])
@@ -140,10 +140,10 @@ def test_every_tampering_is_found():
     ]
     for bad in spoilt:
         with pytest.raises(VerificationError):
-            location.verify_flow(paths, bad, **masks)
+            location.verify(paths, bad, **masks)
     other = replace(paths, volume=paths.volume + 1)
     with pytest.raises(VerificationError, match="not those"):
-        location.verify_flow(other, d, **masks)
+        location.verify(other, d, **masks)
 
 
 def test_same_seed_same_plan():

@@ -48,7 +48,7 @@ def test_orlib_is_proven_optimal(shared, name, capacity, optimum):
     d = location.capacitated_facility(problem)
     assert d.value == pytest.approx(optimum, abs=1.1e-3)  # capa is printed to three decimals
     assert (d.status, d.bound_by) == ("optimal", "prices")
-    location.verify_capacitated(problem, d)
+    location.verify(problem, d)
 
 
 @pytest.mark.parametrize(("name", "best_known"), [("SJC1", 17_288.99), ("SJC3a", 45_335.16)])
@@ -64,7 +64,7 @@ def test_sjc_within_half_a_percent(shared, name, best_known):
     assert d.value <= best_known * 1.005
     assert d.bound <= best_known + 0.01
     assert d.gap < 0.005
-    location.verify_capacitated(problem, d)
+    location.verify(problem, d)
 
 
 def test_data_centres_equal_the_mixed_integer_program(shared):
@@ -89,4 +89,4 @@ def test_data_centres_equal_the_mixed_integer_program(shared):
     assert d.value == pytest.approx(case["optimal_cost"], abs=1e-3)
     assert d.status == "optimal"
     assert [case["nodes"][j] for j in d.sites] == case["open"]
-    location.verify_capacitated(problem, d)
+    location.verify(problem, d)

@@ -35,7 +35,7 @@ def test_p_center_equals_spopt():
     d = location.p_center(cost, 1, existing=STAND)
     assert d.value == pytest.approx(6.2520432, abs=1e-7)
     assert (d.status, d.sites.tolist()) == ("optimal", [2])
-    location.verify_center(cost, d, existing=STAND)
+    location.verify(cost, d, existing=STAND)
 
 
 def test_p_dispersion_equals_spopt():
@@ -44,7 +44,7 @@ def test_p_dispersion_equals_spopt():
     d = location.p_dispersion(cost, 1, existing=STAND)
     assert d.value == pytest.approx(4.213464, abs=1e-6)
     assert d.status == "optimal"
-    location.verify_dispersion(cost, d, existing=STAND)
+    location.verify(cost, d, existing=STAND)
 
 
 @pytest.mark.parametrize("p", [1, 2, 3])
@@ -61,4 +61,4 @@ def test_seats_equal_enumeration(shared, p):
     d = location.p_center(cost, p)
     assert d.value == pytest.approx(known["pcenter"][p - 1]["radius_km"], abs=1e-5)
     assert d.status == "optimal"
-    location.verify_center(cost, d)
+    location.verify(cost, d)

@@ -33,4 +33,4 @@ def test_grid_equals_enumeration(shared, case):
     d = location.flow_refueling(paths, known["p"])
     assert d.value == known["covered_volume"]
     assert (d.status, d.bound_by) == ("optimal", "prices")
-    location.verify_flow(paths, d)
+    location.verify(paths, d)

@@ -36,7 +36,7 @@ def test_or_library_is_proven_by_prices(shared, name):
     d = location.set_covering(coverage, cost)
     assert (d.value, d.bound, d.status) == (OPTIMA[name], OPTIMA[name], "optimal")
     assert d.bound_by == "prices"
-    assert location.verify_covering(coverage, d, cost=cost) == {"value": d.value, "bound": d.bound}
+    assert location.verify(coverage, d, cost=cost) == {"value": d.value, "bound": d.bound}
 
 
 def test_unit_cost_classes_are_not_worse_than_the_best_known(shared):
@@ -44,7 +44,7 @@ def test_unit_cost_classes_are_not_worse_than_the_best_known(shared):
         coverage, cost = read(shared / f"benchmarks/location/orlib_scp/{name}.txt")
         d = location.set_covering(coverage, cost, rounds=4)
         assert d.value <= best
-        location.verify_covering(coverage, d, cost=cost)
+        location.verify(coverage, d, cost=cost)
 
 
 def test_san_francisco_backup_equals_enumeration(shared):
@@ -75,7 +75,7 @@ def test_san_francisco_backup_equals_enumeration(shared):
     )
     d = location.backup_set_covering(coverage)
     assert (d.sites.size, d.value, d.status) == (p, max(twice), "optimal")
-    location.verify_backup(coverage, d)
+    location.verify(coverage, d)
 
 
 def test_the_fewest_sites_of_a_synthetic_town_are_proven():
@@ -84,4 +84,4 @@ def test_the_fewest_sites_of_a_synthetic_town_are_proven():
     coverage = location.Coverage.from_radius(demand, np.ones(10_000, np.int64), sites, 8.0)
     d = location.set_covering(coverage, leave_unreachable=True)
     assert d.status == "optimal"
-    assert location.verify_covering(coverage, d)["bound"] <= d.bound
+    assert location.verify(coverage, d)["bound"] <= d.bound

@@ -18,13 +18,6 @@ if TYPE_CHECKING:
     from groundplan.engine.location.capacitated import capacitated_facility, capacitated_p_median
     from groundplan.engine.location.capacity_problem import CapacityProblem
     from groundplan.engine.location.center import p_center
-    from groundplan.engine.location.certificate import verify
-    from groundplan.engine.location.check_capacitated import verify_capacitated
-    from groundplan.engine.location.check_center import verify_center, verify_dispersion
-    from groundplan.engine.location.check_cover import verify_backup, verify_covering
-    from groundplan.engine.location.check_floors import verify_floors
-    from groundplan.engine.location.check_flow import verify_flow
-    from groundplan.engine.location.check_median import verify_median
     from groundplan.engine.location.check_radius import verify_radius
     from groundplan.engine.location.coverage import Coverage
     from groundplan.engine.location.curves import curve
@@ -38,6 +31,7 @@ if TYPE_CHECKING:
     from groundplan.engine.location.setcover import set_covering
     from groundplan.engine.location.solve import maximal_covering
     from groundplan.engine.location.stream import CoverageStream
+    from groundplan.engine.location.verifying import verify
 
 _HOMES = {
     "AssignmentCost": "assignment_cost",
@@ -61,15 +55,7 @@ _HOMES = {
     "partial_set_covering": "partial",
     "set_covering": "setcover",
     "uncapacitated_facility": "median",
-    "verify": "certificate",
-    "verify_backup": "check_cover",
-    "verify_capacitated": "check_capacitated",
-    "verify_center": "check_center",
-    "verify_covering": "check_cover",
-    "verify_dispersion": "check_center",
-    "verify_floors": "check_floors",
-    "verify_flow": "check_flow",
-    "verify_median": "check_median",
+    "verify": "verifying",
     "verify_radius": "check_radius",
 }
 __all__ = [
@@ -95,14 +81,6 @@ __all__ = [
     "set_covering",
     "uncapacitated_facility",
     "verify",
-    "verify_backup",
-    "verify_capacitated",
-    "verify_center",
-    "verify_covering",
-    "verify_dispersion",
-    "verify_floors",
-    "verify_flow",
-    "verify_median",
     "verify_radius",
 ]
 

@@ -31,7 +31,7 @@ from groundplan.errors import VerificationError
 if TYPE_CHECKING:
     from groundplan.engine.location.coverage import Coverage
 
-__all__ = ["DENOMINATOR", "record_hash", "seal", "verify"]
+__all__ = ["DENOMINATOR", "record_hash", "seal", "verify_maximal"]
 
 DENOMINATOR = 65_535
 #: The budget price has 16 more binary digits.
@@ -196,7 +196,7 @@ def stated_bounds(certificate: Certificate, numerator: int) -> dict[str, int]:
     }
 
 
-def verify(
+def verify_maximal(
     coverage: Coverage,
     decision: Decision,
     *,

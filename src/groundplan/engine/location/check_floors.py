@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.engine.location.certificate import DENOMINATOR, seal, verify
+from groundplan.engine.location.certificate import DENOMINATOR, seal, verify_maximal
 from groundplan.engine.location.points import UNREACHED, hash_arrays
 from groundplan.engine.problem import Decision
 from groundplan.errors import VerificationError
@@ -112,7 +112,7 @@ def verify_floors(
         bound_numerator=inner_numerator,
     )
     try:
-        verify(
+        verify_maximal(
             heavy,
             replace(
                 decision,
