@@ -14,7 +14,7 @@ import resource
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from groundplan.errors import StoppedError
 from groundplan.plan.checkpoint import Workbench
 from groundplan.plan.folder import write_plan_folder
 from groundplan.plan.manifest import canonical_json, library_versions
+from groundplan.plan.register import read_register
 from groundplan.plan.system import (
     SystemPlan,
     build_coverage,
@@ -34,7 +35,7 @@ from groundplan.plan.system import (
     settle,
 )
 from groundplan.region.layer import Grid, Ledger
-from groundplan.sectors.contract import Land, Sector, Sites
+from groundplan.sectors.contract import Land, Sector
 
 __all__ = ["Options", "Plan", "make_plan"]
 
@@ -172,27 +173,6 @@ def read_polygons(study: Any) -> Any:
     return read_boundary(study.region.polygons, code_field="code", name_field="name")
 
 
-def read_register(study: Any, sector: Sector, ground: Ground, settings: Mapping[str, Any]) -> Sites:
-    """Read the user's file of existing assets and hand it to the sector."""
-    from groundplan.region.datum import guard_sites
-    from groundplan.region.files import read_sites
-
-    choice = study.sectors[sector.key].existing
-    table = read_sites(choice.path, sector.existing_fields, crs=choice.crs)
-    region = ground.region
-    guard_sites(
-        table.lon,
-        table.lat,
-        np.concatenate([region.counties.seat_lon_deg, region.place_lon_deg]),
-        np.concatenate([region.counties.seat_lat_deg, region.place_lat_deg]),
-        cell_m=ground.grid.cell_m,
-        path=choice.path,
-        is_accepted=choice.is_datum_accepted,
-    )
-    x_m, y_m = ground.region.project(table.lon, table.lat)
-    return sector.from_register(table.columns, x_m, y_m, ground.land, settings)
-
-
 def run_key(study: Any, cell_m: float, options: Options) -> str:
     """Return the hash that tells whether a saved state belongs to this run."""
     body = {
@@ -243,7 +223,7 @@ def solve_system(
     system = prepare(
         sector,
         ground.land,
-        register,
+        None if register is None else register.sites,
         settings,
         count=count,
         budget_cny=choice.budget_cny,
@@ -267,13 +247,14 @@ def solve_system(
         checkpoint=bench.saver(sector.key),
         resume=bench.load(sector.key),
     )
-    return settle(
+    plan = settle(
         system,
         decision,
         ground.land,
         servers_needed=servers,
         tick=lambda stage: progress(f"{sector.key}: {stage}"),
     )
+    return replace(plan, register=None if register is None else register.record)
 
 
 def make_plan(

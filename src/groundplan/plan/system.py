@@ -75,6 +75,8 @@ class SystemPlan:
     served_before: NDArray[np.bool_]
     served_after: NDArray[np.bool_]
     sized: Sized
+    #: How the existing assets came to be known, where the study names a file of them.
+    register: Mapping[str, Any] | None = None
 
 
 def stream(seed: int, *names: str) -> np.random.Generator:

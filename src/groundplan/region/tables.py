@@ -82,7 +82,10 @@ class Units:
 
 @dataclass(frozen=True)
 class Counties:
-    """Counties of reporting. All arrays (n_county,); degrees EPSG:4326."""
+    """Counties of reporting. All arrays (n_county,); degrees EPSG:4326.
+
+    `seat_source` is empty where the table names none.
+    """
 
     code: TextArray
     name: TextArray
@@ -92,6 +95,7 @@ class Counties:
     seat_lat_deg: FloatArray
     label_lon_deg: FloatArray
     label_lat_deg: FloatArray
+    seat_source: TextArray
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,22 @@ class Region:
         """Return the county seats (n_county, 2), grid coordinates."""
         c = self.counties
         return np.column_stack(self.project(c.seat_lon_deg, c.seat_lat_deg))
+
+    def reference_points(self) -> tuple[FloatArray, FloatArray]:
+        """Return longitude and latitude of the seats and places that a datum is judged against.
+
+        Seats from a source whose entry says ``"is_datum_stated": false`` are left out: they may
+        be displaced themselves.
+        """
+        c = self.counties
+        unsure = tuple(
+            str(s["key"]) for s in self.sources if not s.get("is_datum_stated", True) and s["key"]
+        )
+        trusted = np.array([not str(s).startswith(unsure or ("\0",)) for s in c.seat_source])
+        return (
+            np.concatenate([c.seat_lon_deg[trusted], self.place_lon_deg]),
+            np.concatenate([c.seat_lat_deg[trusted], self.place_lat_deg]),
+        )
 
     def label_xy_m(self) -> FloatArray:
         """Return the counties' label points (n_county, 2), grid coordinates."""
@@ -250,7 +270,10 @@ def load(region: str | Path) -> Region:
         townships_count=optional_counts(unit, "townships_count", n_unit),
         villages_count=optional_counts(unit, "villages_count", n_unit),
     )
-    counties = Counties(**{f.name: county[f.name] for f in COUNTY_FIELDS})
+    counties = Counties(
+        **{f.name: county[f.name] for f in COUNTY_FIELDS},
+        seat_source=county.get("seat_source", np.full(len(county["code"]), "")),
+    )
     crosswalk = join(folder / "crosswalk.csv", walk, units.code, counties.code)
     return Region(
         note["key"],

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.quantity import Field
+from groundplan.sectors.charging_feeds import CHARGING_FEEDS
 from groundplan.sectors.charging_standin import build_candidates, stand_stations
 from groundplan.sectors.contract import (
     Action,
@@ -289,6 +290,7 @@ CHARGING = Sector(
     standin=stand_stations,
     existing_fields=EXISTING_FIELDS,
     from_register=sites_from_register,
+    feeds=CHARGING_FEEDS,
     service=Catchment("distance", service_parameters),
     sizing=Sizing("erlang_c", build_sizing),
     cost=Cost(read_fields("charging_costs"), price_year=2023),

@@ -36,6 +36,7 @@ from groundplan.sectors.contract import (
     Sizing,
 )
 from groundplan.sectors.fields import read_fields
+from groundplan.sectors.mobile_feeds import MOBILE_FEEDS
 from groundplan.sectors.mobile_standin import stand_masts
 from groundplan.sectors.places import (
     ENVIRONMENTS,
@@ -353,6 +354,7 @@ MOBILE = Sector(
     standin=stand_masts,
     existing_fields=EXISTING_FIELDS,
     from_register=sites_from_register,
+    feeds=MOBILE_FEEDS,
     service=Catchment("link_budget", service_parameters),
     sizing=Sizing("traffic", build_sizing),
     cost=Cost(read_fields("mobile_costs"), price_year=2023),

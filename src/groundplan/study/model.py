@@ -420,6 +420,11 @@ class Study(Record):
                     found[f"{name}/{part.name}"] = part
         return found
 
+    def name_of(self, path: Path) -> str:
+        """Return the name under which the study names a file, as written."""
+        names = {place: name for name, place in (self._named or {}).items()}
+        return names.get(path, path.as_posix())
+
     def files(self) -> list[Path]:
         """Return every file the study names, where it stands."""
         return list(self.named_files().values())
