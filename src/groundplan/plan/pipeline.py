@@ -113,19 +113,7 @@ def lay_ground(study: Any, cell_m: float, progress: Progress) -> Ground:
     if given is None:
         layer = model_population(region, grid, seed=study.seed, ledger=ledger)
     else:
-        from groundplan.region.raster import read_layer
-
-        raw = read_layer(
-            given.path,
-            quantity=given.quantity,
-            kind=given.kind,
-            unit=given.unit,
-            vintage=given.vintage,
-            licence=given.licence,
-            source=given.source,
-            nodata=given.nodata,
-            crs=given.crs,
-        ).to_grid(grid, ledger)
+        raw = read_people(given).to_grid(grid, ledger)
         layer = raw.rake(grid, region.units.population, ledger)
     people = integerise(layer.values, grid.unit, region.units.population)
     ledger.add(
@@ -162,6 +150,23 @@ def lay_ground(study: Any, cell_m: float, progress: Progress) -> Ground:
         else "使用者提供的人口栅格，按普查单元校正。",
     }
     return Ground(region, grid, people, note, land, ledger)
+
+
+def read_people(given: Any) -> Any:
+    """Return the user's population raster as a raw layer, checked against its declaration."""
+    from groundplan.region.raster import read_layer
+
+    return read_layer(
+        given.path,
+        quantity=given.quantity,
+        kind=given.kind,
+        unit=given.unit,
+        vintage=given.vintage,
+        licence=given.licence,
+        source=given.source,
+        nodata=given.nodata,
+        crs=given.crs,
+    )
 
 
 def read_polygons(study: Any) -> Any:

@@ -120,11 +120,11 @@ def sound_systems(path: str | Path) -> dict[str, SectorChoice]:
     return sound
 
 
-def with_lines(findings: Iterable[Finding], text: str, file: str) -> list[Finding]:
-    """Return findings with the line of their key where they tell of `file` and have none."""
-    lines = key_lines(text)
+def with_lines(findings: Iterable[Finding], file: str | Path) -> list[Finding]:
+    """Return findings with the line of their key where they tell of the study and have none."""
+    lines = key_lines(Path(file).read_text(encoding="utf-8-sig", errors="replace"))
     return [
-        replace(f, row=line_of(lines, f.column)) if f.file == file and not f.row else f
+        replace(f, row=line_of(lines, f.column)) if f.file == str(file) and not f.row else f
         for f in findings
     ]
 

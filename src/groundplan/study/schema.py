@@ -97,10 +97,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
 def type_words(annotation: Any) -> str:
     """Return in words what a key holds."""
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
-    if tables := tables_of(annotation):
+    if tables_of(annotation):
         if origin is tuple:
             return "list of tables"
-        return "tables by key" if origin is dict else f"table `{tables[0].__name__}`"
+        return "tables by key" if origin is dict else "table"
     if origin is typing.Literal:
         return ", ".join(f"`{word}`" for word in inner)
     if origin is typing.Annotated:
@@ -114,11 +114,26 @@ def type_words(annotation: Any) -> str:
     return TYPE_WORDS[annotation.__name__]
 
 
+def plain(number: float) -> str:
+    """Return a bound without exponent or needless point."""
+    return str(int(number)) if float(number).is_integer() else repr(number)
+
+
+def metadata_of(annotation: Any) -> list[Any]:
+    """Return the constraints inside an annotation, as pydantic keeps them."""
+    found: list[Any] = []
+    for part in getattr(annotation, "__metadata__", ()):
+        found += getattr(part, "metadata", [part])
+    return found
+
+
 def bounds_of(field: FieldInfo) -> str:
     """Return the bounds of a key, from its metadata."""
     found = []
-    for part in field.metadata:
-        found += [f"{SIGNS[n]} {getattr(part, n):g}" for n in SIGNS if hasattr(part, n)]
+    inner = () if tables_of(field.annotation) else typing.get_args(field.annotation)[:1]
+    parts = [m for part in inner for m in metadata_of(part)]
+    for part in (*field.metadata, *parts):
+        found += [f"{SIGNS[n]} {plain(getattr(part, n))}" for n in SIGNS if hasattr(part, n)]
         if getattr(part, "min_length", None):
             found.append("not empty")
         if getattr(part, "pattern", None):
@@ -190,7 +205,7 @@ def setting_rows(fields: Sequence[Field]) -> list[list[str]]:
     rows = []
     for field in fields:
         ends = ((">=", field.ge), ("<=", field.le))
-        bounds = ", ".join(f"{sign} {end:g}" for sign, end in ends if end is not None)
+        bounds = ", ".join(f"{sign} {plain(end)}" for sign, end in ends if end is not None)
         year = "" if field.year is None else str(field.year)
         rows.append(
             [
