@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from groundplan.errors import DataError, Finding
+from groundplan.errors import DataError, Finding, UsageError
 from groundplan.plan.manifest import MANIFEST, RUN, write_manifest, write_sealed
 from groundplan.plan.pipeline import (
     Plan,
@@ -18,6 +18,7 @@ from groundplan.plan.pipeline import (
 )
 from groundplan.plan.register import guard, read_existing
 from groundplan.plan.system import complete_settings
+from groundplan.study.faults import near
 
 __all__ = ["check_study", "check_systems", "finish_folder", "reseal"]
 
@@ -68,6 +69,12 @@ def check_systems(
             findings += error.findings
             settings = available[key].defaults()
         if choice.existing is not None and choice.existing.path.is_file():
+            formats = ["table", *sorted(available[key].feeds)]
+            if choice.existing.format not in formats:
+                place, expected = f"sectors.{key}.existing.format", "one of " + ", ".join(formats)
+                hint = "this system reads no other format"
+                findings.append(Finding(file, 0, place, choice.existing.format, expected, hint))
+                continue
             try:
                 existing = read_existing(choice.existing, available[key], settings)
                 if region is not None:
@@ -83,10 +90,17 @@ def check_region(study: Any) -> tuple[Any, list[Finding]]:
 
     findings: list[Finding] = []
     region = None
+    asked = study.region.path or study.region.key
     try:
-        region = load(study.region.path or study.region.key)
+        region = load(asked)
     except DataError as error:
         findings += error.findings
+    except UsageError as error:
+        place = "region.path" if study.region.path else "region.key"
+        file = str(study.path or "study.toml")
+        findings.append(
+            Finding(file, 0, place, str(asked), "a region that can be read", str(error))
+        )
     try:
         read_polygons(study)
     except DataError as error:
@@ -97,6 +111,26 @@ def check_region(study: Any) -> tuple[Any, list[Finding]]:
         except DataError as error:
             findings += error.findings
     return region, findings
+
+
+def misnamed_measures(study: Any, available: Mapping[str, Any], file: str) -> dict[str, Finding]:
+    """Return a finding by system where a working target counts in a measure it does not have."""
+    findings = {}
+    for number, target in enumerate(study.targets):
+        sector = available.get(target.sector)
+        if sector is None or not target.is_working:
+            continue
+        known = [measure.key for measure in sector.measures]
+        if target.measure not in known:
+            findings[sector.key] = Finding(
+                file,
+                0,
+                f"targets[{number}].measure",
+                target.measure,
+                f"a measure of {sector.key}: " + ", ".join(known),
+                near(target.measure, known) or "or leave sector out: then it is not planned here",
+            )
+    return findings
 
 
 def check_study(study: Any) -> dict[str, Any]:
@@ -119,6 +153,8 @@ def check_study(study: Any) -> dict[str, Any]:
     available = load_sectors()
     region, findings = check_region(study)
     findings += check_systems(study.sectors, file, region, study.region.cell_m)
+    misnamed = misnamed_measures(study, available, file)
+    findings += misnamed.values()
     asked = {}
     for key in study.sectors:
         if key not in available:
@@ -128,7 +164,7 @@ def check_study(study: Any) -> dict[str, Any]:
         asked[key] = {
             "to_add": sites, "servers": servers, "servers_unit": unit, "target": target
         }  # fmt: skip
-        if not sites:
+        if not sites and key not in misnamed:
             measures = ", ".join(m.key for m in available[key].measures)
             findings.append(
                 Finding(

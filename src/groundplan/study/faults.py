@@ -13,7 +13,16 @@ from typing import Any
 from groundplan.errors import Findings
 from groundplan.study.model import Record, Study
 
-__all__ = ["add_fault", "key_lines", "key_path", "line_of", "near", "place_of", "tables_of"]
+__all__ = [
+    "add_fault",
+    "key_lines",
+    "key_path",
+    "line_of",
+    "near",
+    "place_of",
+    "tables_of",
+    "toml_hint",
+]
 
 Loc = tuple[int | str, ...]
 WORDS = {
@@ -45,6 +54,11 @@ def key_path(parts: Sequence[Any]) -> str:
     return text
 
 
+def plain_name(header: str) -> str:
+    """Return the name in a table header without quotes and blanks."""
+    return re.sub(r"[\"' ]", "", header)
+
+
 def key_lines(text: str) -> dict[str, int]:
     """Return the line of every key and table header, by key path."""
     lines: dict[str, int] = {}
@@ -52,12 +66,14 @@ def key_lines(text: str) -> dict[str, int]:
     table = ""
     for number, raw in enumerate(text.splitlines(), start=1):
         line = raw.strip()
-        if found := re.match(r"\[\[([\w.\-]+)\]\]", line):
-            seen[found[1]] = seen.get(found[1], -1) + 1
-            table = f"{found[1]}[{seen[found[1]]}]"
+        if found := re.fullmatch(r"\[\[([\w.\-\"' ]+)\]\]\s*(#.*)?", line):
+            name = plain_name(found[1])
+            seen[name] = seen.get(name, -1) + 1
+            table = f"{name}[{seen[name]}]"
             lines[table] = number
-        elif found := re.match(r"\[([\w.\-]+)\]", line):
-            table = found[1]
+            lines.setdefault(name, number)
+        elif found := re.fullmatch(r"\[([\w.\-\"' ]+)\]\s*(#.*)?", line):
+            table = plain_name(found[1])
             lines[table] = number
         elif found := re.match(r"([\w.\-]+)\s*=", line):
             lines[f"{table}.{found[1]}" if table else found[1]] = number
@@ -119,7 +135,7 @@ def list_words(parts: Sequence[Any]) -> str:
     return "at least one"
 
 
-def spelling(value: Any, kind: str) -> str:
+def spelling(value: Any, kind: str, name: object) -> str:
     """Return how a value that is nearly right must be written, empty where it is not nearly so."""
     if isinstance(value, str) and kind in {"int_type", "float_type"}:
         plain = value.strip().replace(",", "").replace("_", "")
@@ -134,6 +150,10 @@ def spelling(value: Any, kind: str) -> str:
             return f"leave the time out: {value:%Y-%m-%d}"
     if isinstance(value, float) and kind == "int_type" and value.is_integer():
         return f"write it without a point: {int(value)}"
+    if isinstance(value, Mapping) and kind == "tuple_type":
+        return f"write [[{name}]] with two brackets, once for each"
+    if isinstance(value, list) and kind in {"model_type", "dict_type"}:
+        return f"write [{name}] with one bracket: there is only one"
     if isinstance(value, (int, float)) and kind == "string_type":
         return f'write it in quotes: "{value}"'
     return ""
@@ -168,8 +188,29 @@ def shown(value: Any) -> str:
     """Return a value as TOML writes it, cut where it is long."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, Mapping):
+        return "a table"
+    if isinstance(value, list) and value and all(isinstance(part, Mapping) for part in value):
+        return "a list of tables"
     text = value.isoformat() if isinstance(value, date) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def toml_hint(line: str) -> str:
+    """Return how a line that is no TOML must be mended."""
+    if re.search("[“”‘’「」＂]", line):
+        return 'use straight quotes: "text"'
+    if re.search(r"=\s*[-+]?\d{1,3}(,\d{3})+", line):
+        return "part digits by _ or not at all: 10_000_000"
+    if line.count('"') % 2:
+        return "close the quotes"
+    if "%" in line and '"' not in line:
+        return "write a share as a number in 0..1"
+    if re.search(r"=\s*(True|False|TRUE|FALSE)\b", line):
+        return "write true and false in small letters"
+    if re.search(r"=\s*[^\W\d]", line):
+        return "put text in quotes"
+    return "text in quotes, lists in brackets, one key a line, each key once in a table"
 
 
 def add_fault(
@@ -179,6 +220,8 @@ def add_fault(
     parts = place_of(fault, data)
     kind, value = fault["type"], fault["input"]
     is_branch = len(parts) < len(fault["loc"])
+    if kind == "missing" and isinstance(parts[-1], int):
+        kind, parts = "too_short", parts[:-1]
     path, hint = key_path(parts), description(parts)
     got: str | None = shown(value)
     expected = WORDS.get(kind, "")
@@ -202,5 +245,5 @@ def add_fault(
             hint = near(value, re.findall(r"'([^']*)'", context["expected"])) or hint
     elif kind in {"too_short", "too_long"}:
         expected = list_words(parts)
-    hint = spelling(value, kind) or hint
+    hint = spelling(value, kind, parts[-1] if parts else "") or hint
     found.add(line_of(lines, path), path, got, expected or fault["msg"], hint)

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from groundplan.errors import DataError, Finding, Findings, UsageError
-from groundplan.study.faults import add_fault, key_lines, line_of, place_of
+from groundplan.study.faults import add_fault, key_lines, line_of, place_of, toml_hint
 from groundplan.study.model import SectorChoice, Study
 from groundplan.study.whole import check_whole, view_of
 
@@ -51,11 +51,8 @@ def parse_toml(text: str, found: Findings) -> dict[str, Any]:
         at = re.search(r"line (\d+), column (\d+)", str(error))
         line = int(at[1]) if at else len(text.splitlines())
         shown = text.splitlines()[line - 1].strip()[:60] if text.strip() and line else ""
-        found.add(
-            line, "TOML", f"{shown!r} ({str(error).split(' (at')[0]})", "a TOML file",
-            "mend the spelling of this line: text in quotes, lists in brackets, one key a line, "
-            "each key once in a table",
-        )  # fmt: skip
+        why = str(error).split(" (at")[0]
+        found.add(line, "TOML", f"{shown!r} ({why})", "a line of TOML", toml_hint(shown))
         found.raise_if_any()
         raise
     if not data:

@@ -48,15 +48,15 @@ def view_of(model: type[Record], data: Any, bad: Iterable[Loc], at: Loc = ()) ->
         if name not in data:
             if not field.is_required():
                 view[name] = field.get_default(call_default_factory=True)
-        elif inner and isinstance(data[name], list):
-            items = enumerate(data[name])
-            view[name] = [view_of(inner[0], part, bad, (*place, i)) for i, part in items]
-        elif inner and isinstance(data[name], Mapping):
-            if get_origin(field.annotation) is dict:
-                items = data[name].items()
-                view[name] = {k: view_of(inner[0], part, bad, (*place, k)) for k, part in items}
-            else:
-                view[name] = view_of(inner[0], data[name], bad, place)
+        elif inner:
+            shape, part = get_origin(field.annotation), data[name]
+            if shape is tuple and isinstance(part, list):
+                items = enumerate(part)
+                view[name] = [view_of(inner[0], p, bad, (*place, i)) for i, p in items]
+            elif shape is dict and isinstance(part, Mapping):
+                view[name] = {k: view_of(inner[0], p, bad, (*place, k)) for k, p in part.items()}
+            elif shape is not tuple and shape is not dict and isinstance(part, Mapping):
+                view[name] = view_of(inner[0], part, bad, place)
         elif not any(loc[: len(place)] == place for loc in bad):
             view[name] = data[name]
     return view
@@ -111,7 +111,8 @@ class Whole:
 
     def is_no_target(self, key: object) -> bool:
         """Return whether no target has this key; False where some key is at fault itself."""
-        return key not in self.keys and all("key" in target for target in self.targets)
+        is_known = "targets" in self.study and all("key" in target for target in self.targets)
+        return is_known and key not in self.keys
 
     def is_no_system(self, key: object) -> bool:
         """Return whether no system has this key; False where the systems are at fault."""
