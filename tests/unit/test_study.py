@@ -13,6 +13,8 @@ from click.testing import CliRunner
 from pydantic import ValidationError
 
 from groundplan.cli.main import main
+from groundplan.plan import Options
+from groundplan.plan.pipeline import run_key
 from groundplan.region.tables import DATA as REGIONS
 from groundplan.sectors import load_sectors
 from groundplan.study import Assumption, read_example, read_study, reference_page, study_schema
@@ -53,7 +55,11 @@ def test_a_moved_folder_keeps_its_hash(folder, monkeypatch):
     shutil.copytree(folder, there)
     assert read_study(there / "study.toml").content_hash() == before
     monkeypatch.chdir(there)
-    assert read_study("study.toml").content_hash() == before
+    moved = read_study("study.toml")
+    assert moved.content_hash() == before
+    # and so does the key that tells whether a stopped run may go on
+    keys = {run_key(s, 250.0, Options()) for s in (moved, read_study(folder / "study.toml"))}
+    assert len(keys) == 1
 
 
 def test_a_changed_byte_of_any_named_file_changes_the_hash(folder):
