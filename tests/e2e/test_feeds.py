@@ -18,6 +18,7 @@ from groundplan.region import load
 from groundplan.region.datum import gcj02_from_wgs84
 from groundplan.sectors import load_sectors
 from groundplan.sectors.contract import Action
+from groundplan.sectors.mobile_feeds import read_operators
 from groundplan.study import read_study
 
 CRS = "+proj=aea +lat_0=34 +lon_0=113.5 +lat_1=32.5 +lat_2=35.5 +datum=WGS84 +units=m +no_defs"
@@ -313,3 +314,12 @@ def test_guard_points_leave_out_seats_of_unstated_datum():
     unsure = np.char.startswith(region.counties.seat_source, "cpca")
     assert unsure.sum() == 38
     assert lon.size == lat.size == (~unsure).sum() + region.place_lon_deg.size
+
+
+def test_network_codes_name_a_layer_each():
+    layers = {layer.key for layer in load_sectors()["mobile"].layers}
+    codes = read_operators()
+    assert set(codes.values()) == layers
+    assert {codes[460, 0], codes[460, 15]} == {"a"}
+    assert {codes[460, 1], codes[460, 11]} == {"b"}
+    assert (460, 20) not in codes
