@@ -163,14 +163,14 @@ def new(*, folder: Path, like: str) -> Result:
 
 def check(*, path: Path) -> Result:
     """Check a study, the files it names and the settings of its systems; all faults at once."""
-    from groundplan.plan import check_study, check_systems
+    from groundplan.plan import check_systems, inspect_study
     from groundplan.study import read_study, sound_systems, with_lines
 
     file = study_file(path)
     study, findings = None, []
     try:
         study = read_study(file)
-        facts = check_study(study)
+        facts = inspect_study(study)
     except DataError as error:
         findings = list(error.findings)
         if study is None:

@@ -200,7 +200,7 @@ def guard(choice: Any, existing: Existing, region: Any, cell_m: float) -> Any:
     return guard_sites(
         existing.lon,
         existing.lat,
-        *region.reference_points(),
+        *region.reference_lonlat(),
         cell_m=cell_m,
         path=choice.path,
         is_accepted=choice.is_datum_accepted,

@@ -51,6 +51,9 @@ COUNTY_FIELDS = (
         for axis in ("lon", "lat")
     ),
 )
+#: Seats of these sources are no reference for a datum: cpca states none, and its points scatter by
+#: more than a datum around the places near them; a label point is the middle of a county.
+UNFIT_SEATS = ("cpca", "label")
 CROSSWALK_FIELDS = (
     Field("unit", str, doc="unit code"),
     Field("county", str, doc="county code"),
@@ -84,7 +87,7 @@ class Units:
 class Counties:
     """Counties of reporting. All arrays (n_county,); degrees EPSG:4326.
 
-    `seat_source` is empty where the table names none.
+    `seat_source` says where each seat's position is from, empty where the table does not.
     """
 
     code: TextArray
@@ -152,22 +155,6 @@ class Region:
         c = self.counties
         return np.column_stack(self.project(c.seat_lon_deg, c.seat_lat_deg))
 
-    def reference_points(self) -> tuple[FloatArray, FloatArray]:
-        """Return longitude and latitude of the seats and places that a datum is judged against.
-
-        Seats from a source whose entry says ``"is_datum_stated": false`` are left out: they may
-        be displaced themselves.
-        """
-        c = self.counties
-        unsure = tuple(
-            str(s["key"]) for s in self.sources if not s.get("is_datum_stated", True) and s["key"]
-        )
-        trusted = np.array([not str(s).startswith(unsure or ("\0",)) for s in c.seat_source])
-        return (
-            np.concatenate([c.seat_lon_deg[trusted], self.place_lon_deg]),
-            np.concatenate([c.seat_lat_deg[trusted], self.place_lat_deg]),
-        )
-
     def label_xy_m(self) -> FloatArray:
         """Return the counties' label points (n_county, 2), grid coordinates."""
         c = self.counties
@@ -176,6 +163,19 @@ class Region:
     def place_xy_m(self) -> FloatArray:
         """Return other named places (n_place, 2), grid coordinates."""
         return np.column_stack(self.project(self.place_lon_deg, self.place_lat_deg))
+
+    def reference_lonlat(self) -> tuple[FloatArray, FloatArray]:
+        """Return longitude and latitude of seats and places fit to judge the datum of others.
+
+        Left out are seats of a source that states no datum, or that are label points.
+        """
+        c = self.counties
+        words = [source.casefold() for source in c.seat_source.tolist()]
+        good = np.array([not any(w in text for w in UNFIT_SEATS) for text in words], bool)
+        return (
+            np.concatenate([c.seat_lon_deg[good], self.place_lon_deg]),
+            np.concatenate([c.seat_lat_deg[good], self.place_lat_deg]),
+        )
 
     def county_area_km2(self) -> FloatArray:
         """Return the area of each county from the units' areas."""
