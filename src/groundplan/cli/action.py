@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from groundplan.cli.progress import Progress
-from groundplan.errors import UsageError
+from groundplan.errors import DataError, UsageError
 
 __all__ = ["check", "demo", "new", "plan", "report", "schema", "sectors", "verify", "version"]
 
@@ -162,14 +162,36 @@ def new(*, folder: Path, like: str) -> Result:
 
 
 def check(*, path: Path) -> Result:
-    """Check a study, its files and the settings of its sectors."""
-    from groundplan.plan import check_study
-    from groundplan.study import read_study
+    """Check a study, the files it names and the settings of its systems; all faults at once."""
+    from groundplan.plan import check_systems, inspect_study
+    from groundplan.study import read_study, sound_systems, with_lines
 
-    study = read_study(study_file(path))
-    facts = check_study(study)
-    lines = [f"{study_file(path)}: no errors", *(f"  {k}: {v}" for k, v in facts.items())]
-    return {"study": study.name, "findings": [], **facts}, "\n".join(lines), 0
+    file = study_file(path)
+    study, findings = None, []
+    try:
+        study = read_study(file)
+        facts = inspect_study(study)
+    except DataError as error:
+        findings = list(error.findings)
+        if study is None:
+            findings += check_systems(sound_systems(file), str(file))
+    if findings:
+        raise DataError(with_lines(findings, file))
+    lines = [f"{file}: no errors", *fact_lines(facts)]
+    return {"study": study.name if study else "", "findings": [], **facts}, "\n".join(lines), 0
+
+
+def fact_lines(facts: dict[str, Any]) -> list[str]:
+    """Return the facts of a sound study in words."""
+    lines = [f"  {facts['targets']} targets"]
+    for key, asked in facts["systems"].items():
+        more = f" and {asked['servers']:,} {asked['servers_unit']}" if asked["servers"] else ""
+        lines.append(f"  {key}: {asked['to_add']:,} to add{more} (target {asked['target']})")
+    lines.append(
+        f"  money: targets priced {facts['priced_bn_cny']:g} bn CNY, "
+        f"unallocated {facts['unallocated_bn_cny']:g} bn CNY"
+    )
+    return lines
 
 
 def report(*, folder: Path, out: Path | None) -> Result:
@@ -202,13 +224,21 @@ def verify(*, folder: Path) -> Result:
     return {"folder": str(folder), "verified": found}, "\n".join(lines), 0
 
 
-def schema() -> Result:
-    """Return the schema of study.toml."""
+def schema(*, markdown: bool) -> Result:
+    """Return the keys of study.toml as JSON Schema, or as a page."""
     import json
 
-    from groundplan.study import study_schema
+    from groundplan.sectors import load_sectors
+    from groundplan.study import reference_page, study_schema
 
-    data = study_schema()
+    systems = {
+        key: (sector.title, (*sector.settings, *sector.cost.fields))
+        for key, sector in sorted(load_sectors().items())
+    }
+    if markdown:
+        page = reference_page(systems)
+        return {"markdown": page}, page.rstrip("\n"), 0
+    data = study_schema(systems)
     return data, json.dumps(data, ensure_ascii=False, indent=2), 0
 
 

@@ -162,10 +162,11 @@ def verify(folder: Path, as_json: bool, debug: bool) -> None:
 
 
 @main.command()
+@click.option("--markdown", is_flag=True, help="A page for readers instead of JSON Schema.")
 @shared
-def schema(as_json: bool, debug: bool) -> None:
-    """Print the JSON Schema of study.toml."""
-    run("schema", as_json=as_json, debug=debug)
+def schema(markdown: bool, as_json: bool, debug: bool) -> None:
+    """Print every key of study.toml: JSON Schema for an editor, or a page."""
+    run("schema", as_json=as_json, debug=debug, markdown=markdown)
 
 
 @main.command()

@@ -244,6 +244,8 @@ def fill_folder(
             else ("the user's register", "使用者台账")
         )
         sectors[key] = sector_record(plan, rows, label, opex_cny_per_year(plan))
+        if plan.register is not None:
+            sectors[key]["register"] = dict(plan.register)
         years = (study.years[0], due_year(study, key))
         tables.append(asset_table(asset_columns(plan, region, of_site, counties, years)))
         write_proof(aside / "certificate", plan, sectors[key])

@@ -14,7 +14,7 @@ import resource
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from groundplan.errors import StoppedError
 from groundplan.plan.checkpoint import Workbench
 from groundplan.plan.folder import write_plan_folder
 from groundplan.plan.manifest import canonical_json, library_versions
+from groundplan.plan.register import read_register
 from groundplan.plan.system import (
     SystemPlan,
     build_coverage,
@@ -34,7 +35,7 @@ from groundplan.plan.system import (
     settle,
 )
 from groundplan.region.layer import Grid, Ledger
-from groundplan.sectors.contract import Land, Sector, Sites
+from groundplan.sectors.contract import Land, Sector
 
 __all__ = ["Options", "Plan", "make_plan"]
 
@@ -112,19 +113,7 @@ def lay_ground(study: Any, cell_m: float, progress: Progress) -> Ground:
     if given is None:
         layer = model_population(region, grid, seed=study.seed, ledger=ledger)
     else:
-        from groundplan.region.raster import read_layer
-
-        raw = read_layer(
-            given.path,
-            quantity=given.quantity,
-            kind=given.kind,
-            unit=given.unit,
-            vintage=given.vintage,
-            licence=given.licence,
-            source=given.source,
-            nodata=given.nodata,
-            crs=given.crs,
-        ).to_grid(grid, ledger)
+        raw = read_people(given).to_grid(grid, ledger)
         layer = raw.rake(grid, region.units.population, ledger)
     people = integerise(layer.values, grid.unit, region.units.population)
     ledger.add(
@@ -163,6 +152,23 @@ def lay_ground(study: Any, cell_m: float, progress: Progress) -> Ground:
     return Ground(region, grid, people, note, land, ledger)
 
 
+def read_people(given: Any) -> Any:
+    """Return the user's population raster as a raw layer, checked against its declaration."""
+    from groundplan.region.raster import read_layer
+
+    return read_layer(
+        given.path,
+        quantity=given.quantity,
+        kind=given.kind,
+        unit=given.unit,
+        vintage=given.vintage,
+        licence=given.licence,
+        source=given.source,
+        nodata=given.nodata,
+        crs=given.crs,
+    )
+
+
 def read_polygons(study: Any) -> Any:
     """Return the user's unit polygons, None where the study names none."""
     if study.region.polygons is None:
@@ -170,27 +176,6 @@ def read_polygons(study: Any) -> Any:
     from groundplan.region.files import read_boundary
 
     return read_boundary(study.region.polygons, code_field="code", name_field="name")
-
-
-def read_register(study: Any, sector: Sector, ground: Ground, settings: Mapping[str, Any]) -> Sites:
-    """Read the user's file of existing assets and hand it to the sector."""
-    from groundplan.region.datum import guard_sites
-    from groundplan.region.files import read_sites
-
-    choice = study.sectors[sector.key].existing
-    table = read_sites(choice.path, sector.existing_fields, crs=choice.crs)
-    region = ground.region
-    guard_sites(
-        table.lon,
-        table.lat,
-        np.concatenate([region.counties.seat_lon_deg, region.place_lon_deg]),
-        np.concatenate([region.counties.seat_lat_deg, region.place_lat_deg]),
-        cell_m=ground.grid.cell_m,
-        path=choice.path,
-        is_accepted=choice.is_datum_accepted,
-    )
-    x_m, y_m = ground.region.project(table.lon, table.lat)
-    return sector.from_register(table.columns, x_m, y_m, ground.land, settings)
 
 
 def run_key(study: Any, cell_m: float, options: Options) -> str:
@@ -243,7 +228,7 @@ def solve_system(
     system = prepare(
         sector,
         ground.land,
-        register,
+        None if register is None else register.sites,
         settings,
         count=count,
         budget_cny=choice.budget_cny,
@@ -267,13 +252,14 @@ def solve_system(
         checkpoint=bench.saver(sector.key),
         resume=bench.load(sector.key),
     )
-    return settle(
+    plan = settle(
         system,
         decision,
         ground.land,
         servers_needed=servers,
         tick=lambda stage: progress(f"{sector.key}: {stage}"),
     )
+    return replace(plan, register=None if register is None else register.record)
 
 
 def make_plan(
