@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from groundplan.errors import DataError, Finding, Findings
+from groundplan.plan.columns import check_attributes
 from groundplan.plan.kinds import REACH_KINDS, SIZING_KINDS
 from groundplan.plan.system import (
     build_coverage,
@@ -83,7 +84,8 @@ def check_sector(sector: Sector, land: Land | None = None) -> None:
     Verified: every field has unit, source and fitting default; kinds are in the plan's tables;
     demand is pure, linear and indifferent to the order of cells; an empty land works; existing
     and candidate sites are well formed, repeatable for a seed, and marked synthetic where they
-    are; a toy plan is solved, its bound holds, and sizing returns what the contract says.
+    are; a toy plan is solved, its bound holds, and sizing returns what the contract says, each
+    column of its own under a field.
 
     Raises
     ------
@@ -175,7 +177,9 @@ def check_toy_plan(sector: Sector, land: Land, settings: dict[str, Any]) -> None
     planned = plan.chosen & ~system.existing
     if (plan.sized.capex_cny[planned] <= 0).any() or (plan.sized.servers[planned] < 1).any():
         wrong.append(("sizing", "a planned site without servers or cost"))
-    if wrong:
-        raise DataError(
-            [Finding(f"sector {sector.key}", 0, k, v, "what the contract says") for k, v in wrong]
-        )
+    findings = [
+        Finding(f"sector {sector.key}", 0, k, v, "what the contract says") for k, v in wrong
+    ]
+    findings += check_attributes(sector, system.sites, plan.sized)
+    if findings:
+        raise DataError(findings)

@@ -15,32 +15,11 @@ import pyarrow.parquet as pq
 import shapely
 from numpy.typing import NDArray
 
-__all__ = ["ASSET_COLUMNS", "asset_table", "write_assets", "write_cells"]
+from groundplan.plan.columns import ASSET_COLUMNS
+from groundplan.quantity import unit_of
 
-#: Column -> what it means; the order of every asset table.
-ASSET_COLUMNS: Mapping[str, str] = {
-    "asset_id": "identity of the asset within this plan",
-    "sector": "system",
-    "layer": "service within the system",
-    "action": "keep, upgrade, share or new",
-    "environment": "class that decides reach and capacity",
-    "host": "number of the mast or lot; equal where structures are shared",
-    "x_m": "east, equal-area system of the region",
-    "y_m": "north, equal-area system of the region",
-    "lon_deg": "longitude, EPSG:4326",
-    "lat_deg": "latitude, EPSG:4326",
-    "county_code": "county",
-    "county_name": "county",
-    "units_count": "units counted under the sector's measure",
-    "servers_count": "carriers or chargers",
-    "load": "offered load in the sector's unit",
-    "reach_m": "reach of the service",
-    "capex_cny": "capital cost, price year of the sector",
-    "phase_year": "year of building; 0 for assets that stand",
-    "state": "rung of the evidence ladder that the plan claims",
-    "is_synthetic": "true where a stand-in takes the place of a register",
-    "outside_id": "the owner's identifier",
-}
+__all__ = ["asset_table", "join_tables", "write_assets", "write_cells"]
+
 GEOMETRY_NOTE = {
     "version": "1.1.0",
     "primary_column": "geometry",
@@ -55,27 +34,57 @@ ACTION_COLOURS = {
 }
 
 
-def asset_table(columns: Mapping[str, Any]) -> pa.Table:
-    """Return the asset table with its geometry column, in the order of `ASSET_COLUMNS`."""
+def asset_table(columns: Mapping[str, Any], meaning: Mapping[str, str]) -> pa.Table:
+    """Return one system's asset table with its geometry column.
+
+    Parameters
+    ----------
+    columns : mapping
+        Those of `ASSET_COLUMNS` and those of the sector.
+    meaning : mapping of str to str
+        What each of the sector's own columns means.
+    """
+    said = {**ASSET_COLUMNS, **meaning}
     # a column without any value has no type of its own
     types = {"outside_id": pa.string()}
-    arrays = {name: pa.array(columns[name], types.get(name)) for name in ASSET_COLUMNS}
+    arrays = [pa.array(columns[name], types.get(name)) for name in said]
     points = shapely.to_wkb(shapely.points(columns["lon_deg"], columns["lat_deg"]))
-    table = pa.table(arrays)
-    return table.append_column("geometry", pa.array(points, pa.binary()))
+    fields = [
+        pa.field(name, array.type, metadata=described(name, said[name]))
+        for name, array in zip(said, arrays, strict=True)
+    ]
+    fields.append(pa.field("geometry", pa.binary()))
+    return pa.table([*arrays, pa.array(points, pa.binary())], schema=pa.schema(fields))
 
 
-def write_assets(folder: Path, assets: pa.Table, counties: Mapping[str, Any] | None) -> None:
+def described(name: str, meaning: str) -> dict[str, str]:
+    """Return a column's meaning and unit as GeoParquet readers and GDAL find them."""
+    unit = unit_of(name) or ""
+    note = f"{meaning} [{unit}]" if unit not in {"", "1"} else meaning
+    return {"description": meaning, "unit": unit, "GDAL:OGR:comment": note}
+
+
+def join_tables(tables: Mapping[str, pa.Table]) -> pa.Table:
+    """Return the systems' tables as one; a column that a system lacks is null there."""
+    whole = pa.concat_tables(tables.values(), promote_options="default")
+    others = [name for name in whole.column_names if name != "geometry"]
+    return whole.select([*others, "geometry"])
+
+
+def write_assets(
+    folder: Path, tables: Mapping[str, pa.Table], counties: Mapping[str, Any] | None
+) -> None:
     """Write ``assets.parquet``, ``assets.gpkg`` with styles, and ``assets.csv`` (planned only).
 
     Parameters
     ----------
     folder : Path
-    assets : pyarrow.Table
-        Of `asset_table`.
+    tables : mapping of str to pyarrow.Table
+        Sector key -> `asset_table`.
     counties : mapping, optional
         ``wkb`` (n,) bytes, ``code``, ``name``, and per-county figures, for a map layer.
     """
+    assets = join_tables(tables)
     geo = {**GEOMETRY_NOTE, "columns": {"geometry": {**GEOMETRY_NOTE["columns"]["geometry"]}}}  # type: ignore[index]
     meta = {b"geo": json.dumps(geo, sort_keys=True).encode()}
     pq.write_table(
@@ -83,26 +92,29 @@ def write_assets(folder: Path, assets: pa.Table, counties: Mapping[str, Any] | N
     )
     planned = assets.filter(pc.not_equal(assets["action"], "keep"))
     pa_csv.write_csv(planned.drop_columns(["geometry"]), folder / "assets.csv")
-    write_geopackage(folder / "assets.gpkg", assets, counties)
+    write_geopackage(folder / "assets.gpkg", tables, counties)
 
 
-def write_geopackage(path: Path, assets: pa.Table, counties: Mapping[str, Any] | None) -> None:
-    """Write one layer per sector, the counties, and the styles QGIS reads, with fixed dates."""
+def write_geopackage(
+    path: Path, tables: Mapping[str, pa.Table], counties: Mapping[str, Any] | None
+) -> None:
+    """Write one layer per sector with its own columns, the counties, and the styles QGIS reads.
+
+    Dates are fixed, so that the file's bytes depend on the plan alone.
+    """
     import pyogrio
 
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2023-01-01T00:00:00Z"})
     try:
-        sectors = pc.unique(assets["sector"]).to_pylist()
-        for sector in sectors:
-            part = assets.filter(pc.equal(assets["sector"], sector))
-            write_layer(path, sector, part, "Point")
+        for sector, table in tables.items():
+            write_layer(path, sector, table, "Point")
         if counties is not None:
             columns = {k: pa.array(v) for k, v in counties.items() if k != "wkb"}
             table = pa.table({**columns, "geometry": pa.array(counties["wkb"], pa.binary())})
             write_layer(path, "counties", table, "MultiPolygon")
     finally:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
-    write_styles(path, sectors, has_counties=counties is not None)
+    write_styles(path, list(tables), has_counties=counties is not None)
 
 
 def write_layer(path: Path, layer: str, table: pa.Table, geometry_type: str) -> None:

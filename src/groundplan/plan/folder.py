@@ -19,6 +19,7 @@ from groundplan.plan.answer import (
     sector_record,
     target_records,
 )
+from groundplan.plan.columns import attribute_columns, column_record
 from groundplan.plan.exports import asset_table, write_assets, write_cells
 from groundplan.plan.manifest import file_hash, library_versions, write_json
 from groundplan.plan.proof import write_proof
@@ -84,6 +85,7 @@ def asset_columns(
         "servers_count": plan.sized.servers[at].astype(np.int64),
         "load": np.round(plan.sized.load[at], 6),
         "reach_m": np.round(system.reach_m[at], 2),
+        "is_overloaded": plan.sized.is_overloaded[at],
         "capex_cny": np.where(kept, 0, plan.sized.capex_cny[at]),
         "phase_year": np.where(kept, 0, phase_years(plan, years)[at]).astype(np.int16),
         "state": np.where(kept, "built", "planned"),
@@ -92,6 +94,7 @@ def asset_columns(
         "outside_id": [None] * at.size
         if outside is None
         else [outside[int(i)] or None for i in at],
+        **attribute_columns(plan, at),
     }
 
 
@@ -233,7 +236,8 @@ def fill_folder(
 ) -> dict[str, Any]:
     """Write every file of the plan into `aside` and return the record of ``plan.json``."""
     grid, region = ground.grid, ground.region
-    sectors, tables = {}, []
+    sectors: dict[str, Any] = {}
+    tables: dict[str, pa.Table] = {}
     for key, plan in plans.items():
         sites = plan.system.sites
         of_site = county_of_points(grid, sites.x_m, sites.y_m)
@@ -245,13 +249,14 @@ def fill_folder(
         )
         sectors[key] = sector_record(plan, rows, label, opex_cny_per_year(plan))
         years = (study.years[0], due_year(study, key))
-        tables.append(asset_table(asset_columns(plan, region, of_site, counties, years)))
+        sectors[key]["columns"] = column_record(plan)
+        meaning = {column["name"]: column["doc"] for column in sectors[key]["columns"]}
+        tables[key] = asset_table(asset_columns(plan, region, of_site, counties, years), meaning)
         write_proof(aside / "certificate", plan, sectors[key])
-    assets = pa.concat_tables(tables)
     record = plan_record(study, ground, plans, sectors)
-    write_assets(aside, assets, county_polygons(grid, counties, region))
+    write_assets(aside, tables, county_polygons(grid, counties, region))
     write_cells(aside, cell_columns(ground, plans), cell_note(ground, counties))
-    write_workbook(aside / "plan.xlsx", record, assets)
+    write_workbook(aside / "plan.xlsx", record, tables)
     write_json(aside / "ledger.json", record["ledger"])
     (aside / "study.toml").write_bytes(study.source_text.encode())
     record["inputs"] = {"study.toml": file_hash(aside / "study.toml"), **study.file_hashes()}
