@@ -110,14 +110,12 @@ def test_one_changed_byte_is_found(copy, name):
 
 def test_a_resealed_lie_is_found(copy):
     """A forger who mends every hash still meets the recomputed value and bound."""
-    from groundplan.plan.finish import reseal
+    from groundplan.plan.manifest import write_json, write_manifest
 
     record = json.loads((copy / "plan.json").read_bytes())
     record["sectors"]["mobile"]["value"] += 100
-    from groundplan.plan.manifest import write_json
-
     write_json(copy / "plan.json", record)
-    reseal(copy)
+    write_manifest(copy, record["inputs"])
     out = groundplan("verify", "henan", cwd=copy.parent, code=1)
     assert "mobile: value is" in out.stderr
 
@@ -171,7 +169,8 @@ def test_files_open_in_other_programs(demo):
     assert info["crs"] == "EPSG:4326"
     book = openpyxl.load_workbook(folder / "plan.xlsx", read_only=True)
     assert book.sheetnames == [
-        "targets", "money", "counties", "planned assets", "assumptions", "ledger",
+        "targets", "money", "counties", "planned mobile", "planned charging", "columns",
+        "assumptions", "ledger",
     ]  # fmt: skip
     geo = json.loads(pq.read_schema(folder / "assets.parquet").metadata[b"geo"])
     assert geo["primary_column"] == "geometry"

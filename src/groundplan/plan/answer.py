@@ -27,8 +27,8 @@ __all__ = [
 #: What a gap of this size means and when it is to be expected, by status.
 REGIMES = {
     "optimal": (
-        "Proven optimal: no other choice of this many sites serves more.",
-        "已证明最优：同样数量的站点不可能服务更多需求。",
+        "Proven optimal: no other choice under the same limit serves more.",
+        "已证明最优：同样限制下不可能服务更多需求。",
     ),
     "feasible": (
         (
@@ -147,6 +147,7 @@ def sector_record(
         "gap": decision.gap,
         "gain_gap": decision.gain_gap,
         "status": decision.status,
+        "limited_by": "count" if "p" in decision.certificate.parameters else "budget",
         "demand_total": int(system.demand.sum()),
         "demand_unit": sector.demand.unit,
         "demand_scale": DEMAND_SCALE,
@@ -226,24 +227,42 @@ def answer_sentence(record: Mapping[str, Any]) -> tuple[str, str]:
     unit = record["demand_unit"]
     ratio, most = record["value"] / total, record["bound"] / total
     before = record["base_value"] / total
+    if not planned:
+        english = (
+            f"{record['title']}: the target is met by what stands; nothing is added. It serves "
+            f"{value:,.0f} {unit} ({ratio:.2%})."
+        )
+        return (
+            english,
+            f"{record['title_zh']}：现有设施已满足目标，不新增；服务率为{ratio:.2%}。",
+        )
     english = (
         f"{record['title']}: adding {planned:,} sites ({counts['upgrade']:,} upgraded, "
         f"{counts['share']:,} shared, {counts['new']:,} new) for "
         f"{record['cost_cny'] / 1e9:,.2f} bn CNY, this plan serves {value:,.0f} {unit} "
-        f"({ratio:.2%}, before {before:.2%}). No plan with as many sites can serve more than "
-        f"{bound:,.0f} ({most:.2%}): at most {(bound - value) / value:.2%} more."
+        f"({ratio:.2%}, before {before:.2%}). "
     )
-    if record["status"] == "optimal":
-        english = (
-            english[: english.rindex(". No plan")] + ". No plan with as many sites does better."
-        )
     chinese = (
         f"{record['title_zh']}：新增{planned:,}处（升级{counts['upgrade']:,}、"
         f"共享{counts['share']:,}、新建{counts['new']:,}），投资"
         f"{record['cost_cny'] / 1e8:,.1f}亿元，服务率由{before:.2%}升至{ratio:.2%}。"
-        f"站点数量相同的任何方案都不可能超过{most:.2%}（至多再多{(bound - value) / value:.2%}）。"
     )
-    return english, chinese
+    limit, limit_zh = (
+        ("with this budget", "同一预算下")
+        if record["limited_by"] == "budget"
+        else ("with as many sites", "站点数量相同的情况下")
+    )
+    if record["status"] == "optimal":
+        return (
+            english + f"No plan {limit} serves more.",
+            chinese + f"{limit_zh}，任何方案都不可能服务更多。",
+        )
+    more = (bound - value) / value
+    return (
+        english + f"No plan {limit} can serve more than {bound:,.0f} ({most:.2%}): at most "
+        f"{more:.2%} more.",
+        chinese + f"{limit_zh}，任何方案都不可能超过{most:.2%}（至多再多{more:.2%}）。",
+    )
 
 
 def target_records(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from groundplan.plan.answer import (
 from groundplan.plan.columns import attribute_columns, column_record
 from groundplan.plan.exports import asset_table, write_assets, write_cells
 from groundplan.plan.manifest import file_hash, library_versions, write_json
+from groundplan.plan.placing import new_folder, put_in_place
 from groundplan.plan.proof import write_proof
 from groundplan.plan.system import SystemPlan
 from groundplan.plan.workbook import write_workbook
@@ -201,11 +201,20 @@ def modelled_notes(ground: Any, plans: Mapping[str, SystemPlan]) -> list[dict[st
 
 
 def write_plan_folder(
-    study: Any, ground: Any, plans: Mapping[str, SystemPlan], folder: Path
+    study: Any,
+    ground: Any,
+    plans: Mapping[str, SystemPlan],
+    folder: Path,
+    seal: Callable[[Path, dict[str, Any]], None],
 ) -> dict[str, Any]:
     """Write every deterministic file of the plan and return the record of ``plan.json``.
 
     The files are written into a folder aside; an older plan is replaced in one rename.
+
+    Parameters
+    ----------
+    seal : callable
+        ``seal(aside, record)``: writes what comes last, manifest included, before the rename.
     """
     region = ground.region
     counties = [
@@ -214,16 +223,15 @@ def write_plan_folder(
             region.counties.code, region.counties.name, region.counties.name_en, strict=True
         )
     ]
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    if aside.exists():
-        shutil.rmtree(aside)
-    (aside / "certificate").mkdir(parents=True)
+    aside = new_folder(folder)
+    (aside / "certificate").mkdir()
     try:
         record = fill_folder(study, ground, plans, aside, counties)
+        seal(aside, record)
+        put_in_place(aside, folder)
     except BaseException:
-        shutil.rmtree(aside)
+        shutil.rmtree(aside, ignore_errors=True)
         raise
-    put_in_place(aside, folder)
     return record
 
 
@@ -262,16 +270,6 @@ def fill_folder(
     record["inputs"] = {"study.toml": file_hash(aside / "study.toml"), **study.file_hashes()}
     write_json(aside / "plan.json", record)
     return record
-
-
-def put_in_place(aside: Path, folder: Path) -> None:
-    """Let the new folder take the place of the old one."""
-    old = folder.with_name(f".{folder.name}.old.{os.getpid()}")
-    if folder.exists():
-        folder.rename(old)
-    aside.rename(folder)
-    if old.exists():
-        shutil.rmtree(old)
 
 
 def cell_columns(ground: Any, plans: Mapping[str, SystemPlan]) -> dict[str, NDArray[Any]]:

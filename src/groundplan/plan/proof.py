@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from groundplan.engine.problem import Certificate
 from groundplan.errors import UsageError, VerificationError
-from groundplan.plan.manifest import manifest_differences, write_json
+from groundplan.plan.manifest import MANIFEST, manifest_differences, write_json
 
 if TYPE_CHECKING:
     from groundplan.plan.system import SystemPlan
@@ -89,6 +89,8 @@ def verify_plan(
     """
     if not folder.is_dir():
         raise UsageError(f"no plan folder {folder}")
+    if not any((folder / name).is_file() for name in ("plan.json", MANIFEST)):
+        raise UsageError(f"{folder} is no plan folder: it has no plan.json")
     progress("bytes")
     differences = manifest_differences(folder)
     if differences:

@@ -62,7 +62,7 @@ def extreme_counties(part: dict[str, Any], n: int = 10) -> tuple[list[Any], list
     return ordered[:n], ordered[-n:][::-1]
 
 
-def write_report(folder: Path, out: Path | None = None) -> Path:
+def write_report(folder: Path, out: Path | None = None, *, name: str = "") -> Path:
     """Write ``report.html`` of a plan folder; the same plan gives the same bytes.
 
     Parameters
@@ -71,6 +71,8 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
         Plan folder with ``plan.json``, ``cells.parquet`` and ``assets.parquet``.
     out : Path, optional
         Default ``report.html`` in the folder.
+    name : str, optional
+        What the folder is called in the report; default its own name.
 
     Returns
     -------
@@ -109,7 +111,7 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
     embedded = json.dumps(data, ensure_ascii=False, sort_keys=True).replace("</", "<\\/")
     page = environment.get_template("report.html.j2").render(
         plan=record,
-        folder=folder.name,
+        folder=name or folder.resolve().name,
         css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
         js=Markup((TEMPLATES / "map.js").read_text(encoding="utf-8")),  # noqa: S704 - ours
         data=Markup(embedded),  # noqa: S704 - escaped above
