@@ -13,6 +13,12 @@ from numpy.typing import NDArray
 
 from groundplan.plan.system import DEMAND_SCALE, SystemPlan
 from groundplan.sectors.contract import Action
+from groundplan.sectors.places import (
+    DENSE_URBAN_PER_KM2,
+    ENVIRONMENTS,
+    URBAN_PER_KM2,
+    environment_of,
+)
 
 __all__ = [
     "REGIMES",
@@ -20,6 +26,7 @@ __all__ = [
     "county_rows",
     "layer_rows",
     "money_record",
+    "place_rows",
     "sector_record",
     "target_records",
 ]
@@ -49,11 +56,29 @@ REGIMES = {
         "计算在证明要求的差距之前结束；方案与上界仍然有效。",
     ),
 }
+#: Kinds of place in the order of `ENVIRONMENTS`.
+PLACES = (
+    (
+        ENVIRONMENTS[0],
+        f"Dense urban, {DENSE_URBAN_PER_KM2:,.0f} people per km² or more",
+        f"密集城区（每平方公里{DENSE_URBAN_PER_KM2:,.0f}人以上）",
+    ),
+    (
+        ENVIRONMENTS[1],
+        f"Urban, {URBAN_PER_KM2:,.0f} to {DENSE_URBAN_PER_KM2:,.0f} people per km²",
+        f"城区（每平方公里{URBAN_PER_KM2:,.0f}至{DENSE_URBAN_PER_KM2:,.0f}人）",
+    ),
+    (
+        ENVIRONMENTS[2],
+        f"Rural, below {URBAN_PER_KM2:,.0f} people per km²",
+        f"乡村（每平方公里不足{URBAN_PER_KM2:,.0f}人）",
+    ),
+)
 ACTION_NAMES = {a: a.name.lower() for a in Action}
 
 
 def grouped_ratio(
-    group: NDArray[np.int16], n: int, weight: NDArray[Any], served: NDArray[np.bool_]
+    group: NDArray[Any], n: int, weight: NDArray[Any], served: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Return the served share of `weight` in each of `n` groups, 0 where a group has none."""
     total = np.bincount(group, weights=weight, minlength=n)
@@ -117,9 +142,39 @@ def county_rows(
     ]
 
 
+def place_rows(plan: SystemPlan, density_per_km2: NDArray[np.float64]) -> list[dict[str, Any]]:
+    """Return who is served and who is not, by kind of place.
+
+    Parameters
+    ----------
+    density_per_km2 : (n_cell,) float64
+        Residents per km2, as `Land.density_per_km2`.
+    """
+    kind = np.tile(environment_of(density_per_km2), len(plan.system.sector.layers))
+    demand = plan.system.demand.ravel()
+    n = len(PLACES)
+    before = grouped_ratio(kind, n, demand, plan.served_before.ravel())
+    after = grouped_ratio(kind, n, demand, plan.served_after.ravel())
+    total = np.bincount(kind, weights=demand, minlength=n)
+    left = np.bincount(kind, weights=demand * ~plan.served_after.ravel(), minlength=n)
+    return [
+        {
+            "key": key,
+            "title": title,
+            "title_zh": title_zh,
+            "demand_ratio": float(total[i] / total.sum()),
+            "served_before_ratio": float(before[i]),
+            "served_after_ratio": float(after[i]),
+            "unserved": round(float(left[i]) / DEMAND_SCALE),
+        }
+        for i, (key, title, title_zh) in enumerate(PLACES)
+    ]
+
+
 def sector_record(
     plan: SystemPlan,
     counties: list[dict[str, Any]],
+    places: list[dict[str, Any]],
     existing_label: tuple[str, str],
     opex_cny_per_year: int | None,
 ) -> dict[str, Any]:
@@ -181,6 +236,7 @@ def sector_record(
             "load_max": float(plan.sized.load[plan.chosen].max(initial=0.0)),
         },
         "counties": counties,
+        "places": places,
         "existing": {
             "is_synthetic": bool(sites.is_synthetic),
             "label": existing_label[0],
@@ -204,17 +260,16 @@ def sector_record(
 
 
 def in_ten_thousands(number: float) -> str:
-    """Return a number the way Chinese texts count: 万 and 亿.
+    """Return a number the way Chinese texts count: 万 and 亿 from a hundred thousand on.
 
     Examples
     --------
-    >>> in_ten_thousands(99_365_519), in_ten_thousands(27_001)
-    ('9,936.6万', '2.7万')
+    >>> in_ten_thousands(99_365_519), in_ten_thousands(180_000), in_ten_thousands(27_001)
+    ('9,936.55万', '18万', '27,001')
     """
-    if number >= 1e8:
-        return f"{number / 1e8:,.2f}亿"
-    if number >= 1e4:
-        return f"{number / 1e4:,.1f}万"
+    for size, name in ((1e8, "亿"), (1e4, "万")):
+        if abs(number) >= max(size, 1e5):
+            return f"{number / size:,.2f}".rstrip("0").rstrip(".") + name
     return f"{number:,.0f}"
 
 

@@ -15,6 +15,7 @@ from groundplan.plan.answer import (
     answer_sentence,
     county_rows,
     money_record,
+    place_rows,
     sector_record,
     target_records,
 )
@@ -255,7 +256,13 @@ def fill_folder(
             if sites.is_synthetic
             else ("the user's register", "使用者台账")
         )
-        sectors[key] = sector_record(plan, rows, label, opex_cny_per_year(plan))
+        sectors[key] = sector_record(
+            plan,
+            rows,
+            place_rows(plan, ground.land.density_per_km2),
+            label,
+            opex_cny_per_year(plan),
+        )
         years = (study.years[0], due_year(study, key))
         sectors[key]["columns"] = column_record(plan)
         meaning = {column["name"]: column["doc"] for column in sectors[key]["columns"]}

@@ -107,10 +107,16 @@ def site_data(
 ) -> dict[str, Any]:
     """Return the assets of each system: positions in 1/65535 of the raster, attributes packed."""
     names = [
-        "sector", "layer", "action", "environment", "x_m", "y_m", "host", "servers_count",
-        "reach_m", "capex_cny", "phase_year", "county_code",
+        "asset_id", "sector", "layer", "action", "environment", "x_m", "y_m", "servers_count",
+        "capex_cny", "phase_year", "is_overloaded",
     ]  # fmt: skip
-    table = pq.read_table(folder / "assets.parquet", columns=names)
+    own = {key: [c["name"] for c in part.get("columns", [])]
+           for key, part in record["sectors"].items()}  # fmt: skip
+    known = set(pq.read_schema(folder / "assets.parquet").names)
+    more = sorted({name for columns in own.values() for name in columns} & known)
+    # a folder written by an older version has fewer columns
+    have = [name for name in names if name in known]
+    table = pq.read_table(folder / "assets.parquet", columns=[*have, *more])
     sector = np.asarray(table["sector"].to_pylist())
     width = -(-note["n_col"] // factor) * factor * note["cell_m"]
     height = -(-note["n_row"] // factor) * factor * note["cell_m"]
@@ -129,8 +135,14 @@ def site_data(
         y = (note["y1_m"] - rows["y_m"].to_numpy()) / height
         planned = np.flatnonzero(action[order] > 0)
         first = int(planned[0]) if planned.size else len(order)
+        late = order[first:]
         servers = np.minimum(rows["servers_count"].to_numpy(), 65535)
-        capex_cny = rows["capex_cny"].to_numpy()
+        asset = [int(name.rsplit("-", 1)[1]) for name in rows["asset_id"].to_pylist()]
+        overloaded = (
+            rows["is_overloaded"].to_numpy(zero_copy_only=False)
+            if "is_overloaded" in known
+            else np.zeros(len(order), np.bool_)
+        )
         out[key] = {
             "x": packed(np.clip(np.rint(x * 65535), 0, 65535).astype(np.uint16)[order]),
             "y": packed(np.clip(np.rint(y * 65535), 0, 65535).astype(np.uint16)[order]),
@@ -138,9 +150,16 @@ def site_data(
             "layer": packed(layer[order]),
             "environment": packed(kind[order]),
             "environments": environments,
-            "number": packed(mine[order].astype(np.uint32)),
+            "number": packed(np.array(asset, np.uint32)[order]),
             "servers": packed(servers.astype(np.uint16)[order]),
+            "overloaded": packed(overloaded.astype(np.uint8)[order]),
             "first_planned": first,
-            "capex_kcny": packed((capex_cny[order][first:] // 1000).astype(np.uint32)),
-        }  # fmt: skip
+            "capex_kcny": packed((rows["capex_cny"].to_numpy()[late] // 1000).astype(np.uint32)),
+            "year": packed(rows["phase_year"].to_numpy()[late].astype(np.uint16)),
+            "columns": {
+                name: packed(rows[name].to_numpy(zero_copy_only=False)[late].astype(np.float32))
+                for name in own[key]
+                if name in known
+            },
+        }
     return out
