@@ -60,17 +60,17 @@ REGIMES = {
 PLACES = (
     (
         ENVIRONMENTS[0],
-        f"Dense urban, {DENSE_URBAN_PER_KM2:,.0f} people per km² or more",
+        f"Dense urban ({DENSE_URBAN_PER_KM2:,.0f} people per km² or more)",
         f"密集城区（每平方公里{DENSE_URBAN_PER_KM2:,.0f}人以上）",
     ),
     (
         ENVIRONMENTS[1],
-        f"Urban, {URBAN_PER_KM2:,.0f} to {DENSE_URBAN_PER_KM2:,.0f} people per km²",
+        f"Urban ({URBAN_PER_KM2:,.0f} to {DENSE_URBAN_PER_KM2:,.0f} people per km²)",
         f"城区（每平方公里{URBAN_PER_KM2:,.0f}至{DENSE_URBAN_PER_KM2:,.0f}人）",
     ),
     (
         ENVIRONMENTS[2],
-        f"Rural, below {URBAN_PER_KM2:,.0f} people per km²",
+        f"Rural (below {URBAN_PER_KM2:,.0f} people per km²)",
         f"乡村（每平方公里不足{URBAN_PER_KM2:,.0f}人）",
     ),
 )

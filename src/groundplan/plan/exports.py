@@ -32,9 +32,16 @@ ACTION_COLOURS = {
     "share": "0,158,115",
     "new": "213,94,0",
 }
+#: Words of the legend in QGIS.
+LABELS = {
+    "keep": "existing / 现有",
+    "upgrade": "upgraded / 升级",
+    "share": "shared / 共享",
+    "new": "new / 新建",
+}
 
 
-def asset_table(columns: Mapping[str, Any], meaning: Mapping[str, str]) -> pa.Table:
+def asset_table(columns: Mapping[str, Any], meaning: Mapping[str, str], load_unit: str) -> pa.Table:
     """Return one system's asset table with its geometry column.
 
     Parameters
@@ -43,23 +50,27 @@ def asset_table(columns: Mapping[str, Any], meaning: Mapping[str, str]) -> pa.Ta
         Those of `ASSET_COLUMNS` and those of the sector.
     meaning : mapping of str to str
         What each of the sector's own columns means.
+    load_unit : str
+        Unit of ``load``: that of the sector's demand.
     """
     said = {**ASSET_COLUMNS, **meaning}
+    units = {"load": load_unit}
     # a column without any value has no type of its own
     types = {"outside_id": pa.string()}
     arrays = [pa.array(columns[name], types.get(name)) for name in said]
     points = shapely.to_wkb(shapely.points(columns["lon_deg"], columns["lat_deg"]))
     fields = [
-        pa.field(name, array.type, metadata=described(name, said[name]))
+        pa.field(
+            name, array.type, metadata=described(said[name], units.get(name) or unit_of(name) or "")
+        )
         for name, array in zip(said, arrays, strict=True)
     ]
     fields.append(pa.field("geometry", pa.binary()))
     return pa.table([*arrays, pa.array(points, pa.binary())], schema=pa.schema(fields))
 
 
-def described(name: str, meaning: str) -> dict[str, str]:
+def described(meaning: str, unit: str) -> dict[str, str]:
     """Return a column's meaning and unit as GeoParquet readers and GDAL find them."""
-    unit = unit_of(name) or ""
     note = f"{meaning} [{unit}]" if unit not in {"", "1"} else meaning
     return {"description": meaning, "unit": unit, "GDAL:OGR:comment": note}
 
@@ -171,18 +182,20 @@ def point_style() -> str:
     categories, symbols = [], []
     for number, (action, colour) in enumerate(ACTION_COLOURS.items()):
         categories.append(
-            f'<category value="{action}" symbol="{number}" label="{action}" render="true"/>'
+            f'<category value="{action}" symbol="{number}" label="{LABELS[action]}" render="true"/>'
         )
         size = 1 if action == "keep" else 2
         symbols.append(
-            f'<symbol name="{number}" type="marker" alpha="1"><layer class="SimpleMarker">'
+            f'<symbol name="{number}" type="marker" alpha="1"><layer class="SimpleMarker" '
+            f'pass="{number}">'
             f'<Option type="Map"><Option type="QString" name="name" value="{shapes[action]}"/>'
             f'<Option type="QString" name="color" value="{colour},255"/>'
             f'<Option type="QString" name="outline_style" value="no"/>'
             f'<Option type="QString" name="size" value="{size}"/></Option></layer></symbol>'
         )
     return (
-        '<!DOCTYPE qgis><qgis version="3.22"><renderer-v2 type="categorizedSymbol" attr="action">'
+        '<!DOCTYPE qgis><qgis version="3.22"><renderer-v2 type="categorizedSymbol" attr="action" '
+        'symbollevels="1">'
         f"<categories>{''.join(categories)}</categories><symbols>{''.join(symbols)}</symbols>"
         "</renderer-v2></qgis>"
     )

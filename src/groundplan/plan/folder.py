@@ -266,7 +266,11 @@ def fill_folder(
         years = (study.years[0], due_year(study, key))
         sectors[key]["columns"] = column_record(plan)
         meaning = {column["name"]: column["doc"] for column in sectors[key]["columns"]}
-        tables[key] = asset_table(asset_columns(plan, region, of_site, counties, years), meaning)
+        tables[key] = asset_table(
+            asset_columns(plan, region, of_site, counties, years),
+            meaning,
+            plan.system.sector.demand.unit,
+        )
         write_proof(aside / "certificate", plan, sectors[key])
     record = plan_record(study, ground, plans, sectors)
     write_assets(aside, tables, county_polygons(grid, counties, region))

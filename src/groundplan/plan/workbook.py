@@ -87,7 +87,10 @@ def write_workbook(path: Path, plan: Mapping[str, Any], tables: Mapping[str, pa.
         names = tuple(name for name in planned.column_names if name != "geometry")
         columns = [planned[name].to_pylist() for name in names]
         # Excel takes 31 characters
-        write_rows(book, style, f"planned {key}"[:31], names, zip(*columns, strict=True))
+        write_rows(
+            book, style, f"planned {key}"[:31], names, zip(*columns, strict=True),
+            units={"load": plan["sectors"][key]["demand_unit"]},
+        )  # fmt: skip
     write_sheet(book, style, "columns", COLUMN_COLUMNS, column_rows(plan))
     write_sheet(book, style, "assumptions", ASSUMPTION_COLUMNS, plan["assumptions"])
     write_sheet(book, style, "ledger", LEDGER_COLUMNS, plan["ledger"])
@@ -118,9 +121,14 @@ def write_sheet(
 
 
 def write_rows(
-    book: Any, style: Mapping[str, Any], title: str, names: Sequence[str], rows: Any
+    book: Any,
+    style: Mapping[str, Any],
+    title: str,
+    names: Sequence[str],
+    rows: Any,
+    units: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a sheet row by row: header, units, then values."""
+    """Write a sheet row by row: header, units (of the names, else of `units`), then values."""
     sheet = book.add_worksheet(title)
     sheet.freeze_panes(2, 1)
     for column, name in enumerate(names):
@@ -131,7 +139,7 @@ def write_rows(
     for column, name in enumerate(names):
         sheet.write_string(0, column, name, style["head"])
     for column, name in enumerate(names):
-        sheet.write_string(1, column, unit_of(name) or "", style["unit"])
+        sheet.write_string(1, column, unit_of(name) or (units or {}).get(name, ""), style["unit"])
     for number, row in enumerate(rows, start=2):
         for column, value in enumerate(row):
             if value is None:

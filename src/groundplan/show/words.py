@@ -37,6 +37,8 @@ WORDS = {
     "optimal": ("proven optimal", "已证明最优"),
     "feasible": ("the asked gap is proven", "已证明达到要求的差距"),
     "stopped": ("ended before the asked gap was proven", "在证明要求的差距之前结束"),
+    "residents": ("residents", "人"),
+    "kWh/day": ("kWh/day", "千瓦时/日"),
     "dense_urban": ("dense urban", "密集城区"),
     "urban": ("urban", "城区"),
     "rural": ("rural", "乡村"),

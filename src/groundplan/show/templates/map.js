@@ -32,12 +32,12 @@
     overloaded: bytes(s.overloaded), year: words(s.year), columns: Object.fromEntries(Object.entries(s.columns).map(([k, v]) => [k, floats(v)])),
   }]));
 
-  // greys for people, so that sites stand out; steps of cividis (Nunez 2018) for shares
+  // greys for people and a purple that is darkest where nobody is served: sites stand out on both
   const ramp = { people: ["#ffffff", "#f0f0f0", "#dcdcdc", "#c3c3c3", "#a6a6a6", "#858585", "#616161", "#3d3d3d"],
-    share: ["#00224e", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838"] };
+    share: ["#3f007d", "#6a51a3", "#9e9ac8", "#bcbddc", "#dadaeb", "#f7f5fb"] };
   const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
   const actions = [
-    { key: "keep", en: "existing", zh: "现有", colour: "#8c8c8c", shape: "dot" },
+    { key: "keep", en: "existing", zh: "现有", colour: "#222222", shape: "dot" },
     { key: "upgrade", en: "upgraded", zh: "升级", colour: "#0072b2", shape: "triangle" },
     { key: "share", en: "shared", zh: "共享", colour: "#009e73", shape: "square" },
     { key: "new", en: "new", zh: "新建", colour: "#d55e00", shape: "diamond" },
@@ -103,7 +103,7 @@
     context.imageSmoothingEnabled = view.scale < 1;
     if (area !== "none") context.drawImage(raster, view.x, view.y, cols * view.scale, rows * view.scale);
     if (shown.borders) {
-      context.strokeStyle = "rgba(90,40,120,.75)"; context.lineWidth = 0.8; context.beginPath();
+      context.strokeStyle = "rgba(40,40,40,.7)"; context.lineWidth = 0.8; context.beginPath();
       for (let i = 0; i < border.length; i += 4) {
         context.moveTo(view.x + border[i] * view.scale, view.y + border[i + 1] * view.scale);
         context.lineTo(view.x + border[i + 2] * view.scale, view.y + border[i + 3] * view.scale);
@@ -206,7 +206,7 @@
   document.getElementById("areas").innerHTML = areas.map(([k, t]) => `<label><input type="radio" name="area" value="${k}"${k === area ? " checked" : ""}>${t}</label>`).join("");
   const icon = (a, rim) => {
     const stroke = rim ? ' stroke="#000" stroke-width="1.8"' : "", d = { dot: "M5 5h6v6h-6z", triangle: "M8 2L14 14H2z", square: "M3 3h10v10H3z", diamond: "M8 1L15 8 8 15 1 8z" }[a.shape];
-    return `<svg width="16" height="16" aria-hidden="true"><path d="${d}" fill="${a.colour}"${stroke}/></svg>`;
+    return `<svg class="chip" width="20" height="20" viewBox="-2 -2 20 20" aria-hidden="true"><path d="${d}" fill="${a.colour}"${stroke}/></svg>`;
   };
   // what would cover the map at first sight is off until asked for
   const many = 3000;
