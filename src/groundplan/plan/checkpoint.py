@@ -64,7 +64,11 @@ class Workbench:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.take_lock()
         if resume:
-            self.check_key(note)
+            try:
+                self.check_key(note)
+            except DataError:
+                self.release()
+                raise
             return
         for path in self.folder.iterdir():
             if path.name != LOCK:
@@ -116,7 +120,7 @@ class Workbench:
         if not path.is_file():
             return None
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 state: dict[str, Any] = {k: arrays[k] for k in arrays.files if k != "__plain__"}
                 state.update(json.loads(str(arrays["__plain__"])))
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:

@@ -103,7 +103,7 @@
     context.imageSmoothingEnabled = view.scale < 1;
     if (area !== "none") context.drawImage(raster, view.x, view.y, cols * view.scale, rows * view.scale);
     if (shown.borders) {
-      context.strokeStyle = "rgba(40,40,40,.7)"; context.lineWidth = 0.8; context.beginPath();
+      context.strokeStyle = "rgba(110,110,110,.9)"; context.lineWidth = 0.8; context.beginPath();
       for (let i = 0; i < border.length; i += 4) {
         context.moveTo(view.x + border[i] * view.scale, view.y + border[i + 1] * view.scale);
         context.lineTo(view.x + border[i + 2] * view.scale, view.y + border[i + 3] * view.scale);
