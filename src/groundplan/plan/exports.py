@@ -32,6 +32,8 @@ ACTION_COLOURS = {
     "share": "0,158,115",
     "new": "213,94,0",
 }
+#: Geometry column in the GeoPackage: QGIS finds a style only under its name.
+GEOMETRY = "geom"
 #: Words of the legend in QGIS.
 LABELS = {
     "keep": "existing / 现有",
@@ -142,6 +144,7 @@ def write_layer(path: Path, layer: str, table: pa.Table, geometry_type: str) -> 
         geometry_name="geometry",
         geometry_type=geometry_type,
         crs="EPSG:4326",
+        layer_options={"GEOMETRY_NAME": GEOMETRY},
         append=path.exists(),
     )
 
@@ -168,9 +171,9 @@ def write_styles(path: Path, sectors: Sequence[str], *, has_counties: bool) -> N
             base.executemany(
                 "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, "
                 "f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, "
-                "owner, ui, update_time) VALUES ('', '', ?, 'geometry', ?, ?, '', 1, "
+                "owner, ui, update_time) VALUES ('', '', ?, ?, ?, ?, '', 1, "
                 "'groundplan', '', NULL, '2023-01-01T00:00:00Z')",
-                [(name, name, qml) for name, qml in styles],
+                [(name, GEOMETRY, name, qml) for name, qml in styles],
             )
     finally:
         base.close()
