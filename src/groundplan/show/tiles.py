@@ -18,6 +18,8 @@ PEOPLE_CLASSES = (10, 30, 100, 300, 1000, 3000, 10000)
 ACTIONS = ("keep", "upgrade", "share", "new")
 #: Cells across the longer side of the map's rasters.
 SIDE = 620
+#: Drawn as nothing: outside the region, or without demand.
+NO_VALUE = 255
 
 
 def packed(array: NDArray[Any]) -> str:
@@ -54,18 +56,20 @@ def map_data(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
     area = np.maximum(inside / factor**2, 1e-9) * side_km**2
     density = np.where(inside > 0, people / area, 0)
     classes = np.digitize(density, PEOPLE_CLASSES).astype(np.uint8)
-    classes[inside == 0] = 255
-    county = np.full(n, 255, np.uint8)
+    classes[inside == 0] = NO_VALUE
+    county = np.full(n, NO_VALUE, np.uint8)
     county[at] = np.minimum(table["county"].to_numpy(), 254)
     layers = {"people": packed(classes), "county": packed(county)}
     for key, part in record["sectors"].items():
         demand = [table[f"{key}_demand_{layer['key']}"].to_numpy() for layer in part["layers"]]
-        whole = np.maximum(total(np.sum(demand, axis=0)), 1e-9)
+        whole = total(np.sum(demand, axis=0))
         for when in ("before", "after"):
             bits = table[f"{key}_{when}"].to_numpy()
             served = np.sum([d * (bits >> k & 1) for k, d in enumerate(demand)], axis=0)
-            share = np.rint(100 * total(served) / whole).astype(np.uint8)
-            share[inside == 0] = 255
+            part_ratio = np.divide(total(served), whole, out=np.zeros(n), where=whole > 0)
+            share = np.rint(100 * part_ratio).astype(np.uint8)
+            # where hardly anyone lives, a dark area would pass for people left out
+            share[(whole <= 0) | (density < PEOPLE_CLASSES[0])] = NO_VALUE
             layers[f"{key}_{when}"] = packed(share)
     return {
         "rows": rows,
@@ -76,6 +80,7 @@ def map_data(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
         "layers": layers,
         "borders": packed(borders(county.reshape(rows, cols))),
         "people_classes": PEOPLE_CLASSES,
+        "uncoloured_people_ratio": float(people[density < PEOPLE_CLASSES[0]].sum() / people.sum()),
         "counties": note["counties"],
         "sites": site_data(folder, record, note, factor),
     }

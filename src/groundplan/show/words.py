@@ -95,7 +95,7 @@ def plain(value: object) -> str:
     """Return a setting as it would be written by hand."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
-    return f"{value:,}" if abs(value) >= 10_000 else f"{value:g}" if value else "0"
+    return f"{value:,.10g}" if abs(value) >= 10_000 else f"{value:g}"
 
 
 def sign(comparator: str) -> str:

@@ -74,7 +74,8 @@
   const drawSites = (key, number) => {
     const s = sites[key], action = actions[number], w = canvas.clientWidth, h = canvas.clientHeight;
     const zoomed = view.scale / Math.min(w / cols, h / rows), rim = rimmed(key) && number > 0;
-    const r = Math.min(rim ? 7 : 5.5, (number ? 1.2 : 0.6) * Math.sqrt(zoomed) + (rim ? 1.6 : 0));
+    const small = Math.min(1, w / 800);  // a phone shows as many sites on less room
+    const r = Math.min(rim ? 7 : 5.5, (number ? 1.2 : 0.6) * Math.sqrt(zoomed) * (0.5 + small / 2) + (rim ? 1.6 * small : 0));
     context.fillStyle = action.colour; context.beginPath();
     const first = number ? s.first_planned : 0, last = number ? s.x.length : s.first_planned;
     for (let i = first; i < last; i += 1) {
@@ -83,7 +84,7 @@
       if (x < -r || y < -r || x > w + r || y > h + r) continue;
       symbol(action.shape, x, y, r);
     }
-    if (rim) { context.strokeStyle = "#000"; context.lineWidth = 1.6; context.stroke(); } else if (r > 3) { context.strokeStyle = "#fff"; context.lineWidth = 1; context.stroke(); }
+    if (rim) { context.strokeStyle = "#000"; context.lineWidth = 1.6 * small; context.stroke(); } else if (r > 3) { context.strokeStyle = "#fff"; context.lineWidth = 1; context.stroke(); }
     context.fill();
   };
   const scaleBar = () => {
@@ -226,7 +227,7 @@
     const limits = (people ? [0, ...data.people_classes] : [0, 17, 33, 50, 67, 83]).map((v) => v.toLocaleString("en"));
     const unit = people ? say("people per km²", "人/平方公里") : say("served share of demand, %", "需求服务率，%");
     const steps = colours.map((c, i) => `<div><span class="swatch" style="background:${c}"></span>${limits[i]}${i + 1 < colours.length ? `–${limits[i + 1]}` : people ? "+" : "–100"}</div>`).join("");
-    let text = area === "none" ? "" : `<strong>${unit}</strong><div class="steps">${steps}</div>`;
+    let text = area === "none" ? "" : `<strong>${unit}</strong><div class="steps">${steps}</div>${people ? "" : `<div class="soft">${say(`no colour: fewer than ${data.people_classes[0]} people per km² (${share(data.uncoloured_people_ratio)} of all)`, `无色：每平方公里不足${data.people_classes[0]}人（占总人口${share(data.uncoloured_people_ratio)}）`)}</div>`}`;
     for (const key of data.order) {
       const part = data.sectors[key], on = actions.filter((a, k) => shown[`${key}-${k}`]);
       if (on.length) text += `<strong>${say(safe(part.title), safe(part.title_zh))}</strong><div class="steps">${on.map((a) => `<div>${icon(a, rimmed(key) && a.key !== "keep")}${say(a.en, a.zh)}</div>`).join("")}</div>`;
