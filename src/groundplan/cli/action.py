@@ -177,7 +177,14 @@ def check(*, path: Path) -> Result:
 
     study = read_study(study_file(path))
     facts = check_study(study)
-    lines = [f"{study_file(path)}: no errors", *(f"  {k}: {v}" for k, v in facts.items())]
+    lines = [f"{study_file(path)}: no errors", f"  targets: {facts['targets']}"]
+    for key, asked in facts["systems"].items():
+        chargers = f", {asked['servers']:,} units of equipment" if asked["servers"] else ""
+        lines.append(f"  {key}: {asked['to_add']:,} sites to add{chargers} ({asked['target']})")
+    lines.append(
+        f"  money: {facts['priced_bn_cny']} bn CNY priced, {facts['unallocated_bn_cny']} bn CNY "
+        "unallocated"
+    )
     return {"study": study.name, "findings": [], **facts}, "\n".join(lines), 0
 
 
