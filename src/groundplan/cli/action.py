@@ -15,6 +15,12 @@ from groundplan.errors import DataError, UsageError
 __all__ = ["check", "demo", "new", "plan", "report", "schema", "sectors", "verify", "version"]
 
 Result = tuple[Any, str, int]
+#: How the search for a system's plan ended, by status.
+ENDS = {
+    "optimal": "proven optimal",
+    "feasible": "the asked gap is proven",
+    "stopped": "the planned effort ended first",
+}
 
 
 @contextmanager
@@ -47,7 +53,7 @@ def run_plan(
     quiet: bool,
 ) -> Result:
     """Plan a study, write folder and report, and tell what came out."""
-    from groundplan.plan import Options, finish_folder, make_plan
+    from groundplan.plan import Options, make_plan
 
     progress = Progress(quiet=quiet)
     options = Options() if gap is None else Options(gap=gap)
@@ -60,14 +66,17 @@ def run_plan(
             resume=resume,
             progress=progress,
             stop=stop,
+            report=report_inside,
         )
-        progress("report")
-        from groundplan.show import write_report
-
-        write_report(folder)
-        finish_folder(folder, plan)
     progress.close()
     return plan_data(plan), plan_text(plan), 4 if plan.is_stopped else missed(plan.record)
+
+
+def report_inside(aside: Path, name: str) -> None:
+    """Write the report into a plan folder that is not in its place yet."""
+    from groundplan.show import write_report
+
+    write_report(aside, name=name)
 
 
 def missed(record: dict[str, Any]) -> int:
@@ -102,7 +111,7 @@ def plan_text(plan: Any) -> str:
     for key, part in record["sectors"].items():
         lines.append(
             f"{key}: proven gap {part['gap']:.3%} of all that is served, "
-            f"{part['gain_gap']:.2%} of what could still be gained ({part['status']})"
+            f"{part['gain_gap']:.2%} of what could still be gained ({ENDS[part['status']]})"
         )
     money = record["money"]
     lines.append(
@@ -221,6 +230,11 @@ def verify(*, folder: Path) -> Result:
             f"gap {(part['bound'] - part['value']) / part['bound']:.3%}, "
             f"{part['sites']:,} sites chosen"
         )
+        if part["bound_by"] == "search":
+            lines.append(
+                f"    the bound is that of an exhaustive search, which is not done again; the "
+                f"prices alone prove {part['bound_by_prices']:,}"
+            )
     return {"folder": str(folder), "verified": found}, "\n".join(lines), 0
 
 

@@ -11,7 +11,6 @@ import hashlib
 import json
 import platform
 import resource
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,10 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.errors import StoppedError
+from groundplan.errors import StoppedError, UsageError
 from groundplan.plan.checkpoint import Workbench
 from groundplan.plan.folder import write_plan_folder
 from groundplan.plan.manifest import canonical_json, library_versions
+from groundplan.plan.placing import make_room
 from groundplan.plan.register import read_register
 from groundplan.plan.system import (
     SystemPlan,
@@ -40,6 +40,8 @@ from groundplan.sectors.contract import Land, Sector
 __all__ = ["Options", "Plan", "make_plan"]
 
 Progress = Callable[..., None]
+#: Sides of a cell that a study may ask for.
+CELL_MIN_M, CELL_MAX_M = 50.0, 5000.0
 
 
 def silent(_stage: str, _done: int = 0, _total: int = 0, **_facts: Any) -> None:
@@ -271,14 +273,16 @@ def make_plan(
     resume: bool = False,
     progress: Progress = silent,
     stop: Callable[[], bool] = lambda: False,
+    report: Callable[[Path, str], object] | None = None,
 ) -> Plan:
-    """Plan every chosen system of a study and write the plan folder.
+    """Plan every chosen system of a study and write the plan folder, manifest included.
 
     Parameters
     ----------
     study : groundplan.study.Study
     folder : Path
-        The plan folder; an older plan there is replaced once the new one is whole.
+        The plan folder; an older plan there is replaced once the new one is whole. A folder that
+        holds anything else is refused.
     cell_m : float, optional
         Side of a cell; default from the study.
     options : Options, optional
@@ -288,14 +292,20 @@ def make_plan(
         ``progress(stage, done, total, value=..., bound=...)``.
     stop : callable
         Polled; once true, the best plan so far is written.
+    report : callable, optional
+        ``report(folder, name)`` writes the report into the folder before it is sealed and put in
+        place under its name.
 
     Raises
     ------
+    UsageError
+        Where `folder` is not free for a plan, or `cell_m` is out of range.
     DataError, InfeasibleError
         Nothing is written then.
     StoppedError
         Stopped before any system could be decided; nothing is written.
     """
+    from groundplan.plan.finish import check_study, seal_folder
     from groundplan.sectors import load_sectors
 
     began = time.perf_counter()
@@ -307,35 +317,68 @@ def make_plan(
         if stage != current:
             now = time.perf_counter()
             if current:
-                stages[current] = stages.get(current, 0.0) + now - at
+                stages[current] = round(stages.get(current, 0.0) + now - at, 3)
             at, current = now, stage
         progress(stage, done, total, **facts)
 
+    def seal(aside: Path, record: Mapping[str, Any]) -> None:
+        if report is not None:
+            timed("report")
+            report(aside, place.name)
+        timed("done")
+        stages["total"] = round(time.perf_counter() - began, 3)
+        seal_folder(aside, record, stages)
+
     options = options or Options()
-    cell_m = float(cell_m or study.region.cell_m)
+    side_m = check_cell(study.region.cell_m if cell_m is None else cell_m)
+    check_study(study)
+    # a name such as "." has no place beside it
+    place = Path(folder).resolve()
+    make_room(place)
     available = load_sectors()
-    bench = Workbench(folder, run_key(study, cell_m, options))
+    bench = Workbench(place, run_key(study, side_m, options), run_facts(study, side_m, options))
     bench.open(resume=resume)
     try:
-        ground = lay_ground(study, cell_m, timed)
+        ground = lay_ground(study, side_m, timed)
         refuse_if_stopped(stop)
         plans = {
             key: solve_system(study, available[key], ground, options, bench, timed, stop)
             for key in study.sectors
         }
         timed("files")
-        record = write_plan_folder(study, ground, plans, folder)
-    except BaseException:
-        # a run that fails leaves nothing behind; one that was stopped keeps its state
-        if not stop():
-            shutil.rmtree(bench.folder, ignore_errors=True)
+        record = write_plan_folder(study, ground, plans, place, seal)
+    except BaseException as error:
+        # what failed on its data would fail again; what the machine or a person ended may go on
+        if stop() or isinstance(error, (OSError, MemoryError, KeyboardInterrupt)):
+            bench.release()
+        else:
+            bench.close()
         raise
-    timed("done")
-    plan = Plan(record, folder, {k: round(v, 3) for k, v in stages.items()}, is_stopped=stop())
-    if not plan.is_stopped:
+    plan = Plan(record, Path(folder), stages, is_stopped=stop())
+    if plan.is_stopped:
+        bench.release()
+    else:
         bench.close()
-    plan.stages["total"] = round(time.perf_counter() - began, 3)
     return plan
+
+
+def check_cell(cell_m: float) -> float:
+    """Return the side of a cell, or say which sides there are."""
+    if not CELL_MIN_M <= float(cell_m) <= CELL_MAX_M:
+        raise UsageError(
+            f"cells of {cell_m:g} m: the side must be {CELL_MIN_M:g} to {CELL_MAX_M:g} m"
+        )
+    return float(cell_m)
+
+
+def run_facts(study: Any, cell_m: float, options: Options) -> dict[str, Any]:
+    """Return what a stopped run is told apart by, in words; see `run_key` for the rest."""
+    return {
+        "study": study.name,
+        "cell_m": cell_m,
+        **options.__dict__,
+        "version": library_versions()["groundplan"],
+    }
 
 
 def refuse_if_stopped(stop: Callable[[], bool]) -> None:

@@ -227,7 +227,26 @@ def decide(system: System, coverage: Coverage, **options: Any) -> Decision:
         decision = maximal_covering(
             coverage, budget=system.budget_cny, cost=system.sites.capex_cny, **options
         )
+    refuse_nothing(system, decision)
     return decision
+
+
+def refuse_nothing(system: System, decision: Decision) -> None:
+    """Raise where a plan builds nothing although something is asked, or serves nobody."""
+    if decision.value <= 0:
+        raise DataError(
+            Finding(
+                f"sector {system.sector.key}", 0, "reach", "no demand within reach of any site",
+                f"some {system.sector.demand.unit} served",
+                "is the register in another place than the people, or a reach set near 0?",
+            )
+        )  # fmt: skip
+    if system.count and not decision.sites.size:
+        money = "none set" if system.budget_cny is None else f"{system.budget_cny:,} CNY"
+        raise InfeasibleError(
+            f"{system.sector.title}: no candidate that can be paid serves anyone new",
+            [f"target: {system.count:,} to add", f"budget of this system: {money}"],
+        )
 
 
 def settle(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.errors import Findings
+from groundplan.plan.columns import check_attributes
 from groundplan.plan.system import (
     System,
     SystemPlan,
@@ -110,23 +111,3 @@ def check_sized(found: Findings, plan: SystemPlan) -> None:
     if sized.servers[~plan.chosen].any() or sized.capex_cny[~planned].any():
         found.add(0, "sizing", "equipment or cost where nothing is planned", "0")
     check_attributes(found, system.sector, "sizing", sized.attributes, len(system.sites))
-
-
-def check_attributes(
-    found: Findings, sector: Sector, where: str, attributes: Any, n_site: int
-) -> None:
-    """Note columns of the asset table that no `Field` describes, or that break theirs."""
-    fields = {item.name: item for asset in sector.assets for item in asset.fields}
-    kinds = {float: np.floating, int: np.integer, bool: np.bool_, str: np.str_}
-    for name, column in attributes.items():
-        if name not in fields:
-            found.add(0, f"{where}.{name}", "no Field", "a Field with unit in AssetType.fields")
-            continue
-        item, values = fields[name], np.asarray(column)
-        if values.shape != (n_site,) or not np.issubdtype(values.dtype, kinds[item.type]):
-            got = f"{values.dtype} of shape {values.shape}"
-            found.add(0, f"{where}.{name}", got, f"{item.type.__name__} for each site")
-        elif values.size and item.type in (float, int):
-            for extreme in (values.min().item(), values.max().item()):
-                if item.fault(extreme) is not None:
-                    found.add(0, f"{where}.{name}", extreme, item.expected())

@@ -249,7 +249,7 @@ def verify(
         numerator=numerator,
     )
     found += wrong
-    stated = [
+    stated: list[tuple[str, Any, Any]] = [
         ("value", decision.value, coverage.base_value + gain),
         ("base_value", decision.base_value, coverage.base_value),
     ]

@@ -32,6 +32,13 @@ def solve_exactly(
     """
     import highspy
 
+    class Silent(highspy.Highs):
+        """HiGHS without its banner, which is printed before options can be set by a caller."""
+
+        def enableCallbacks(self) -> None:  # noqa: N802 - the solver's name
+            self.setOptionValue("output_flag", False)
+            super().enableCallbacks()
+
     n, m = program.n_site, program.n_row
     model = highspy.HighsModel()
     lp = model.lp_
@@ -58,8 +65,7 @@ def solve_exactly(
     lp.a_matrix_.start_ = np.concatenate([at, [mask.size, index.size]]).astype(np.int32)
     lp.a_matrix_.index_, lp.a_matrix_.value_ = index, value
     lp.integrality_ = [highspy.HighsVarType.kInteger] * n + [highspy.HighsVarType.kContinuous] * m
-    solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
+    solver = Silent()
     solver.setOptionValue("mip_rel_gap", 0.0)
     solver.setOptionValue("mip_abs_gap", 0.5)
     solver.setOptionValue("threads", 1)
