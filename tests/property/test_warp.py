@@ -8,11 +8,12 @@ import rasterio
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyproj import Geod, Transformer
+from pyproj import Geod
 from rasterio.transform import from_origin
 from rasterio.warp import Resampling, reproject
 
 from groundplan.errors import DataError
+from groundplan.region.crs import transformer
 from groundplan.region.layer import Grid, Ledger
 from groundplan.region.raster import read_layer
 from groundplan.region.warp import MISPLACED, Sums, Window, cut_pixels, pixel_area_km2
@@ -79,14 +80,12 @@ def test_equals_naive_twin_and_keeps_the_sum(tmp_path_factory, data, cell_m, crs
     values = np.array(
         data.draw(st.lists(st.integers(0, 1000), min_size=n_row * n_col, max_size=n_row * n_col))
     ).reshape(n_row, n_col)
-    x, y = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(113.7, 34.4)
+    x, y = transformer("EPSG:4326", crs).transform(113.7, 34.4)
     step = 0.01 if crs == "EPSG:4326" else 1000.0
     transform = from_origin(x + data.draw(st.floats(-3, 3)) * step, y, step, step)
     keep = np.ones((9, 9), dtype=bool)
     keep[data.draw(st.integers(0, 8)), data.draw(st.integers(0, 8))] = False
-    east, north = Transformer.from_crs(crs, AEA, always_xy=True).transform(
-        x + step * n_col / 2, y - step * n_row / 2
-    )
+    east, north = transformer(crs, AEA).transform(x + step * n_col / 2, y - step * n_row / 2)
     grid = make_grid(cell_m, 9, 9, east - 4.5 * cell_m, north + 4.5 * cell_m, keep)
     path = write(
         tmp_path_factory.mktemp("twin") / "a.tif", values.astype(np.float64), crs, transform
@@ -94,7 +93,7 @@ def test_equals_naive_twin_and_keeps_the_sum(tmp_path_factory, data, cell_m, crs
     ledger = Ledger()
     layer = read_layer(path, "people", "count", "people", **WORDS)
     got = layer.to_grid(grid, ledger)
-    on_grid = Transformer.from_crs(crs, AEA, always_xy=True)
+    on_grid = transformer(crs, AEA)
 
     def move(col, row):
         return on_grid.transform(transform.c + step * col, transform.f - step * row)
@@ -179,16 +178,16 @@ def test_scaling_people_scales_cells(tmp_path):
 
 @pytest.mark.parametrize("crs", ["EPSG:4326", "ESRI:54009", "EPSG:3857"])
 def test_pixel_area_is_the_geodesic_area(crs):
-    to = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    to = transformer("EPSG:4326", crs)
     x, y = to.transform(112.0, 35.0)
     step = 1 / 120 if crs == "EPSG:4326" else 1000.0
-    on_grid = Transformer.from_crs(crs, AEA, always_xy=True)
+    on_grid = transformer(crs, AEA)
 
     def move(col, row):
         return on_grid.transform(x + step * col, y - step * row)
 
     area_km2 = pixel_area_km2(Window(0, 0, 60, 70), move, 1000.0)
-    back = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    back = transformer(crs, "EPSG:4326")
     for r, c in ((0, 0), (30, 35), (59, 69)):
         # geodesics between the corners leave the parallels by millimetres at this size
         corner = [(c, r), (c + 1, r), (c + 1, r + 1), (c, r + 1)]
@@ -236,8 +235,8 @@ def test_beside_the_peer(crs, step, n, cell_m, corner):
     raster's system; what that displaces is five times ours or more.
     """
     values = np.random.default_rng(41).gamma(0.3, 4.0, n)
-    x, y = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(*corner)
-    on_grid = Transformer.from_crs(crs, AEA, always_xy=True)
+    x, y = transformer("EPSG:4326", crs).transform(*corner)
+    on_grid = transformer(crs, AEA)
 
     def move(col, row):
         return on_grid.transform(x + step * col, y - step * row)

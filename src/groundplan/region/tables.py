@@ -51,6 +51,9 @@ COUNTY_FIELDS = (
         for axis in ("lon", "lat")
     ),
 )
+#: Seats of these sources are no reference for a datum: cpca states none, and its points scatter by
+#: more than a datum around the places near them; a label point is the middle of a county.
+UNFIT_SEATS = ("cpca", "label")
 CROSSWALK_FIELDS = (
     Field("unit", str, doc="unit code"),
     Field("county", str, doc="county code"),
@@ -82,7 +85,10 @@ class Units:
 
 @dataclass(frozen=True)
 class Counties:
-    """Counties of reporting. All arrays (n_county,); degrees EPSG:4326."""
+    """Counties of reporting. All arrays (n_county,); degrees EPSG:4326.
+
+    `seat_source` says where each seat's position is from, empty where the table does not.
+    """
 
     code: TextArray
     name: TextArray
@@ -92,6 +98,7 @@ class Counties:
     seat_lat_deg: FloatArray
     label_lon_deg: FloatArray
     label_lat_deg: FloatArray
+    seat_source: TextArray
 
 
 @dataclass(frozen=True)
@@ -156,6 +163,19 @@ class Region:
     def place_xy_m(self) -> FloatArray:
         """Return other named places (n_place, 2), grid coordinates."""
         return np.column_stack(self.project(self.place_lon_deg, self.place_lat_deg))
+
+    def reference_lonlat(self) -> tuple[FloatArray, FloatArray]:
+        """Return longitude and latitude of seats and places fit to judge the datum of others.
+
+        Left out are seats of a source that states no datum, or that are label points.
+        """
+        c = self.counties
+        words = [source.casefold() for source in c.seat_source.tolist()]
+        good = np.array([not any(w in text for w in UNFIT_SEATS) for text in words], bool)
+        return (
+            np.concatenate([c.seat_lon_deg[good], self.place_lon_deg]),
+            np.concatenate([c.seat_lat_deg[good], self.place_lat_deg]),
+        )
 
     def county_area_km2(self) -> FloatArray:
         """Return the area of each county from the units' areas."""
@@ -250,7 +270,10 @@ def load(region: str | Path) -> Region:
         townships_count=optional_counts(unit, "townships_count", n_unit),
         villages_count=optional_counts(unit, "villages_count", n_unit),
     )
-    counties = Counties(**{f.name: county[f.name] for f in COUNTY_FIELDS})
+    counties = Counties(
+        **{f.name: county[f.name] for f in COUNTY_FIELDS},
+        seat_source=county.get("seat_source", np.full(len(county["code"]), "")),
+    )
     crosswalk = join(folder / "crosswalk.csv", walk, units.code, counties.code)
     return Region(
         note["key"],
