@@ -160,12 +160,12 @@ def read_borders(region: Region) -> Borders:
     """Return the borders kept with a region's tables, or fit them where there are none."""
     import shapely
 
-    from groundplan.region.tables import read_table
+    from groundplan.region.tables import read_columns
 
     if not (region.folder / BORDERS_FILE).is_file():
         return region_borders(region)
-    psi = read_table(region.folder / BORDERS_FILE, BORDER_FIELDS)["psi_km2"] * 1e6
-    line = read_table(region.folder / OUTLINE_FILE, OUTLINE_FIELDS)
+    psi = read_columns(region.folder / BORDERS_FILE, BORDER_FIELDS)["psi_km2"] * 1e6
+    line = read_columns(region.folder / OUTLINE_FILE, OUTLINE_FIELDS)
     return Borders(shapely.Polygon(np.column_stack([line["x_m"], line["y_m"]])), psi)
 
 
