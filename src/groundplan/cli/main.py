@@ -161,6 +161,33 @@ def verify(folder: Path, as_json: bool, debug: bool) -> None:
     run("verify", as_json=as_json, debug=debug, folder=folder)
 
 
+@main.group()
+def region() -> None:
+    """Look at the geographic files of a region."""
+
+
+@region.command("check")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--region", "key", default="henan", show_default=True, help="Key, or a folder.")
+@click.option("--crs", help="Declared system: EPSG:4326, EPSG:4547, GCJ-02, BD-09 ...")
+@click.option("--kind", default="count", show_default=True, help="Of a raster.")
+@click.option("--unit", default="people", show_default=True, help="Of a raster.")
+@click.option("--nodata", type=float, help="Of a raster: what stands for no value.")
+@click.option("--sector", help="System of a register: its columns are checked too.")
+@shared
+def region_check(path: Path, as_json: bool, debug: bool, **options: Any) -> None:
+    """Say what a file is and whether a plan can stand on it; every error at once.
+
+    PATH is a region folder, a population raster, polygons of units or counties, a register of
+    sites, or a file of OpenCelliD, OCPI or Open Charge Map.
+
+    \b
+    Example:
+      groundplan region check masts.csv --crs GCJ-02 --sector mobile
+    """
+    run("region_check", as_json=as_json, debug=debug, path=path, **options)
+
+
 @main.command()
 @shared
 def schema(as_json: bool, debug: bool) -> None:

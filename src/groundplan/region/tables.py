@@ -233,7 +233,14 @@ def read_note(path: Path, findings: Findings) -> dict[str, Any]:
         findings.add(line, "json", str(error)[:80], "JSON in UTF-8", "mend the file", str(path))
         return {}
     if not isinstance(note, dict):
-        findings.add(0, "json", type(note).__name__, "an object", "see region.md", str(path))
+        findings.add(
+            0,
+            "json",
+            type(note).__name__,
+            "an object with key, crs and sources",
+            "copy one",
+            str(path),
+        )
         return {}
     kinds = {"key": str, "name_en": str, "name_zh": str, "census_year": int, "sources": list}
     for key, kind in kinds.items():
