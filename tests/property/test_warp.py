@@ -257,5 +257,5 @@ def test_beside_the_peer(crs, step, n, cell_m, corner):
     assert truth.sum() == pytest.approx(total, rel=1e-9)
     ours, peer = (np.abs(v - truth).sum() / 2 / total for v in (ours, peer.ravel()))
     print(f"{crs} {step:.4g} to {cell_m:g} m: misplaced {ours:.1e}, peer {peer:.1e}")
-    assert ours < 3e-4
+    assert ours < 6e-4
     assert ours < peer / 5

@@ -36,7 +36,7 @@ IntArray = NDArray[np.int64]
 #: Pixel column, row -> x, y in the grid's system.
 Move = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
 #: Share of a pixel that boxes in place of its parts may put into neighbouring cells, per axis.
-MISPLACED = 5e-4
+MISPLACED = 1e-3
 #: More parts along one side of a pixel than this are refused: the pixel is far wider than a cell,
 #: or the raster is sheared beyond use.
 PARTS_MAX = 512
