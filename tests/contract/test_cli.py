@@ -33,6 +33,8 @@ WRONG = [
     ("check", "absent.toml"),
     ("verify", "absent"),
     ("report", "absent"),
+    ("region", "check", "absent"),
+    ("region", "nonsense"),
     ("nonsense",),
     ("version", "--nonsense"),
 ]
@@ -98,7 +100,12 @@ def test_help_is_light():
 
 def test_the_reference_names_every_command_option_and_code():
     text = CLI.read_text(encoding="utf-8")
-    for name, command in main.commands.items():
+    commands = dict(main.commands)
+    for name, group in main.commands.items():
+        if isinstance(group, click.Group):
+            del commands[name]
+            commands |= {f"{name} {part}": command for part, command in group.commands.items()}
+    for name, command in commands.items():
         assert f"groundplan {name}" in text
         for option in command.params:
             if isinstance(option, click.Option):

@@ -12,7 +12,18 @@ from typing import Any
 from groundplan.cli.progress import Progress
 from groundplan.errors import DataError, UsageError
 
-__all__ = ["check", "demo", "new", "plan", "report", "schema", "sectors", "verify", "version"]
+__all__ = [
+    "check",
+    "demo",
+    "new",
+    "plan",
+    "region_check",
+    "report",
+    "schema",
+    "sectors",
+    "verify",
+    "version",
+]
 
 Result = tuple[Any, str, int]
 #: How the search for a system's plan ended, by status.
@@ -236,6 +247,30 @@ def verify(*, folder: Path) -> Result:
                 f"prices alone prove {part['bound_by_prices']:,}"
             )
     return {"folder": str(folder), "verified": found}, "\n".join(lines), 0
+
+
+def region_check(*, path: Path, key: str, sector: str | None, **options: Any) -> Result:
+    """Look at one geographic file or region folder."""
+    from dataclasses import asdict
+
+    from groundplan.region.checking import check_path
+    from groundplan.sectors import load_sectors
+
+    known = load_sectors() if sector else {}
+    if sector and sector not in known:
+        raise UsageError(f"no system {sector!r}: known are {', '.join(sorted(known))}")
+    fields = known[sector].existing_fields if sector else ()
+    found = check_path(path, key, fields=fields, **options)
+    lines = [f"{found.path}: {found.what}"]
+    for name, value in found.facts.items():
+        shown = value
+        if isinstance(value, dict):
+            shown = value.get("text") or ", ".join(f"{k} {v}" for k, v in value.items())
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            shown = f"{value:,}" if name != "census_year" else value
+        lines.append(f"  {name}: {shown}")
+    lines += [f"warning: {warning}" for warning in found.warnings]
+    return asdict(found), "\n".join(lines), 0
 
 
 def schema(*, markdown: bool) -> Result:

@@ -64,7 +64,7 @@ def run(name: str, *, as_json: bool, debug: bool, **options: Any) -> None:
         # a JSON Schema is a document of its own form
         echo_json(result)
     else:
-        echo_json({"format": FORMAT, "command": name, **result})
+        echo_json({"format": FORMAT, "command": name.replace("_", " "), **result})
     if code:
         sys.exit(code)
 
@@ -153,6 +153,7 @@ def main() -> None:
     Start here:
       groundplan demo henan        plan the worked example; writes henan/
       groundplan new my-region     a study of your own to fill in
+      groundplan region check people.tif    what a file of yours is
       groundplan check my-region/study.toml
       groundplan plan my-region/study.toml
       groundplan verify henan      check a plan without trusting who made it
@@ -221,6 +222,33 @@ def report(folder: Path, out: Path | None, as_json: bool, debug: bool) -> None:
 def verify(folder: Path, as_json: bool, debug: bool) -> None:
     """Recompute every hash, sum, value and bound of a plan folder, without the solver."""
     run("verify", as_json=as_json, debug=debug, folder=folder)
+
+
+@main.group()
+def region() -> None:
+    """Look at the geographic files of a region."""
+
+
+@region.command("check")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--region", "key", default="henan", show_default=True, help="Key, or a folder.")
+@click.option("--crs", help="Declared system: EPSG:4326, EPSG:4547, GCJ-02, BD-09 ...")
+@click.option("--kind", default="count", show_default=True, help="Of a raster.")
+@click.option("--unit", default="people", show_default=True, help="Of a raster.")
+@click.option("--nodata", type=float, help="Of a raster: what stands for no value.")
+@click.option("--sector", help="System of a register: its columns are checked too.")
+@shared
+def region_check(path: Path, as_json: bool, debug: bool, **options: Any) -> None:
+    """Say what a file is and whether a plan can stand on it; every error at once.
+
+    PATH is a region folder, a population raster, polygons of units or counties, a register of
+    sites, or a file of OpenCelliD, OCPI or Open Charge Map.
+
+    \b
+    Example:
+      groundplan region check masts.csv --crs GCJ-02 --sector mobile
+    """
+    run("region_check", as_json=as_json, debug=debug, path=path, **options)
 
 
 @main.command()

