@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundplan.errors import CrsError, DataError
-from groundplan.plan import finish_folder, make_plan, verify_plan
+from groundplan.plan import make_plan, verify_plan
 from groundplan.plan.pipeline import lay_ground
 from groundplan.plan.register import read_register, strongest_within
 from groundplan.region import load
@@ -19,6 +19,7 @@ from groundplan.region.datum import gcj02_from_wgs84
 from groundplan.sectors import load_sectors
 from groundplan.sectors.contract import Action
 from groundplan.sectors.mobile_feeds import read_operators
+from groundplan.show import write_report
 from groundplan.study import read_study
 
 CRS = "+proj=aea +lat_0=34 +lon_0=113.5 +lat_1=32.5 +lat_2=35.5 +datum=WGS84 +units=m +no_defs"
@@ -152,8 +153,7 @@ def write_study(folder, form, *, more="", shift=lambda lon, lat: (lon, lat)):
 def planned(tmp_path, form, **options):
     study = read_study(write_study(tmp_path, form, **options))
     folder = tmp_path / "plan"
-    plan = make_plan(study, folder, cell_m=1000)
-    finish_folder(folder, plan)
+    make_plan(study, folder, cell_m=1000, report=lambda aside, name: write_report(aside, name=name))
     verify_plan(folder)
     record = json.loads((folder / "plan.json").read_bytes())
     system = SYSTEMS[form][0]
@@ -173,6 +173,9 @@ def planned(tmp_path, form, **options):
     assert register["outside_count"] == 1 if form != "opencellid" else 3
     assert register["note"]
     assert register["note_zh"]
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    for told in (f"{register['path']} ({form}, ", "agree with known places", register["note_zh"]):
+        assert told in page
     assert part["counts"]["upgrade"] + part["counts"]["share"] + part["counts"]["new"] == 3
     assert SYSTEMS[form][2] in record["inputs"]
     assert "tables/units.csv" in record["inputs"]

@@ -230,6 +230,7 @@ def sector_record(
         "cost_cny": int(plan.sized.capex_cny[planned].sum()),
         "cost_by_action": cost_by_action,
         "opex_cny_per_year": opex_cny_per_year,
+        "reach_decided_by": sector.service.decided_by,
         "reach": [
             {
                 "layer": layer.key,

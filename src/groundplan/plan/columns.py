@@ -39,7 +39,7 @@ ASSET_COLUMNS: Mapping[str, str] = {
     "units_count": "units counted under the sector's measure",
     "servers_count": "carriers or chargers",
     "load": "offered load in the sector's unit",
-    "reach_m": "reach of the service",
+    "reach_m": "how far the site serves at most; the class of land of a cell may set less",
     "is_overloaded": "true where even the most equipment allowed cannot carry the load",
     "capex_cny": "capital cost, price year of the sector",
     "phase_year": "year of building; 0 for assets that stand",

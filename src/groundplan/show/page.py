@@ -23,8 +23,15 @@ TEMPLATES = Path(__file__).parent / "templates"
 BINDING = re.compile(
     r"odbl|share.?alike|by-sa|non.?commercial|by-nc|internal|confidential", re.IGNORECASE
 )
+#: What the map takes of a system as it stands in the record.
+MAP_PART = ("title", "title_zh", "layers", "counts", "reach", "reach_decided_by", "existing")
 #: Words of plans written before the record had them.
-ABSENT: dict[str, Any] = {"register": None, "places": [], "columns": []}
+ABSENT: dict[str, Any] = {
+    "register": None,
+    "places": [],
+    "columns": [],
+    "reach_decided_by": "site_and_cell",
+}
 
 
 def systems_of(record: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -139,7 +146,7 @@ def map_part(part: dict[str, Any]) -> dict[str, Any]:
     """Return what the map tells of a system."""
     county = ("people", "served_before_ratio", "served_after_ratio", "planned_count", "cost_cny")
     return {
-        **{k: part[k] for k in ("title", "title_zh", "layers", "counts", "reach", "existing")},
+        **{k: part[k] for k in MAP_PART},
         "counties": [{k: c[k] for k in county} for c in part["counties"]],
         "columns": [{**c, **words.column_label(c["name"])} for c in part["columns"]],
     }

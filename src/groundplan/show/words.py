@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from markupsafe import Markup, escape
 
 from groundplan.plan.answer import in_ten_thousands
@@ -16,6 +19,7 @@ __all__ = [
     "number",
     "percent",
     "plain",
+    "register_verdict",
     "sign",
     "status",
     "word",
@@ -27,6 +31,16 @@ STATUS = {
     "missed": ("missed by this plan", "本方案未达到"),
     "not_planned_here": ("not sited here", "未选址"),
     "milestone": ("milestone", "里程碑"),
+}
+#: What the datum guard says of a register, by `DatumVerdict.status`.
+VERDICTS = {
+    "ok": ("agree with known places", "与已知地点一致"),
+    "warned": ("displaced as a whole, and planned all the same", "整体偏移，仍按原坐标规划"),
+    "not enough points": (
+        "not confirmed: too few of them lie near known places",
+        "未能确认：附近的已知地点过少",
+    ),
+    "too scattered": ("not confirmed: too scattered to judge", "未能确认：位置过于分散"),
 }
 #: Words of a plan's record that a reader meets.
 WORDS = {
@@ -106,6 +120,19 @@ def sign(comparator: str) -> str:
 def confidence(key: str) -> Markup:
     """Return how well a value is known."""
     return both(CONFIDENCES[key], CONFIDENCES_ZH[key])
+
+
+def register_verdict(register: Mapping[str, Any]) -> Markup:
+    """Return what the guard found about the positions of a register."""
+    found = VERDICTS[register["status"]]
+    if register["status"] == "not enough points":
+        return both(*found)
+    return both(
+        f"{found[0]} (median shift {register['east_m']:+,.0f} m east, "
+        f"{register['north_m']:+,.0f} m north of {register['pairs']:,} known places)",
+        f"{found[1]}（与{register['pairs']:,}个已知地点相比，中位偏移：东{register['east_m']:+,.0f}米，"
+        f"北{register['north_m']:+,.0f}米）",
+    )
 
 
 def status(key: str) -> Markup:

@@ -125,6 +125,13 @@
   const row = (en, zh, value) => `<dt>${say(en, zh)}</dt><dd>${value}</dd>`;
   const share = (v) => `${(100 * v).toFixed(1)}%`;
   const measured = (column, v) => column.unit === "1" ? share(v) : column.unit === "count" ? num(v) : `${Number(v.toPrecision(6)).toLocaleString("en")} ${safe(column.unit)}`;
+  // whose class of land decides: that of whom a site serves alone, or the lesser of both
+  const reachOf = (part, l, environment) => {
+    const metres = (r) => `${Math.round(r.reach_m).toLocaleString("en")} m`, mine = part.reach.filter((r) => r.layer === l.key);
+    if (part.reach_decided_by === "cell") return mine.map((r) => `${word(r.environment)} ${metres(r)}`).join("; ");
+    const own = metres(mine.find((r) => r.environment === environment));
+    return say(`${own} at most`, `至多${own}`);
+  };
   const describe = (px, py) => {
     let best = null, near = 81;
     for (const [key, s] of Object.entries(sites)) for (let i = 0; i < s.x.length; i += 1) {
@@ -137,10 +144,9 @@
     if (best) {
       const [key, i] = best, s = sites[key], part = data.sectors[key], a = actions[s.action[i]], l = part.layers[s.layer[i]];
       const environment = s.environments[s.environment[i]];
-      const reach = part.reach.find((r) => r.layer === l.key && r.environment === environment);
       text += `<div><strong>${say(safe(part.title), safe(part.title_zh))}</strong><dl class="pairs">`;
       text += row("asset", "编号", safe(`${key}-${String(s.number[i]).padStart(7, "0")}`)) + row("layer", "服务层", say(safe(l.title), safe(l.title_zh)));
-      text += row("action", "措施", say(a.en, a.zh)) + row("place", "地类", word(environment)) + row("reach", "半径", `${Math.round(reach.reach_m).toLocaleString("en")} m`);
+      text += row("action", "措施", say(a.en, a.zh)) + row("place", "地类", word(environment)) + row("reach", "半径", reachOf(part, l, environment));
       if (i >= s.first_planned) {
         const at = i - s.first_planned;
         text += row("cost", "投资", yuan(s.capex[at] * 1000)) + row("year", "年份", s.year[at]);
