@@ -56,9 +56,9 @@ def unserved_sentence(part: dict[str, Any]) -> Markup | None:
     most = max(places, key=lambda p: p["unserved"])
     ratio, share = left / (part["demand_total"] / part["demand_scale"]), most["unserved"] / left
     return words.both(
-        f"Not served: {left:,.0f} {part['demand_unit']} ({ratio:.1%}), {share:.0%} of it "
-        f"{most['title'][:1].lower()}{most['title'][1:]}.",
-        f"未服务：{ratio:.1%}，其中{share:.0%}位于{most['title_zh']}。",
+        f"Not served: {left:,.0f} {part['demand_unit']} ({ratio:.1%}); the largest part of this, "
+        f"{share:.0%}, is {most['title'][:1].lower()}{most['title'][1:]}.",
+        f"未服务：{ratio:.1%}，其中最大部分（{share:.0%}）位于{most['title_zh']}。",
     )
 
 
