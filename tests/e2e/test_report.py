@@ -179,9 +179,10 @@ def test_a_register_and_binding_terms_are_told(report, browser, tmp_path):
     folder = Path(shutil.copytree(report.parent, tmp_path / "henan"))
     record = json.loads((folder / "plan.json").read_bytes())
     record["sectors"]["mobile"]["register"] = {
-        "path": "masts.csv", "format": "csv", "rows": 3140, "crs": "EPSG:4326",
-        "verdict": "positions follow the places", "licence": "ODbL 1.0", "source": "tower company",
-        "vintage": 2022,
+        "path": "masts.csv", "format": "table", "rows": 3140, "crs": "EPSG:4326",
+        "status": "warned", "verdict": "GCJ-02", "east_m": 560.0, "north_m": -147.0, "pairs": 108,
+        "licence": "ODbL 1.0", "source": "tower company", "vintage": 2022, "outside_count": 8,
+        "note": "", "note_zh": "",
     }  # fmt: skip
     record["sectors"]["charging"]["opex_cny_per_year"] = None
     (folder / "plan.json").write_text(json.dumps(record), encoding="utf-8")
@@ -190,7 +191,8 @@ def test_a_register_and_binding_terms_are_told(report, browser, tmp_path):
     text = page.locator("main").inner_text()
     for part in (
         "masts.csv",
-        "positions follow the places",
+        "outside the region, kept: 8",
+        "displaced as a whole, and planned all the same (median shift +560 m east, -147 m north of",
         "tower company",
         "this system prices none",
     ):
