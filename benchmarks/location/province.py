@@ -45,9 +45,11 @@ def province(n_cell: int, seed: int, step: float = 5.5, *, uniform: bool = False
     gy, gx = np.mgrid[0:n, 0:n]
     px = np.clip(((gx + rng.uniform(0, 1, gx.shape)) * step).astype(int), 0, side - 1)
     py = np.clip(((gy + rng.uniform(0, 1, gy.shape)) * step).astype(int), 0, side - 1)
-    y, x = np.divmod(np.arange(side * side), side)
-    demand = np.column_stack([x, y]).astype(float)
-    return demand, weight.ravel().astype(np.int64), np.column_stack([px.ravel(), py.ravel()])
+    demand = np.empty((side, side, 2))
+    demand[:, :, 0] = np.arange(side)
+    demand[:, :, 1] = np.arange(side)[:, None]
+    weight = weight.ravel().astype(np.int64, copy=False)
+    return demand.reshape(-1, 2), weight, np.column_stack([px.ravel(), py.ravel()])
 
 
 def main() -> None:

@@ -184,18 +184,14 @@ def verify_system(folder: Path, note: Mapping[str, Any], key: str) -> dict[str, 
         ),
         demand_reach_m=proof["reach_table_m"][:, table[environment].to_numpy()].ravel(),
     )
-    by_prices = result["bound"]
-    searched = stored["certificate"]["parameters"].get("bound_by_search")
-    bound = by_prices if searched is None else searched
+    bound, by_prices = result["bound"], result["bound_by_prices"]
     if not result["value"] <= bound <= by_prices:
         raise VerificationError(
             f"bound {bound} of the search lies outside {result['value']}..{by_prices}"
         )
     return {
         **result,
-        "bound": bound,
-        "bound_by": "prices" if searched is None else "search",
-        "bound_by_prices": by_prices,
+        "bound_by": "prices" if bound == by_prices else "search",
         "sites": int(proof["chosen"].size),
     }
 

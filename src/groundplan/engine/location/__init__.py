@@ -9,20 +9,94 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from groundplan.engine.location.assignment_cost import AssignmentCost
+    from groundplan.engine.location.backup import (
+        backup_covering,
+        backup_set_covering,
+        gradual_coverage,
+    )
+    from groundplan.engine.location.capacitated import capacitated_facility, capacitated_p_median
+    from groundplan.engine.location.capacity_problem import CapacityProblem
+    from groundplan.engine.location.center import p_center
     from groundplan.engine.location.certificate import verify
+    from groundplan.engine.location.check_capacitated import verify_capacitated
+    from groundplan.engine.location.check_center import verify_center, verify_dispersion
+    from groundplan.engine.location.check_cover import verify_backup, verify_covering
+    from groundplan.engine.location.check_floors import verify_floors
+    from groundplan.engine.location.check_flow import verify_flow
     from groundplan.engine.location.check_radius import verify_radius
     from groundplan.engine.location.coverage import Coverage
+    from groundplan.engine.location.curves import curve
+    from groundplan.engine.location.dispersion import p_dispersion
+    from groundplan.engine.location.floors import covering_with_floors
+    from groundplan.engine.location.flow import flow_refueling
+    from groundplan.engine.location.flow_paths import FlowPaths
+    from groundplan.engine.location.partial import partial_set_covering
     from groundplan.engine.location.reach import assign_nearest
+    from groundplan.engine.location.setcover import set_covering
     from groundplan.engine.location.solve import maximal_covering
+    from groundplan.engine.location.stream import CoverageStream
 
 _HOMES = {
+    "AssignmentCost": "assignment_cost",
+    "CapacityProblem": "capacity_problem",
     "Coverage": "coverage",
+    "CoverageStream": "stream",
+    "FlowPaths": "flow_paths",
     "assign_nearest": "reach",
+    "backup_covering": "backup",
+    "backup_set_covering": "backup",
+    "capacitated_facility": "capacitated",
+    "capacitated_p_median": "capacitated",
+    "covering_with_floors": "floors",
+    "curve": "curves",
+    "flow_refueling": "flow",
+    "gradual_coverage": "backup",
     "maximal_covering": "solve",
+    "p_center": "center",
+    "p_dispersion": "dispersion",
+    "partial_set_covering": "partial",
+    "set_covering": "setcover",
     "verify": "certificate",
+    "verify_backup": "check_cover",
+    "verify_capacitated": "check_capacitated",
+    "verify_center": "check_center",
+    "verify_covering": "check_cover",
+    "verify_dispersion": "check_center",
+    "verify_floors": "check_floors",
+    "verify_flow": "check_flow",
     "verify_radius": "check_radius",
 }
-__all__ = ["Coverage", "assign_nearest", "maximal_covering", "verify", "verify_radius"]
+__all__ = [
+    "AssignmentCost",
+    "CapacityProblem",
+    "Coverage",
+    "CoverageStream",
+    "FlowPaths",
+    "assign_nearest",
+    "backup_covering",
+    "backup_set_covering",
+    "capacitated_facility",
+    "capacitated_p_median",
+    "covering_with_floors",
+    "curve",
+    "flow_refueling",
+    "gradual_coverage",
+    "maximal_covering",
+    "p_center",
+    "p_dispersion",
+    "partial_set_covering",
+    "set_covering",
+    "verify",
+    "verify_backup",
+    "verify_capacitated",
+    "verify_center",
+    "verify_covering",
+    "verify_dispersion",
+    "verify_floors",
+    "verify_flow",
+    "verify_radius",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,6 +18,7 @@ from groundplan.engine.location.certificate import (
     earned,
     list_differences,
     reduced_scores,
+    stated_bounds,
 )
 from groundplan.engine.location.check_tiles import check_tiles
 from groundplan.engine.location.points import hash_points
@@ -138,7 +139,7 @@ def verify_radius(
     Returns
     -------
     dict
-        ``value``, ``base_value``, ``bound``.
+        ``value``, ``base_value``, ``bound``, ``bound_by_prices``.
 
     Raises
     ------
@@ -231,4 +232,4 @@ def verify_radius(
     found += wrong
     if found:
         raise VerificationError(found)
-    return {"value": value, "base_value": base, "bound": numerator // DENOMINATOR}
+    return {"value": value, "base_value": base, **stated_bounds(certificate, numerator)}

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from groundplan.errors import VerificationError
+
 __all__ = ["SEGMENT", "check_tiles", "tile_loss_of"]
 
 IntArray = NDArray[np.int64]
@@ -96,7 +98,7 @@ def lay_sweep(
     size = np.diff(np.append(head, sweep.size))
     final = np.repeat(step[np.append(head[1:], sweep.size) - 1], size) if sweep.size else step
     if sweep.size and int((final - step).max()) >= 64:
-        raise ValueError("a row is open for more than 63 decisions")
+        raise VerificationError("a row of a tile is open for more than 63 decisions")
     # bits of one row's sites differ, so their sum is their union
     bits = np.uint64(1) << (step % 64).astype(np.uint64)
     running = np.cumsum(bits, dtype=np.uint64)

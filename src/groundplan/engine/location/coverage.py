@@ -8,14 +8,15 @@ constant and never enter the lists.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine._jit import chunks, jit, spread
-from groundplan.engine.location.points import hash_arrays, hash_points
-from groundplan.engine.location.reach import SERVED, UNREACHED, bin_sites, gather_rows
+from groundplan.engine.location.points import SERVED, UNREACHED, hash_arrays, hash_points
+from groundplan.engine.location.reach import bin_sites, gather_rows
 
 __all__ = ["Coverage"]
 
@@ -32,8 +33,6 @@ class Coverage:
     ----------
     row_indptr, row_indices : (n_row + 1,) int64, (n_pair,) int32
         Sites of each merged row, ascending. Rows are in the order of their first raw row.
-    site_indptr, site_indices : (n_site + 1,) int64, (n_pair,) int32
-        Merged rows of each site, ascending.
     weight : (n_row,) int64
         Weight of each merged row.
     row_of : (n_raw,) int32
@@ -53,8 +52,6 @@ class Coverage:
 
     row_indptr: IntArray
     row_indices: NDArray[np.int32]
-    site_indptr: IntArray
-    site_indices: NDArray[np.int32]
     weight: IntArray
     row_of: NDArray[np.int32]
     raw_weight: IntArray
@@ -70,6 +67,21 @@ class Coverage:
     def n_site(self) -> int:
         """Number of sites, existing ones included."""
         return int(self.existing.size)
+
+    @cached_property
+    def by_site(self) -> tuple[IntArray, NDArray[np.int32]]:
+        """Merged rows of each site, ascending, as pointers and rows; made when first asked for."""
+        return turn(self.row_indptr, self.row_indices, self.n_site)
+
+    @property
+    def site_indptr(self) -> IntArray:
+        """First entry of each site in `site_indices`."""
+        return self.by_site[0]
+
+    @property
+    def site_indices(self) -> NDArray[np.int32]:
+        """Merged rows of each site, one site after another."""
+        return self.by_site[1]
 
     @classmethod
     def from_radius(
@@ -129,12 +141,14 @@ class Coverage:
             row_of,
         )  # fmt: skip
         digest = hash_points(demand, weight, demand_layer, site, site_layer, radius, stands, own)
+        sizes = [part[2].size for part in parts]
         indptr, indices, sums = join_lists(parts)
         merged, row_indptr, row_indices = merge_lists(indptr, indices, key)
         at = 0
-        for (lo, hi), part in zip(ranges, parts, strict=True):
-            shift_rows(row_of[lo:hi], merged[at : at + part[2].size])
-            at += part[2].size
+        for (lo, hi), size in zip(ranges, sizes, strict=True):
+            shift_rows(row_of[lo:hi], merged[at : at + size])
+            at += size
+        del indptr, indices
         total = np.zeros(row_indptr.size - 1, np.int64)
         np.add.at(total, merged, sums)
         return build(
@@ -298,6 +312,25 @@ def transpose(indptr, indices, at, out):
             at[j] += 1
 
 
+@jit
+def count_sites(indices, out):
+    """Add to `out` how many rows each site reaches."""
+    for q in range(indices.size):
+        out[indices[q]] += 1
+
+
+def turn(
+    row_indptr: IntArray, row_indices: NDArray[np.int32], n_site: int
+) -> tuple[IntArray, NDArray[np.int32]]:
+    """Return the rows of every site, ascending."""
+    site_indptr = np.zeros(n_site + 1, np.int64)
+    count_sites(row_indices, site_indptr[1:])
+    np.cumsum(site_indptr, out=site_indptr)
+    site_indices = np.empty(row_indices.size, np.int32)
+    transpose(row_indptr, row_indices, site_indptr[:-1].copy(), site_indices)
+    return site_indptr, site_indices
+
+
 def site_keys(n_site: int) -> NDArray[np.uint64]:
     """Return a random number for each site; their sums hint at equal lists."""
     return np.random.Generator(np.random.Philox(key=7)).integers(
@@ -308,13 +341,19 @@ def site_keys(n_site: int) -> NDArray[np.uint64]:
 def join_lists(
     parts: list[tuple[IntArray, NDArray[np.int32], IntArray]],
 ) -> tuple[IntArray, NDArray[np.int32], IntArray]:
-    """Return the lists and weights of several ranges one after another."""
-    if not parts:
-        return np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.int64)
-    length = np.concatenate([np.diff(p[0]) for p in parts])
-    indptr = np.zeros(length.size + 1, np.int64)
-    np.cumsum(length, out=indptr[1:])
-    return indptr, np.concatenate([p[1] for p in parts]), np.concatenate([p[2] for p in parts])
+    """Return the lists and weights of several ranges one after another; empties `parts`."""
+    n_list, n_pair = sum(p[2].size for p in parts), sum(p[1].size for p in parts)
+    indptr, sums = np.zeros(n_list + 1, np.int64), np.empty(n_list, np.int64)
+    indices = np.empty(n_pair, np.int32)
+    at, pair = 0, 0
+    parts.reverse()
+    while parts:
+        own, sites, weight = parts.pop()
+        indptr[at + 1 : at + own.size] = own[1:] + pair
+        sums[at : at + weight.size] = weight
+        indices[pair : pair + sites.size] = sites
+        at, pair = at + weight.size, pair + sites.size
+    return indptr, indices, sums
 
 
 @jit
@@ -369,17 +408,10 @@ def build(
     input_hash: str,
     site_layer: NDArray[np.int8] | None = None,
 ) -> Coverage:
-    """Return the coverage with both directions."""
-    n_site = existing.size
-    site_indptr = np.zeros(n_site + 1, np.int64)
-    np.cumsum(np.bincount(row_indices, minlength=n_site), out=site_indptr[1:])
-    site_indices = np.empty(row_indices.size, np.int32)
-    transpose(row_indptr, row_indices, site_indptr[:-1].copy(), site_indices)
+    """Return the coverage of merged lists."""
     return Coverage(
         row_indptr,
         row_indices,
-        site_indptr,
-        site_indices,
         merged_weight,
         row_of,
         weight,

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from groundplan.engine._jit import chunks, jit, spread
 from groundplan.engine.location.program import Program
 
-__all__ = ["DualState", "price", "start_dual", "step_dual"]
+__all__ = ["DualState", "price_rows", "start_dual", "step_dual"]
 
 FloatArray = NDArray[np.float64]
 SingleArray = NDArray[np.float32]
@@ -194,6 +194,11 @@ class DualState:
         state: dict[str, Any] = {f"dual_{n}": getattr(self, n).copy() for n in self.ARRAYS}
         return {**state, **{f"dual_{n}": getattr(self, n) for n in self.NUMBERS}}
 
+    def settle(self) -> None:
+        """Keep the best prices and shares alone: no further step is taken."""
+        self.u = self.uavg = self.ustart = self.best_u
+        self.y = self.yavg = self.ystart = self.best_y
+
     @classmethod
     def restored(cls, state: dict[str, Any]) -> DualState:
         """Return the state that `saved` gave."""
@@ -202,7 +207,7 @@ class DualState:
         return cls(**fields)
 
 
-def price(
+def price_rows(
     program: Program, u: SingleArray, weight: SingleArray, priced: SingleArray
 ) -> tuple[float, float]:
     """Return the bound at prices `u` in doubles, and the price of the budget.
@@ -225,7 +230,7 @@ def start_dual(program: Program, weight: SingleArray) -> DualState:
     n, m = program.n_site, program.n_row
     y = np.full(n, min(1.0, program.budget / max(1.0, float(program.cost.sum()))), np.float32)
     u = np.ones(m, np.float32)
-    bound, mu = price(program, u, weight, np.empty(m, np.float32))
+    bound, mu = price_rows(program, u, weight, np.empty(m, np.float32))
     return DualState(
         y, u, y.copy(), u.copy(), y.copy(), u.copy(), u.copy(), y.copy(),
         bound, 0.0, mu, mu, 1.0, np.inf, 0, 0,
@@ -275,7 +280,7 @@ def step_dual(
             spread(_price_rows, rows, *csc, ybar, step, weight, state.u, priced, state.uavg, share)
         best_distance, at = np.inf, (state.u, state.y)
         for u, y in ((state.uavg, state.yavg), (state.u, state.y)):
-            bound, mu = price(program, u, weight, priced)
+            bound, mu = price_rows(program, u, weight, priced)
             value = float(sum(spread(_fractional_value, rows, *csc, y, weight)))
             if bound < state.bound:
                 state.bound, state.mu = bound, mu

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["hash_arrays", "hash_points"]
+__all__ = ["SERVED", "UNREACHED", "hash_arrays", "hash_points"]
+
+#: Marks of a demand row without a list: no site reaches it; an existing site serves it.
+UNREACHED, SERVED = -1, -2
 
 
 def hash_arrays(*arrays: NDArray[Any] | None) -> str:

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine._jit import jit
-from groundplan.engine.location.coverage import Coverage, transpose
+from groundplan.engine.location.coverage import Coverage, count_sites, turn
 
-__all__ = ["Program", "make_program"]
+__all__ = ["Program", "make_program", "plain_program"]
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -176,6 +176,27 @@ def lay_out(
     return number[west], x[west].copy(), y[west].copy(), edge
 
 
+def plain_program(
+    row_indptr: IntArray, row_indices: NDArray[np.int32], weight: IntArray, cost: IntArray,
+    budget: int,
+) -> Program:  # fmt: skip
+    """Return a program as numbered by the caller, without geometry.
+
+    Parameters
+    ----------
+    row_indptr, row_indices : sites of each row, at least one
+    weight : (n_row,) int64
+    cost : (n_site,) int64
+    budget : int
+    """
+    n = cost.size
+    return Program(
+        row_indptr, row_indices, *turn(row_indptr, row_indices, n), weight, cost, budget,
+        np.arange(n, dtype=np.int32), np.arange(weight.size, dtype=np.int32),
+        np.arange(n, dtype=np.float64), np.zeros(n), 0.0, np.array([0, n], np.int64),
+    )  # fmt: skip
+
+
 def make_program(
     coverage: Coverage, candidate: NDArray[np.bool_], cost: IntArray, budget: int
 ) -> Program:
@@ -188,7 +209,9 @@ def make_program(
         In the coverage's numbers.
     budget : int
     """
-    useful = np.flatnonzero(candidate & (np.diff(coverage.site_indptr) > 0))
+    reached = np.zeros(coverage.n_site, np.int64)
+    count_sites(coverage.row_indices, reached)
+    useful = np.flatnonzero(candidate & (reached > 0))
     site, x, y, band = lay_out(coverage, useful)
     local = np.full(coverage.n_site, -1, np.int32)
     local[site] = np.arange(site.size, dtype=np.int32)
@@ -198,10 +221,8 @@ def make_program(
     np.cumsum(length[row], out=indptr[1:])
     indices = np.empty(int(indptr[-1]), np.int32)
     _renumber(coverage.row_indptr, coverage.row_indices, local, row, indptr, indices)
-    site_indptr = np.zeros(site.size + 1, np.int64)
-    np.cumsum(np.bincount(indices, minlength=site.size), out=site_indptr[1:])
-    site_indices = np.empty(indices.size, np.int32)
-    transpose(indptr, indices, site_indptr[:-1].copy(), site_indices)
+    del length, local
+    site_indptr, site_indices = turn(indptr, indices, site.size)
     return Program(
         indptr, indices, site_indptr, site_indices, coverage.weight[row], cost[site], budget,
         site.astype(np.int32), row, x, y, coverage.reach_m, band,

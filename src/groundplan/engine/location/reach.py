@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine._jit import chunks, jit, spread
+from groundplan.engine.location.points import SERVED, UNREACHED
 
 __all__ = ["SiteBins", "assign_nearest", "bin_sites", "gather_rows"]
 
 FloatArray = NDArray[np.float64]
-UNREACHED, SERVED = -1, -2
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,11 @@ def _window(center, radius, origin, side, n):
 
 
 @jit
-def _find(px, py, own, layer, x, y, limit, number, start, place, shape, near, only_one):
-    """Write the sites that reach a point into `near`; returns how many, -1 where it is full."""
+def _find(px, py, own, layer, x, y, limit, start, place, shape, near, only_one):
+    """Write the sites that reach a point into `near`; returns how many, -1 where it is full.
+
+    Sites are told by their places in the bins, ascending.
+    """
     n = 0
     for c in range(place.shape[0]):
         if shape[c, 3] != layer:
@@ -131,7 +134,7 @@ def _find(px, py, own, layer, x, y, limit, number, start, place, shape, near, on
                 if d <= limit[q] and d <= own:
                     if n == near.size:
                         return -1
-                    near[n] = number[q]
+                    near[n] = q
                     n += 1
                     if only_one:
                         return n
@@ -148,7 +151,7 @@ def _double_int(array, size):
 @jit
 def gather_rows(
     lo, hi, xy, cap, layer, weight, key,
-    old_x, old_y, old_limit, old_number, old_start, old_place, old_shape,
+    old_x, old_y, old_limit, _old_number, old_start, old_place, old_shape,
     x, y, limit, number, start, place, shape, row_of,
 ):  # fmt: skip
     """List the sites of the rows ``lo..hi``, rows with equal lists merged.
@@ -178,36 +181,29 @@ def gather_rows(
     indices = np.empty(4096, np.int32)
     table = np.full(4096, -1, np.int32)
     groups = 0
+    place_key = np.empty(number.size, np.uint64)
+    for q in range(number.size):
+        place_key[q] = key[number[q]]
     for i in range(lo, hi):
         own = cap[i] if cap.size else np.inf
         kind = np.int64(layer[i]) if layer.size else np.int64(0)
         px, py = xy[i, 0], xy[i, 1]
         if old_place.shape[0] and _find(
-            px, py, own, kind, old_x, old_y, old_limit, old_number, old_start, old_place,
-            old_shape, one, True,
+            px, py, own, kind, old_x, old_y, old_limit, old_start, old_place, old_shape,
+            one, True,
         ):  # fmt: skip
             row_of[i] = SERVED
             continue
-        n = _find(px, py, own, kind, x, y, limit, number, start, place, shape, near, False)
+        n = _find(px, py, own, kind, x, y, limit, start, place, shape, near, False)
         while n < 0:
             near = np.empty(2 * near.size, np.int32)
-            n = _find(px, py, own, kind, x, y, limit, number, start, place, shape, near, False)
+            n = _find(px, py, own, kind, x, y, limit, start, place, shape, near, False)
         if n == 0:
             row_of[i] = UNREACHED
             continue
-        if n > 24:
-            near[:n].sort()
-        else:
-            for a in range(1, n):
-                v = near[a]
-                b = a
-                while b > 0 and near[b - 1] > v:
-                    near[b] = near[b - 1]
-                    b -= 1
-                near[b] = v
         total = np.uint64(0)
         for a in range(n):
-            total += key[near[a]]
+            total += place_key[near[a]]
         top = np.uint64(table.size - 1)
         h = (total ^ (total >> np.uint64(31))) & top
         while True:
@@ -247,6 +243,11 @@ def gather_rows(
                     table[h] = k
         sums[g] += weight[i]
         row_of[i] = g
+    # from places in the bins to site numbers, ascending
+    for g in range(groups):
+        for a in range(indptr[g], indptr[g + 1]):
+            indices[a] = number[indices[a]]
+        indices[indptr[g] : indptr[g + 1]].sort()
     return indptr[: groups + 1].copy(), indices[: indptr[groups]].copy(), sums[:groups].copy()
 
 

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.engine._jit import chunks, spread
+from groundplan.engine._jit import chunks, jit, spread
 from groundplan.engine.location.anneal import anneal_stripe
 from groundplan.engine.location.certificate import BUDGET_DIGITS, DENOMINATOR, priced_costs
-from groundplan.engine.location.dual import DualState
 from groundplan.engine.location.greedy import (
     cover_counts,
     covered_weight,
@@ -29,8 +28,28 @@ IntArray = NDArray[np.int64]
 HEAT_FIRST, HEAT_LAST = 0.12, 0.003
 
 
+@jit
+def whole_scores(lo, hi, indptr, indices, price, out):
+    """Write the sum of the prices of each site's rows."""
+    for j in range(lo, hi):
+        total = np.int64(0)
+        for q in range(indptr[j], indptr[j + 1]):
+            total += price[indices[q]]
+        out[j] = total
+
+
 class Prices:
     """Prices in whole numbers, the bound they prove, and what the tiles must lose below it.
+
+    Parameters
+    ----------
+    program : Program
+    share : (n_row,) uint16
+        Price of each row as a share of its weight, in 1 / `DENOMINATOR`.
+    mu : float
+        Price of the budget in units of weight; not used where a count binds.
+    is_count : bool
+        True where the budget is a count of sites.
 
     Attributes
     ----------
@@ -38,20 +57,23 @@ class Prices:
         Price of each row as a share of its weight, in 1 / `DENOMINATOR`.
     whole, price : (n_row,) int64
         Weight and price in 1 / `DENOMINATOR`.
-    reduced : (n_site,) int64
-        Score of each site less its cost at the budget's price.
+    score, reduced : (n_site,) int64
+        Prices of each site's rows together, and the same less its cost at the budget's price.
     budget_price : int
         With `BUDGET_DIGITS` more binary digits.
     bound : int
         Times `DENOMINATOR`; base value left out.
     """
 
-    def __init__(self, program: Program, dual: DualState, *, is_count: bool) -> None:
-        self.share = np.rint(dual.best_u.astype(np.float64) * DENOMINATOR).astype(np.uint16)
+    def __init__(
+        self, program: Program, share: NDArray[np.uint16], mu: float, *, is_count: bool
+    ) -> None:
+        self.share = share
         self.whole = program.weight * DENOMINATOR
         self.price = program.weight * self.share.astype(np.int64)
-        score = np.zeros(program.n_site, np.int64)
-        np.add.at(score, program.row_indices, np.repeat(self.price, np.diff(program.row_indptr)))
+        score = np.empty(program.n_site, np.int64)
+        csr = (program.site_indptr, program.site_indices)
+        spread(whole_scores, chunks(program.n_site, 16), *csr, self.price, score)
         if is_count:
             # with the p-th largest score as price, the form with a price equals that of the p best
             n = min(program.budget, program.n_site)
@@ -59,7 +81,8 @@ class Prices:
             worth = worth if program.budget < program.n_site else 0
             self.budget_price = worth << BUDGET_DIGITS
         else:
-            self.budget_price = max(0, round(dual.mu * DENOMINATOR * 2**BUDGET_DIGITS))
+            self.budget_price = max(0, round(mu * DENOMINATOR * 2**BUDGET_DIGITS))
+        self.score = score
         self.reduced = score - priced_costs(self.budget_price, program.cost)
         self.bound = (
             int((self.whole - self.price).sum())
@@ -87,7 +110,13 @@ class Windows:
     LEVELS : (sites, width of the frontier, most states)
     """
 
-    LEVELS = ((100, 20, 2_000), (200, 24, 8_000), (300, 28, 30_000), (400, 32, 120_000))
+    LEVELS = (
+        (60, 16, 300),
+        (100, 20, 500),
+        (200, 24, 4_000),
+        (300, 28, 20_000),
+        (400, 32, 100_000),
+    )
 
 
 class Search:

@@ -16,16 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine.location.certificate import (
+    CHUNK,
     DENOMINATOR,
     bound_numerator,
     check_magnitude,
     seal,
 )
 from groundplan.engine.location.coverage import Coverage
-from groundplan.engine.location.dual import DualState, start_dual, step_dual
+from groundplan.engine.location.dual import DualState, price_rows, start_dual, step_dual
 from groundplan.engine.location.exact import ROWS_MAX, SITES_MAX, solve_exactly
-from groundplan.engine.location.program import make_program
-from groundplan.engine.location.search import HEAT_FIRST, HEAT_LAST, Prices, Search, Windows
+from groundplan.engine.location.program import Program, make_program
+from groundplan.engine.location.search import (
+    HEAT_FIRST,
+    HEAT_LAST,
+    Prices,
+    Search,
+    Windows,
+)
 from groundplan.engine.problem import Certificate, Decision
 
 __all__ = ["maximal_covering"]
@@ -36,7 +43,7 @@ SWEEPS_PER_LOOK = 10
 #: Relative distance of bound and fractional plan at which the bound is good enough.
 DUAL_TOLERANCE = 1e-4
 #: Tiles of the lifted bound by effort: sites, width of the frontier, most states.
-LIFTS = ((400, 20, 20_000), (400, 24, 60_000), (500, 28, 200_000), (600, 32, 600_000))
+LIFTS = ((400, 20, 1_500), (400, 24, 5_000), (400, 28, 30_000), (600, 32, 200_000))
 #: Passes of windows before the bound is lifted for the first time.
 PASSES_BEFORE_LIFT = 3
 #: A pass that gains less of the open gap than this makes the windows grow.
@@ -160,6 +167,23 @@ def maximal_covering(
         run.log["greedy"] = run.base + run.search.repair(np.zeros(program.n_site, bool))
     if phase == "dual":
         run.find_prices(steps)
+    return finish_run(
+        run, phase, resume, time_limit_s=time_limit_s, sweeps=sweeps, passes=passes, effort=effort
+    )
+
+
+def finish_run(
+    run: Run,
+    phase: str,
+    resume: Mapping[str, Any] | None,
+    *,
+    time_limit_s: float | None,
+    sweeps: int,
+    passes: int,
+    effort: int,
+) -> Decision:
+    """Go from prices and a first plan to the decision: exact where small, else improvement."""
+    program = run.search.program
     if not run.halted and program.n_row <= ROWS_MAX and program.n_site <= SITES_MAX:
         chosen, _bound, proven = solve_exactly(program, run.search.best, time_limit_s)
         run.search.repair(chosen)
@@ -172,7 +196,7 @@ def maximal_covering(
             run.improve_by_windows(passes, effort, state)
         else:
             run.improve_by_annealing(sweeps, state)
-    return run.certify("feasible" if run.relative() <= gap else "stopped")
+    return run.certify("feasible" if run.relative() <= run.gap else "stopped")
 
 
 class Run:
@@ -192,13 +216,14 @@ class Run:
         progress: Callable[[str, int, int, float, float], None],
         stop: Callable[[], bool],
         checkpoint: Callable[[Mapping[str, Any]], None],
+        program: Program | None = None,
     ) -> None:
         self.coverage, self.candidate, self.price = coverage, candidate, price
         self.parameters, self.gap, self.seed = parameters, gap, seed
         self.progress, self.stop, self.save = progress, stop, checkpoint
         self.ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
-        self.search = Search(make_program(coverage, candidate, price, amount))
-        program = self.search.program
+        program = program or make_program(coverage, candidate, price, amount)
+        self.search = Search(program)
         self.weight = program.weight.astype(np.float32)
         self.dual: DualState = start_dual(program, self.weight)
         self.prices: Prices | None = None
@@ -232,8 +257,11 @@ class Run:
         """Tell how it stands, save the state; true where to stop."""
         value = self.base + self.search.best_value
         self.progress(stage, done, total, value, self.bound())
-        saved = {**self.dual.saved(), "phase": phase, "best": self.search.best.copy()}
-        self.save({**saved, "best_value": self.search.best_value, **state})
+        if self.save is not nothing:
+            # a saved state is a copy: what takes it may keep it
+            state = {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in state.items()}
+            saved = {**self.dual.saved(), "phase": phase, "best": self.search.best.copy()}
+            self.save({**saved, "best_value": self.search.best_value, **state})
         return self.halt()
 
     def restore(self, saved: Mapping[str, Any]) -> str:
@@ -248,8 +276,29 @@ class Run:
 
     def set_prices(self) -> Prices:
         """Round the prices of the rows to whole numbers."""
-        self.prices = Prices(self.search.program, self.dual, is_count="p" in self.parameters)
+        share = np.rint(self.dual.best_u.astype(np.float64) * DENOMINATOR).astype(np.uint16)
+        return self.take_prices(share)
+
+    def take_prices(self, share: NDArray[np.uint16]) -> Prices:
+        """Prove with these prices."""
+        self.prices = Prices(
+            self.search.program, share, self.dual.mu, is_count="p" in self.parameters
+        )
         return self.prices
+
+    def start_from(self, other: Run) -> None:
+        """Begin at the prices and the plan of a run on the same program with another budget."""
+        old, new = other.dual, self.dual
+        y = old.best_y * (self.search.program.budget / max(1, other.search.program.budget))
+        for name in ("u", "uavg", "ustart", "best_u"):
+            getattr(new, name)[:] = old.best_u
+        for name in ("y", "yavg", "ystart", "best_y"):
+            getattr(new, name)[:] = np.minimum(y, 1.0)
+        new.omega, new.fractional = old.omega, 0.0
+        priced = np.empty_like(new.u)
+        new.bound, new.mu = price_rows(self.search.program, new.best_u, self.weight, priced)
+        new.step_mu = new.mu
+        self.search.repair(other.search.best.copy())
 
     def find_prices(self, steps: int) -> None:
         """Take the steps of the bound, then round the fractional plan."""
@@ -260,6 +309,7 @@ class Run:
         program = self.search.program
         step_dual(program, self.weight, self.dual, steps, DUAL_TOLERANCE, check)
         self.log["bound_steps"] = self.dual.step
+        self.dual.settle()
         self.set_prices()
         if not self.halted:
             self.log["rounded"] = self.base + self.search.repair(self.dual.best_y > 0.5)
@@ -279,7 +329,8 @@ class Run:
         if prices.worth <= 0.0:
             return
         count = search.counts(chosen)
-        most = min(effort, len(Windows.LEVELS) - 1)
+        most = effort
+        widest = min(effort + 1, len(Windows.LEVELS) - 1)
         if self.ends_at is not None:
             passes = 10_000
         turn = first
@@ -294,16 +345,16 @@ class Run:
                 self.lift(0)
             open_gap = (self.bound() - self.base - search.best_value) * DENOMINATOR
             if gained < LEAST_GAIN * open_gap:
-                if level == most and lifted >= most and (gained == 0 or self.ends_at is None):
+                if level == widest and lifted >= most and (gained == 0 or self.ends_at is None):
                     passes = turn
-                elif level < most:
+                elif level < widest:
                     level += 1
                 elif lifted < most:
                     lifted += 1
                     self.lift(lifted)
             stopped = self.look(
                 "improve", "windows", turn, passes,
-                chosen=chosen.copy(), worth=worth, level=level, lifted=lifted, **{"pass": turn},
+                chosen=chosen, worth=worth, level=level, lifted=lifted, **{"pass": turn},
             )  # fmt: skip
             if stopped or self.relative() <= self.gap:
                 break
@@ -350,7 +401,7 @@ class Run:
                 search.repair(chosen.copy())
             stopped = self.look(
                 "improve", "anneal", sweep + 1, sweeps,
-                chosen=chosen.copy(), mu=mu, sweep=sweep + 1,
+                chosen=chosen, mu=mu, sweep=sweep + 1,
             )  # fmt: skip
             if self.relative() <= self.gap:
                 return
@@ -369,10 +420,12 @@ class Run:
         share[program.row] = prices.share
         open_row = coverage.row_of >= 0
         row_price = np.full(coverage.row_of.size, DENOMINATOR, np.uint16)
-        row_price[open_row] = share[coverage.row_of[open_row]]
-        merged = coverage.weight * share.astype(np.int64)
+        for a in range(0, row_price.size, CHUNK):
+            part = slice(a, a + CHUNK)
+            here = open_row[part]
+            row_price[part][here] = share[coverage.row_of[part][here]]
         score = np.zeros(coverage.n_site, np.int64)
-        np.add.at(score, coverage.row_indices, np.repeat(merged, np.diff(coverage.row_indptr)))
+        score[program.site] = prices.score
         named: dict[str, NDArray[Any]] = {"row": row_price}
         if "budget" in self.parameters:
             named["budget"] = np.array([prices.budget_price], np.int64)

@@ -1,0 +1,239 @@
+"""Plans for covering in levels: greedy, annealing by swaps, and an integer program where small.
+
+``gains[c, i]`` is what row i earns when it is covered once more after c covers; the last line is
+zero and stands for every higher count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundplan.engine._jit import jit
+from groundplan.engine.location.setcover_lists import Lists
+from groundplan.engine.location.solver import silent_solver
+
+__all__ = ["anneal_levels", "finish_levels", "level_value", "swap_greedily"]
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+#: Sizes up to which the integer program takes over.
+ROWS_MAX, SITES_MAX = 12_000, 3_000
+
+
+@jit
+def _next(state):
+    state ^= state << np.uint64(13)
+    state ^= state >> np.uint64(7)
+    state ^= state << np.uint64(17)
+    return state
+
+
+@jit
+def _gain(j, indptr, indices, gains, count, shift):
+    """Return what site j adds (shift 0) or would take away (shift 1)."""
+    top = gains.shape[0] - 1
+    total = 0
+    for q in range(indptr[j], indptr[j + 1]):
+        i = indices[q]
+        total += gains[min(count[i] - shift, top), i]
+    return total
+
+
+@jit
+def _step(j, indptr, indices, count, by):
+    for q in range(indptr[j], indptr[j + 1]):
+        count[indices[q]] += by
+
+
+@jit
+def _fill(indptr, indices, gains, count, chosen, left):
+    n = chosen.size
+    key = np.full(n, np.int64(2**62))
+    while left > 0:
+        best = -1
+        most = np.int64(-1)
+        for j in range(n):
+            # gains only fall while sites are added: a stale key below the best needs no look
+            if not chosen[j] and key[j] > most:
+                key[j] = _gain(j, indptr, indices, gains, count, 0)
+                if key[j] > most:
+                    most = key[j]
+                    best = j
+        if best < 0:
+            return
+        chosen[best] = True
+        _step(best, indptr, indices, count, 1)
+        left -= 1
+
+
+@jit
+def _anneal(
+    site_indptr, site_indices, row_indptr, row_indices, gains, count, chosen, heat, seed, moves
+):
+    """Try swaps of a chosen site for one near it or anywhere; returns the change of value."""
+    n = np.uint64(chosen.size)
+    state = seed
+    change = 0
+    for _ in range(moves):
+        state = _next(state)
+        j = np.int64(state % n)
+        if chosen[j] or site_indptr[j] == site_indptr[j + 1]:
+            continue
+        state = _next(state)
+        out = np.int64(-1)
+        if state % np.uint64(4) != np.uint64(0):
+            state = _next(state)
+            size = np.uint64(site_indptr[j + 1] - site_indptr[j])
+            i = site_indices[site_indptr[j] + np.int64(state % size)]
+            degree = row_indptr[i + 1] - row_indptr[i]
+            state = _next(state)
+            first = np.int64(state % np.uint64(degree))
+            for e in range(degree):
+                k = row_indices[row_indptr[i] + (first + e) % degree]
+                if chosen[k]:
+                    out = k
+                    break
+        if out < 0:
+            for _try in range(8):
+                state = _next(state)
+                k = np.int64(state % n)
+                if chosen[k]:
+                    out = k
+                    break
+        if out < 0:
+            continue
+        loss = _gain(out, site_indptr, site_indices, gains, count, 1)
+        _step(out, site_indptr, site_indices, count, -1)
+        gain = _gain(j, site_indptr, site_indices, gains, count, 0)
+        state = _next(state)
+        uniform = np.float64(state >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+        if gain - loss >= heat * np.log(uniform + 1e-300):
+            chosen[j] = True
+            chosen[out] = False
+            _step(j, site_indptr, site_indices, count, 1)
+            change += gain - loss
+        else:
+            _step(out, site_indptr, site_indices, count, 1)
+    return change
+
+
+def counts_of(lists: Lists, have: IntArray, plan: BoolArray) -> IntArray:
+    """Return how often each row is covered."""
+    row = np.repeat(np.arange(lists.n_row), np.diff(lists.row_indptr))
+    more = np.bincount(row[plan[lists.row_indices]], minlength=lists.n_row)
+    return (have + more).astype(np.int64)
+
+
+def level_value(lists: Lists, gains: IntArray, have: IntArray, plan: BoolArray) -> int:
+    """Return the weight of all levels that a plan reaches, existing sites included."""
+    count = counts_of(lists, have, plan)
+    return int(sum(int(gains[k][count > k].sum()) for k in range(len(gains) - 1)))
+
+
+def swap_greedily(lists: Lists, gains: IntArray, have: IntArray, p: int, plan: BoolArray) -> None:
+    """Add sites by gain until there are p; `plan` changes in place."""
+    count = counts_of(lists, have, plan)
+    _fill(lists.site_indptr, lists.site_indices, gains, count, plan, p - int(plan.sum()))
+
+
+def anneal_levels(
+    lists: Lists, gains: IntArray, have: IntArray, plan: BoolArray, sweeps: int, seed: int,
+    halt: Callable[[], bool], look: Callable[[int], None], *, keep_first: bool,
+) -> None:  # fmt: skip
+    """Improve a plan by annealed swaps; `plan` becomes the best found.
+
+    Parameters
+    ----------
+    keep_first : bool
+        The first level outweighs all others: heat is measured without it.
+    """
+    if not plan.any() or plan.all():
+        return
+    chosen = plan.copy()
+    count = counts_of(lists, have, chosen)
+    value = best = level_value(lists, gains, have, plan)
+    first = gains[1] if keep_first else gains[0]
+    scale = float(first.sum()) / max(1, lists.n_site) + 1.0
+    for sweep in range(sweeps):
+        heat = scale * 0.3 * 0.01 ** (sweep / max(1, sweeps - 1))
+        draw = np.random.Generator(np.random.Philox(key=[seed, sweep])).integers(
+            1, 2**63, 1, dtype=np.uint64
+        )[0]
+        value += int(_anneal(
+            lists.site_indptr, lists.site_indices, lists.row_indptr, lists.row_indices, gains,
+            count, chosen, heat, draw, 4 * lists.n_site,
+        ))  # fmt: skip
+        if value > best:
+            best = value
+            plan[:] = chosen
+        if sweep % 10 == 9:
+            look(sweep)
+            if halt():
+                return
+
+
+def finish_levels(
+    lists: Lists, level: IntArray, have: IntArray, p: int, plan: BoolArray,
+    time_limit_s: float | None, *, keep_first: bool,
+) -> tuple[BoolArray, float]:  # fmt: skip
+    """Solve as an integer program; returns its plan and bound, or the plan given and infinity."""
+    import highspy
+
+    n, m, deep = lists.n_site, lists.n_row, len(level)
+    if m * deep > ROWS_MAX or n > SITES_MAX or not m:
+        return plan, float("inf")
+    length = np.diff(lists.row_indptr)
+    # a first level that must be reached is a lower limit of the row, not a variable
+    levels = level[1:] if keep_first else level
+    k = len(levels)
+    need = np.maximum(0, 1 - have) if keep_first else np.zeros(m, np.int64)
+    width = length + k
+    start = np.concatenate([[0], np.cumsum(width)])
+    index = np.empty(int(start[-1]) + n, np.int32)
+    value = np.ones(index.size)
+    tail = (start[1:] - k)[:, None] + np.arange(k)[None, :]
+    mask = np.ones(index.size, np.bool_)
+    mask[tail.ravel()] = False
+    mask[start[-1] :] = False
+    index[mask] = lists.row_indices
+    index[tail] = n + np.arange(m)[:, None] * k + np.arange(k)[None, :]
+    value[tail] = -1.0
+    index[start[-1] :] = np.arange(n)
+    model = highspy.HighsModel()
+    lp = model.lp_
+    lp.num_col_, lp.num_row_ = n + m * k, m + 1
+    lp.sense_ = highspy.ObjSense.kMaximize
+    lp.col_cost_ = np.concatenate([np.zeros(n), levels.T.ravel().astype(np.float64)])
+    lp.col_lower_, lp.col_upper_ = np.zeros(n + m * k), np.ones(n + m * k)
+    low = (need - have + (have > 0)).astype(np.float64) if keep_first else -have.astype(float)
+    lp.row_lower_ = np.concatenate([low, [-highspy.kHighsInf]])
+    lp.row_upper_ = np.concatenate([np.full(m, highspy.kHighsInf), [float(p)]])
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    lp.a_matrix_.start_ = np.concatenate([start, [index.size]]).astype(np.int32)
+    lp.a_matrix_.index_, lp.a_matrix_.value_ = index, value
+    lp.integrality_ = [highspy.HighsVarType.kInteger] * n + [highspy.HighsVarType.kContinuous] * (
+        m * k
+    )
+    solver = silent_solver()
+    solver.setOptionValue("mip_rel_gap", 0.0)
+    solver.setOptionValue("mip_abs_gap", 0.5)
+    solver.setOptionValue("mip_max_nodes", 20_000)
+    if time_limit_s is not None:
+        solver.setOptionValue("time_limit", max(0.05, time_limit_s))
+    solver.passModel(model)
+    count = counts_of(lists, have, plan)
+    shift = 1 if keep_first else 0
+    reached = (count[:, None] > np.arange(k)[None, :] + shift).astype(np.float64)
+    begin = highspy.HighsSolution()
+    begin.col_value = np.concatenate([plan.astype(np.float64), reached.ravel()]).tolist()
+    solver.setSolution(begin)
+    solver.run()
+    info = solver.getInfo()
+    found = np.asarray(solver.getSolution().col_value)
+    if found.size == n + m * k and info.primal_solution_status == highspy.kSolutionStatusFeasible:
+        plan = found[:n] > 0.5
+    bound = float(info.mip_dual_bound) + (float(level[0].sum()) if keep_first else 0.0)
+    return plan, bound if np.isfinite(bound) else float("inf")

@@ -1,0 +1,301 @@
+r"""Capacitated location: which sites to open, and who serves whom within their capacities.
+
+.. math:: \min \sum_j f_j y_j + \sum_{ij} c_{ij} x_{ij}, \quad \sum_j x_{ij} = 1, \quad
+          \sum_i d_i x_{ij} \le \text{cap}_j y_j, \quad x_{ij} \le y_j, \quad \sum_j y_j \le p,
+
+with x fractional (demand split) or 0/1 (single source). Bound: the rows' prices with a knapsack a
+site (volume algorithm); split problems of middle size are then closed by branching on sites, with
+linear programs whose rows ``x_ij <= y_j`` come when they are violated (Leung and Magnanti 1989,
+Mathematical Programming 44:271). Every leaf is proven by the prices of its linear program.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundplan.engine.location.capacity_branching import ROWS_MAX, Branching, settle
+from groundplan.engine.location.capacity_dual import (
+    Pricing,
+    first_prices,
+    knapsack_grid,
+    volume,
+)
+from groundplan.engine.location.capacity_plan import SplitPlans, WholePlans
+from groundplan.engine.location.capacity_problem import CapacityProblem
+from groundplan.engine.location.certificate import seal
+from groundplan.engine.location.check_capacitated import ROUNDING
+from groundplan.engine.location.tree import CLOSED, FREE, OPEN, Tree, branch
+from groundplan.engine.problem import Certificate, Decision
+from groundplan.errors import InfeasibleError, StoppedError
+
+__all__ = ["capacitated_facility", "capacitated_p_median"]
+
+BoolArray = NDArray[np.bool_]
+#: Relative distance of bound and best plan at which the volume algorithm ends.
+DUAL_TOLERANCE = 1e-7
+
+
+def nothing(*_args: Any) -> None:
+    """Take a report and do nothing."""
+
+
+def check_sites(
+    problem: CapacityProblem, p: int | None, existing: BoolArray | None, forbidden: BoolArray | None
+) -> tuple[BoolArray, BoolArray, int]:
+    """Return candidates, existing sites and how many may open, or say what conflicts."""
+    n = problem.n_site
+    for name, mask in (("existing", existing), ("forbidden", forbidden)):
+        if mask is not None and np.shape(mask) != (n,):
+            raise ValueError(f"{name} must have shape ({n},). Got {np.shape(mask)}")
+    old = np.zeros(n, bool) if existing is None else np.asarray(existing, bool)
+    candidate = ~old if forbidden is None else ~old & ~np.asarray(forbidden, bool)
+    if p is not None and p < 0:
+        raise ValueError(f"p must be >= 0. Got {p}")
+    at_most = n if p is None else int(p)
+    need = int(problem.demand.sum())
+    best = np.sort(problem.capacity[candidate])[::-1][:at_most]
+    room = int(problem.capacity[old].sum()) + int(best.sum())
+    if room < need:
+        words = [f"demand {need}", f"largest capacity that may stand {room}"]
+        words += [] if p is None else [f"at most {p} new sites"]
+        words += [] if forbidden is None else [f"{int(np.sum(forbidden))} forbidden sites"]
+        raise InfeasibleError("the sites that may open are too small", words)
+    served = np.zeros(problem.n_row, bool)
+    served[problem.row[(candidate | old)[problem.site_of_pair()]]] = True
+    if not served.all():
+        raise InfeasibleError(
+            "some rows have no site that may serve them",
+            [f"row {int(served.argmin())} and {int((~served).sum()) - 1} more", "forbidden sites"],
+        )
+    return candidate, old, at_most
+
+
+def solve(
+    problem: CapacityProblem,
+    form: str,
+    p: int | None,
+    *,
+    single_source: bool,
+    existing: BoolArray | None,
+    forbidden: BoolArray | None,
+    gap: float,
+    time_limit_s: float | None,
+    seed: int,
+    steps: int,
+    tries: int,
+    nodes: int,
+    progress: Callable[[str, int, int, float, float], None],
+    stop: Callable[[], bool],
+) -> Decision:
+    """Price, round, improve and, where the size allows, branch."""
+    candidate, old, at_most = check_sites(problem, p, existing, forbidden)
+    ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
+    halted = [False]
+
+    def halt() -> bool:
+        if stop() or (ends_at is not None and time.monotonic() > ends_at):
+            halted[0] = True
+        return halted[0]
+
+    pricing = Pricing(problem, candidate, old, at_most, single_source)
+    kind = WholePlans if single_source else SplitPlans
+    plans = kind(problem, candidate, old, at_most, pricing.fee, seed)
+
+    def aim(share: NDArray[np.float64], bound: float) -> float:
+        plans.round(share)
+        return plans.value if math.isfinite(plans.value) else 1.1 * abs(bound) + 1.0
+
+    def look(step: int, bound: float) -> bool:
+        progress("bound", step, steps, plans.value, bound)
+        late = ends_at is not None and time.monotonic() > ends_at - 0.4 * (time_limit_s or 0.0)
+        return late or halt() or plans.value - bound <= gap * plans.value
+
+    price, share, _bound = volume(
+        pricing, first_prices(problem, pricing.fee, candidate | old), aim,
+        steps=steps, tolerance=DUAL_TOLERANCE, look=look,
+    )  # fmt: skip
+    plans.round(share)
+    problem_tree = Branching(problem, pricing, plans, p)
+    first = problem_tree.prices(price)
+    root = np.where(candidate, FREE, np.where(old, OPEN, CLOSED)).astype(np.int8)
+    tree = Tree([root], [first], problem_tree.score(root, first), 0)
+
+    def target() -> int:
+        if not math.isfinite(plans.value):
+            return 2**62
+        return math.ceil(plans.value * (1.0 - max(gap, ROUNDING / 2)) * problem.scale)
+
+    if tree.bound < target() and not halt():
+        plans.improve(share, price, tries, halt)
+        progress("improve", tries, tries, plans.value, tree.bound / problem.scale)
+    if not math.isfinite(plans.value):
+        find_first(plans, p)
+    small = problem.n_row <= ROWS_MAX and not single_source
+    if small and tree.bound < target() and not halt():
+        problem_tree.build(price, plans.value - tree.bound / problem.scale)
+        fixed, leaves = settle(root, first, problem_tree.score, target())
+        tree = branch(
+            fixed, first, problem_tree.price, problem_tree.score, target,
+            nodes=nodes, halt=halt, settled=leaves,
+        )  # fmt: skip
+        progress("branch", tree.nodes, nodes, plans.value, tree.bound / problem.scale)
+    parameters: dict[str, Any] = {"single_source": single_source}
+    parameters |= {} if p is None else {"p": int(p)}
+    parameters |= {"step": knapsack_grid(problem)} if single_source else {}
+    log = {"seed": seed, "nodes": tree.nodes, "leaves": len(tree.fixings), "ended_early": halted[0]}
+    return certify(problem, form, parameters, plans, tree, gap, log)
+
+
+def find_first(plans: SplitPlans | WholePlans, p: int | None) -> None:
+    """Find some plan, or say that there is none, or that none was found."""
+    words = ["capacities", "allowed pairs", *([] if p is None else [f"at most {p} new sites"])]
+    try:
+        found = plans.find_any()
+    except TimeoutError:
+        raise StoppedError(
+            "no plan was found that serves every row within the capacities, and it is not proven "
+            "that there is none; give more capacity, pairs or sites, or allow demand to be split"
+        ) from None
+    if not found:
+        raise InfeasibleError("no plan serves every row within the capacities", words)
+
+
+def certify(
+    problem: CapacityProblem,
+    form: str,
+    parameters: dict[str, Any],
+    plans: SplitPlans | WholePlans,
+    tree: Tree,
+    gap: float,
+    log: dict[str, Any],
+) -> Decision:
+    """Return the decision with the plan's amounts and the leaves that prove its bound."""
+    sites, rows, places, amount = plans.listed()
+    pair = problem.pair_number(rows, places)
+    each = problem.cost[pair] * (amount / problem.demand[rows])
+    value = math.fsum(each.tolist()) + math.fsum(problem.opening_cost[sites].tolist())
+    bound = min(tree.bound / problem.scale, value)
+    relative = (value - bound) / value if value else 0.0
+    main = np.full(problem.n_row, -1, np.int32)
+    order = np.lexsort((places, -amount, rows))
+    main[rows[order][::-1]] = places[order][::-1]
+    prices = tree.arrays() | {"plan_row": rows, "plan_site": places, "plan_amount": amount}
+    certificate = Certificate(
+        form, parameters, problem.input_hash, problem.scale, prices, value, tree.bound
+    )
+    status = "optimal" if relative <= ROUNDING else "feasible" if relative <= gap else "stopped"
+    return Decision(
+        sites,
+        value,
+        bound,
+        relative,
+        status,
+        seal(certificate, sites, main),
+        sense="min",
+        assignment=main,
+        log=log,
+    )
+
+
+def capacitated_facility(
+    problem: CapacityProblem,
+    p: int | None = None,
+    *,
+    single_source: bool = False,
+    existing: BoolArray | None = None,
+    forbidden: BoolArray | None = None,
+    gap: float = 0.0,
+    time_limit_s: float | None = None,
+    seed: int = 0,
+    steps: int = 1_500,
+    tries: int = 1_000,
+    nodes: int = 5_000,
+    progress: Callable[[str, int, int, float, float], None] = nothing,
+    stop: Callable[[], bool] = lambda: False,
+) -> Decision:
+    """Open sites at their costs so that serving every row within the capacities is cheapest.
+
+    Parameters
+    ----------
+    problem : CapacityProblem
+    p : int, optional
+        Most sites to open.
+    single_source : bool
+        Serve every row from one site; otherwise demand may be split.
+    existing, forbidden : (n_site,) bool, optional
+        Sites that stand already, at no cost, and sites that may not open.
+    gap : float
+        Ends the search once proven.
+    time_limit_s : float, optional
+        Makes the answer depend on the machine; without it the answer depends on the seed alone.
+    seed : int
+    steps, tries, nodes : int
+        Most steps of the bound, disturbances or exchanges of the plan, and branchings.
+    progress : callable
+        ``progress(stage, done, total, value, bound)``.
+    stop : callable
+        Polled within every stage; true returns the best plan so far.
+
+    Returns
+    -------
+    Decision
+        `assignment` is the site that serves most of each row; the amounts, in whole units of
+        demand, stand in ``certificate.prices`` as ``plan_row``, ``plan_site``, ``plan_amount``.
+        ``"optimal"`` means a gap of at most 1e-9, since costs are rounded down before proof.
+
+    Raises
+    ------
+    ValueError
+    InfeasibleError
+        Where it is proven that no plan exists; the conflict is named.
+    StoppedError
+        Where no plan was found and none is excluded.
+
+    Notes
+    -----
+    Left out: several capacities of one site (give one site each and at most one of them by hand),
+    least loads, sites that must differ.
+    """
+    return solve(
+        problem, "capacitated_facility", p, single_source=single_source, existing=existing,
+        forbidden=forbidden, gap=gap, time_limit_s=time_limit_s, seed=seed, steps=steps,
+        tries=tries, nodes=nodes, progress=progress, stop=stop,
+    )  # fmt: skip
+
+
+def capacitated_p_median(
+    problem: CapacityProblem,
+    p: int,
+    *,
+    single_source: bool = True,
+    existing: BoolArray | None = None,
+    forbidden: BoolArray | None = None,
+    gap: float = 0.0,
+    time_limit_s: float | None = None,
+    seed: int = 0,
+    steps: int = 1_500,
+    tries: int = 3_000,
+    nodes: int = 5_000,
+    progress: Callable[[str, int, int, float, float], None] = nothing,
+    stop: Callable[[], bool] = lambda: False,
+) -> Decision:
+    """Open at most p sites so that serving every row within the capacities is cheapest.
+
+    Parameters are those of `capacitated_facility`; opening costs of the problem count where they
+    are not zero. Each row has one site unless `single_source` is false.
+
+    Returns
+    -------
+    Decision
+    """
+    return solve(
+        problem, "capacitated_p_median", p, single_source=single_source, existing=existing,
+        forbidden=forbidden, gap=gap, time_limit_s=time_limit_s, seed=seed, steps=steps,
+        tries=tries, nodes=nodes, progress=progress, stop=stop,
+    )  # fmt: skip

@@ -1,0 +1,350 @@
+r"""Prices of the demand rows of a capacitated problem, by the volume algorithm.
+
+Relaxing "every row is served once" leaves one knapsack a site,
+
+.. math:: L(\lambda) = \sum_i \lambda_i - \sum_j (\rho_j - f_j)^+, \qquad \rho_j = \max \Big\{
+          \sum_i (\lambda_i - c_{ij}) x_i : \sum_i d_i x_i \le \text{cap}_j \Big\},
+
+fractional where demand may be split, 0/1 where each row has one site; at least as many sites open
+as are needed to hold all demand. Prices move along an average
+of the violations whose weights also give each site's share in a fractional plan (Barahona and
+Anbil 2000, doi 10.1007/s101070050002).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundplan.engine._jit import chunks, jit, spread
+from groundplan.engine.location.capacity_problem import CapacityProblem
+
+__all__ = ["Pricing", "volume"]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+#: A 0/1 knapsack is solved on at most this many steps of capacity (coarser: demand rounded down).
+KNAPSACK_STEPS = 4_000
+
+
+@jit
+def _fractional(lo, hi, ptr, row, cost, price, demand, capacity, top, gain, unit):
+    """Fractional knapsack of each site; `unit` is the price of its capacity.
+
+    Pairs stand in order of cost per unit: beyond the highest price per unit, `top`, none pays.
+    """
+    for j in range(lo, hi):
+        a = ptr[j]
+        b = ptr[j + 1]
+        n = 0
+        total = 0.0
+        load = 0
+        for q in range(a, b):
+            if cost[q] > top * demand[row[q]]:
+                b = q
+                break
+            v = price[row[q]] - cost[q]
+            if v > 0.0:
+                n += 1
+                total += v
+                load += demand[row[q]]
+        unit[j] = 0.0
+        gain[j] = total
+        if load <= capacity[j]:
+            continue
+        ratio = np.empty(n)
+        who = np.empty(n, np.int64)
+        n = 0
+        for q in range(a, b):
+            v = price[row[q]] - cost[q]
+            if v > 0.0:
+                ratio[n] = -v / demand[row[q]]
+                who[n] = q
+                n += 1
+        order = np.argsort(ratio)
+        left = capacity[j]
+        total = 0.0
+        for e in range(n):
+            q = who[order[e]]
+            d = demand[row[q]]
+            if d >= left:
+                unit[j] = -ratio[order[e]]
+                total += unit[j] * left
+                break
+            left -= d
+            total += price[row[q]] - cost[q]
+        gain[j] = total
+
+
+@jit
+def _serve_fractional(sites, ptr, row, cost, price, demand, capacity, unit, served):
+    for j in sites:
+        left = capacity[j]
+        for q in range(ptr[j], ptr[j + 1]):
+            v = price[row[q]] - cost[q]
+            if v > 0.0 and v / demand[row[q]] > unit[j]:
+                served[row[q]] += 1.0
+                left -= demand[row[q]]
+        if unit[j] == 0.0:
+            continue
+        for q in range(ptr[j], ptr[j + 1]):
+            d = demand[row[q]]
+            v = price[row[q]] - cost[q]
+            if v > 0.0 and v / d == unit[j] and left > 0:
+                part = min(left, d)
+                served[row[q]] += part / d
+                left -= part
+
+
+@jit
+def _knapsack(j, ptr, row, cost, price, size, room, served, keep):
+    """Solve the 0/1 knapsack of site j over `room` steps; with `keep` add its rows to `served`."""
+    n = 0
+    load = 0
+    total = 0.0
+    for q in range(ptr[j], ptr[j + 1]):
+        v = price[row[q]] - cost[q]
+        if v > 0.0 and size[row[q]] <= room:
+            n += 1
+            load += size[row[q]]
+            total += v
+    if load <= room:
+        if keep:
+            for q in range(ptr[j], ptr[j + 1]):
+                if price[row[q]] - cost[q] > 0.0 and size[row[q]] <= room:
+                    served[row[q]] += 1.0
+        return total
+    best = np.zeros(room + 1)
+    took = np.zeros((n if keep else 1, room + 1), np.bool_)
+    who = np.empty(n, np.int64)
+    n = 0
+    for q in range(ptr[j], ptr[j + 1]):
+        i = row[q]
+        v = price[i] - cost[q]
+        if v <= 0.0 or size[i] > room:
+            continue
+        who[n] = i
+        for r in range(room, size[i] - 1, -1):
+            w = best[r - size[i]] + v
+            if w > best[r]:
+                best[r] = w
+                if keep:
+                    took[n, r] = True
+        n += 1
+    if keep:
+        r = room
+        for e in range(n - 1, -1, -1):
+            if took[e, r]:
+                served[who[e]] += 1.0
+                r -= size[who[e]]
+    return best[room]
+
+
+@jit
+def _whole(order, upper, fee, at_most, at_least, ptr, row, cost, price, size, room, gain):
+    """0/1 knapsacks in falling order of their fractional gain, as long as one can still matter."""
+    served = np.empty(0)
+    kept = np.full(at_most, 0.0)
+    kept[:at_least] = -np.inf
+    for j in order:
+        if upper[j] - fee[j] <= kept[0]:
+            gain[j] = upper[j]
+            continue
+        gain[j] = _knapsack(j, ptr, row, cost, price, size, room[j], served, False)
+        net = gain[j] - fee[j]
+        if net > kept[0]:
+            # the least of the best stands first
+            kept[0] = net
+            e = 0
+            while e + 1 < at_most and kept[e] > kept[e + 1]:
+                kept[e], kept[e + 1] = kept[e + 1], kept[e]
+                e += 1
+
+
+@jit
+def _serve_whole(sites, ptr, row, cost, price, size, room, served):
+    for j in sites:
+        _knapsack(j, ptr, row, cost, price, size, room[j], served, True)
+
+
+def knapsack_grid(problem: CapacityProblem) -> int:
+    """Return the step of capacity of 0/1 knapsacks: exact by a common divisor where it fits."""
+    step = int(np.gcd.reduce(np.concatenate([problem.demand, problem.capacity])))
+    return max(step, -(-int(problem.capacity.max()) // KNAPSACK_STEPS))
+
+
+@dataclass
+class Pricing:
+    """The relaxed problem: which sites may open, which must, and at most how many."""
+
+    problem: CapacityProblem
+    free: BoolArray
+    must: BoolArray
+    at_most: int
+    single_source: bool
+
+    def __post_init__(self) -> None:
+        """Lay out what every evaluation needs."""
+        p = self.problem
+        self.fee = np.where(self.free, p.opening_cost, 0.0)
+        order = np.lexsort((p.cost / p.demand[p.row], p.site_of_pair()))
+        self.row, self.cost = p.row[order], p.cost[order]
+        if self.single_source:
+            step = knapsack_grid(p)
+            self.size, self.room = p.demand // step, p.capacity // step
+        lacking = int(p.demand.sum()) - int(p.capacity[self.must].sum())
+        room = np.cumsum(np.sort(p.capacity[self.free])[::-1])
+        self.at_least = 0 if lacking <= 0 else int(np.searchsorted(room, lacking)) + 1
+        self.gain, self.unit = np.empty(p.n_site), np.empty(p.n_site)
+        self.ranges = chunks(p.n_site, 16)
+
+    def evaluate(self, price: FloatArray) -> tuple[float, FloatArray, BoolArray]:
+        """Return the bound at `price`, how often each row is served, and which sites open."""
+        p = self.problem
+        pairs = (p.site_ptr, self.row, self.cost, price)
+        # a little above the highest price per unit, so that rounding cuts nothing off
+        top = float((price / p.demand).max()) * (1.0 + 1e-9) + 1e-300
+        spread(_fractional, self.ranges, *pairs, p.demand, p.capacity, top, self.gain, self.unit)
+        gain = self.gain
+        usable = np.flatnonzero(self.free)
+        if self.single_source:
+            gain = np.empty(p.n_site)
+            order = usable[np.argsort(-(self.gain - self.fee)[usable], kind="stable")]
+            count = max(1, min(self.at_most, order.size))
+            _whole(
+                order, self.gain, self.fee, count, min(count, self.at_least), *pairs,
+                self.size, self.room, gain,
+            )  # fmt: skip
+            fixed = np.flatnonzero(self.must)
+            _whole(
+                fixed, np.full(p.n_site, np.inf), self.fee, max(1, fixed.size), 0,
+                *pairs, self.size, self.room, gain,
+            )  # fmt: skip
+        net = gain - self.fee
+        opened = self.must.copy()
+        best = usable[np.argsort(-net[usable], kind="stable")[: self.at_most]]
+        opened[best[: max(self.at_least, int((net[best] > 0.0).sum()))]] = True
+        served = np.zeros(p.n_row)
+        sites = np.flatnonzero(opened)
+        if self.single_source:
+            _serve_whole(sites, *pairs, self.size, self.room, served)
+        else:
+            _serve_fractional(sites, *pairs, p.demand, p.capacity, self.unit, served)
+        return float(price.sum()) - float(net[opened].sum()), served, opened
+
+
+def first_prices(problem: CapacityProblem, fee: FloatArray, usable: BoolArray) -> FloatArray:
+    """Return for each row its least cost, the capacity it takes paid for in proportion."""
+    site = problem.site_of_pair()
+    per_unit = fee / np.maximum(problem.capacity, 1)
+    each = problem.cost + per_unit[site] * problem.demand[problem.row]
+    price = np.full(problem.n_row, np.inf)
+    keep = usable[site]
+    np.minimum.at(price, problem.row[keep], each[keep])
+    return np.where(np.isfinite(price), price, problem.cost.max(initial=0.0))
+
+
+def walk(
+    pricing: Pricing,
+    price: FloatArray,
+    aim: Callable[[FloatArray, float], float],
+    *,
+    steps: int,
+    look: Callable[[int, float], bool],
+) -> tuple[FloatArray, FloatArray, float, float]:
+    """Return prices by deflected subgradient steps, which leave a poor start quickly.
+
+    Camerini, Fratta and Maffioli 1975 (doi 10.1007/BFb0120697): the last direction is kept as far
+    as it opposes the new one.
+    """
+    best, served, opened = pricing.evaluate(price)
+    centre, now, bound = price.copy(), price.copy(), best
+    share = opened.astype(np.float64)
+    goal = aim(share, best)
+    direction = 1.0 - served
+    factor, worse = 1.0, 0
+    for step in range(1, steps + 1):
+        length = float(direction @ direction)
+        if length < 1e-18:
+            break
+        now = now + factor * max(goal - bound, 1e-6 * abs(goal)) / length * direction
+        bound, served, opened = pricing.evaluate(now)
+        violation = 1.0 - served
+        against = float(violation @ direction)
+        keep = -1.5 * against / length if against < 0 else 0.0
+        direction = violation + keep * direction
+        share += 0.05 * (opened - share)
+        if bound > best:
+            best, centre, worse = bound, now.copy(), 0
+        else:
+            worse += 1
+            if worse >= 15:
+                factor, worse, now, bound = factor * 0.6, 0, centre.copy(), best
+                direction = violation
+        if step % 100 == 0:
+            goal = min(goal, aim(share, best))
+        if step % 20 == 0 and look(step, best):
+            break
+    return centre, share, best, goal
+
+
+def volume(
+    pricing: Pricing,
+    price: FloatArray,
+    aim: Callable[[FloatArray, float], float],
+    *,
+    steps: int,
+    tolerance: float,
+    look: Callable[[int, float], bool],
+) -> tuple[FloatArray, FloatArray, float]:
+    """Return the best prices, the share of each site, and the bound.
+
+    Parameters
+    ----------
+    pricing : Pricing
+    price : (n_row,) float64
+        Where to begin.
+    aim : callable
+        ``aim(share, bound)``, the best plan known, asked at the start and every 100 steps.
+    steps : int
+    tolerance : float
+        Relative distance to the aim at which to end.
+    look : callable
+        ``look(step, bound)`` every 20 steps; true ends the steps.
+    """
+    centre, share, best, goal = walk(pricing, price, aim, steps=steps // 4, look=look)
+    bound, served, opened = pricing.evaluate(centre)
+    mean = 1.0 - served
+    factor, most, worse, last = 0.05, 0.1, 0, best
+    for step in range(steps // 4 + 1, steps + 1):
+        length = float(mean @ mean)
+        if length < 1e-18 or goal - best <= tolerance * abs(goal):
+            break
+        trial = centre + factor * max(goal - best, 1e-9 * abs(goal)) / length * mean
+        bound, served, opened = pricing.evaluate(trial)
+        violation = 1.0 - served
+        apart = mean - violation
+        square = float(apart @ apart)
+        weight = float(mean @ apart) / square if square > 0 else most
+        weight = min(most, weight) if weight > 0 else most / 10.0
+        agrees = float(violation @ mean) > 0
+        mean = weight * violation + (1.0 - weight) * mean
+        share = weight * opened + (1.0 - weight) * share
+        if bound > best:
+            best, centre, worse = bound, trial, 0
+            factor = min(2.0, factor * (1.1 if agrees else 1.0))
+        else:
+            worse += 1
+            if worse >= 20:
+                factor, worse = max(1e-4, factor * 0.66), 0
+        if step % 100 == 0:
+            if best - last < 1e-3 * abs(best):
+                most = max(1e-3, most / 2.0)
+            last = best
+            goal = min(goal, aim(share, best))
+        if step % 20 == 0 and look(step, best):
+            break
+    return centre, share, best

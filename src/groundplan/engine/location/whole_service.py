@@ -1,0 +1,334 @@
+"""Plans in which every row has one site: shifts, exchanges, relocations, and seeded disturbances.
+
+The state is a list of open sites and the site of each row; sites that hold too much pay a penalty,
+so that the walk may cross plans that do not fit. Only plans that fit are kept.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundplan.engine._jit import jit
+from groundplan.engine.location.capacity_problem import CapacityProblem
+
+__all__ = ["dense_costs", "search_whole"]
+
+#: Open sites nearest to a row that shifts and exchanges look at.
+NEAR = 6
+
+
+@jit
+def _next(state):
+    state ^= state << np.uint64(13)
+    state ^= state >> np.uint64(7)
+    state ^= state << np.uint64(17)
+    return state
+
+
+@jit
+def _nearest(cost, opened, n_open, near):
+    """List for each row its cheapest open sites, by their place in `opened`."""
+    for i in range(cost.shape[0]):
+        m = 0
+        for e in range(n_open):
+            c = cost[i, opened[e]]
+            k = m
+            while k > 0 and cost[i, opened[near[i, k - 1]]] > c:
+                k -= 1
+            if k < near.shape[1]:
+                last = min(m, near.shape[1] - 1)
+                for t in range(last, k, -1):
+                    near[i, t] = near[i, t - 1]
+                near[i, k] = e
+                m = min(m + 1, near.shape[1])
+        for t in range(m, near.shape[1]):
+            near[i, t] = -1
+
+
+@jit
+def _over(load, capacity):
+    return max(0, load - capacity)
+
+
+@jit
+def _settle(cost, demand, capacity, penalty, opened, n_open, near, place, load):
+    """Shift rows and exchange pairs until neither helps."""
+    n = cost.shape[0]
+    first = np.empty(n_open + 1, np.int64)
+    listed = np.empty(n, np.int64)
+    better = True
+    rounds = 0
+    while better and rounds < 50:
+        better = False
+        rounds += 1
+        for i in range(n):
+            a = place[i]
+            d = demand[i]
+            here = capacity[opened[a]]
+            leave = _over(load[a] - d, here) - _over(load[a], here)
+            best = -1
+            most = -1e-9
+            for t in range(near.shape[1]):
+                b = near[i, t]
+                if b < 0:
+                    break
+                if b == a:
+                    continue
+                there = capacity[opened[b]]
+                change = (
+                    cost[i, opened[b]]
+                    - cost[i, opened[a]]
+                    + penalty * (leave + _over(load[b] + d, there) - _over(load[b], there))
+                )
+                if change < most:
+                    most = change
+                    best = b
+            if best >= 0:
+                load[a] -= d
+                load[best] += d
+                place[i] = best
+                better = True
+        first[:] = 0
+        for i in range(n):
+            first[place[i] + 1] += 1
+        for e in range(n_open):
+            first[e + 1] += first[e]
+        at = first[:-1].copy()
+        for i in range(n):
+            listed[at[place[i]]] = i
+            at[place[i]] += 1
+        for i in range(n):
+            for t in range(near.shape[1]):
+                b = near[i, t]
+                a = place[i]
+                if b < 0:
+                    break
+                if b == a:
+                    continue
+                gain = cost[i, opened[a]] - cost[i, opened[b]]
+                for q in range(first[b], first[b + 1]):
+                    k = listed[q]
+                    if place[k] != b:
+                        continue
+                    change = cost[k, opened[a]] - cost[k, opened[b]] - gain
+                    step = demand[k] - demand[i]
+                    if step != 0:
+                        here = capacity[opened[a]]
+                        there = capacity[opened[b]]
+                        change += penalty * (
+                            _over(load[a] + step, here)
+                            - _over(load[a], here)
+                            + _over(load[b] - step, there)
+                            - _over(load[b], there)
+                        )
+                    if change < -1e-9:
+                        place[i] = b
+                        place[k] = a
+                        load[a] += step
+                        load[b] -= step
+                        better = True
+                        break
+
+
+@jit
+def _relocate(cost, fee, capacity, penalty, opened, n_open, fixed, is_open, usable, place, load):
+    """Move each open site to the place that serves its rows best."""
+    n, m = cost.shape
+    total = np.empty(m)
+    moved = False
+    for e in range(n_open):
+        if fixed[opened[e]]:
+            continue
+        total[:] = 0.0
+        for i in range(n):
+            if place[i] == e:
+                for j in range(m):
+                    total[j] += cost[i, j]
+        j0 = opened[e]
+        best = j0
+        least = total[j0] + fee[j0] + penalty * _over(load[e], capacity[j0]) - 1e-9
+        for j in range(m):
+            if usable[j] and not is_open[j]:
+                c = total[j] + fee[j] + penalty * _over(load[e], capacity[j])
+                if c < least:
+                    least = c
+                    best = j
+        if best != j0:
+            is_open[j0] = False
+            is_open[best] = True
+            opened[e] = best
+            moved = True
+    return moved
+
+
+@jit
+def _improve(
+    cost, fee, demand, capacity, penalty, opened, n_open, fixed, is_open, usable, near, place, load
+):
+    """Put rows at their best open sites, then shift, exchange and relocate; returns the cost."""
+    n = cost.shape[0]
+    for _ in range(20):
+        _nearest(cost, opened, n_open, near)
+        for i in range(n):
+            if place[i] < 0:
+                place[i] = near[i, 0]
+        load[:] = 0
+        for i in range(n):
+            load[place[i]] += demand[i]
+        _settle(cost, demand, capacity, penalty, opened, n_open, near, place, load)
+        if not _relocate(
+            cost, fee, capacity, penalty, opened, n_open, fixed, is_open, usable, place, load
+        ):
+            break
+    total = 0.0
+    for i in range(n):
+        total += cost[i, opened[place[i]]]
+    for e in range(n_open):
+        total += fee[opened[e]]
+        total += penalty * _over(load[e], capacity[opened[e]])
+    return total
+
+
+@jit
+def search_whole(
+    cost, fee, demand, capacity, penalty, fixed, usable, at_most, near_sites, start, tries, seed,
+    best_place, best_cost,
+):  # fmt: skip
+    """Disturb and improve a plan `tries` times; the best plan that fits goes to `best_place`.
+
+    Parameters
+    ----------
+    cost : (n_row, n_site) float64
+        Pairs that are not allowed cost more than any plan.
+    fee : (n_site,) float64
+    fixed, usable : (n_site,) bool
+        Sites that stand open, and those that may be opened.
+    near_sites : (n_row, k) int32
+        Sites that a disturbance around a row may open.
+    start : (n_site,) bool
+    best_place : (n_row,) int32
+        Changed in place where `best_cost` is beaten.
+
+    Returns
+    -------
+    float
+        Cost of the best plan.
+    """
+    n, m = cost.shape
+    state = seed
+    limit = min(m, at_most)
+    for j in range(m):
+        limit += fixed[j]
+    opened = np.zeros(m + 1, np.int64)
+    n_open = 0
+    is_open = np.zeros(m, np.bool_)
+    for j in range(m):
+        if fixed[j] or start[j]:
+            opened[n_open] = j
+            n_open += 1
+            is_open[j] = True
+    near = np.full((n, NEAR), -1, np.int64)
+    place = np.full(n, -1, np.int64)
+    load = np.zeros(m + 1, np.int64)
+    now = np.inf
+    old_opened = opened.copy()
+    old_place = place.copy()
+    old_open = n_open
+    by_count = True
+    for j in range(m):
+        by_count = by_count and (fee[j] == 0.0 or not usable[j])
+    for turn in range(tries + 1):
+        if turn > 0:
+            state = _next(state)
+            i = np.int64(state % np.uint64(n))
+            state = _next(state)
+            j = near_sites[i, np.int64(state % np.uint64(near_sites.shape[1]))]
+            state = _next(state)
+            at = np.int64(state % np.uint64(n_open))
+            state = _next(state)
+            kind = np.int64(0 if by_count else state % np.uint64(4))
+            if turn % 2 == 0:
+                at = place[i]
+            closes = not fixed[opened[at]] and n_open > 1
+            opens = usable[j] and not is_open[j]
+            if kind == 1:
+                opens = False
+            if kind == 2 and n_open < limit:
+                closes = False
+            if opens and not closes and n_open >= limit:
+                continue
+            if not opens and not closes:
+                continue
+            if closes:
+                is_open[opened[at]] = False
+                for k in range(n):
+                    if place[k] == at:
+                        place[k] = -1
+                if not opens:
+                    n_open -= 1
+                    opened[at] = opened[n_open]
+                    for k in range(n):
+                        if place[k] == n_open:
+                            place[k] = at
+            if opens:
+                spot = at if closes else n_open
+                opened[spot] = j
+                is_open[j] = True
+                if not closes:
+                    n_open += 1
+                for k in range(n):
+                    if place[k] < 0 or cost[k, j] < cost[k, opened[place[k]]]:
+                        place[k] = spot
+                # rows of the closed site look for themselves
+                if closes:
+                    for k in range(n):
+                        if old_place[k] == at:
+                            place[k] = -1
+        value = _improve(
+            cost,
+            fee,
+            demand,
+            capacity,
+            penalty,
+            opened,
+            n_open,
+            fixed,
+            is_open,
+            usable,
+            near,
+            place,
+            load,
+        )
+        fits = True
+        for e in range(n_open):
+            fits = fits and load[e] <= capacity[opened[e]]
+        if fits and value < best_cost - 1e-9:
+            best_cost = value
+            for k in range(n):
+                best_place[k] = opened[place[k]]
+        state = _next(state)
+        luck = np.float64(state >> np.uint64(11)) / 9007199254740992.0
+        slack = 0.004 * (1.0 - turn / (tries + 1)) * luck * luck
+        if value <= now * (1.0 + slack) or turn == 0:
+            now = value
+            old_opened[:] = opened
+            old_place[:] = place
+            old_open = n_open
+        else:
+            opened[:] = old_opened
+            place[:] = old_place
+            n_open = old_open
+            is_open[:] = False
+            for e in range(n_open):
+                is_open[opened[e]] = True
+    return best_cost
+
+
+def dense_costs(problem: CapacityProblem) -> tuple[NDArray[np.float64], float]:
+    """Return the table of costs, pairs not allowed priced out, and the penalty of one unit over."""
+    steep = float((problem.cost / problem.demand[problem.row]).max(initial=1.0))
+    worst = 4.0 * steep * float(problem.demand.max()) + float(problem.opening_cost.max(initial=0))
+    table = np.full((problem.n_row, problem.n_site), 10.0 * worst)
+    table[problem.row, problem.site_of_pair()] = problem.cost
+    return table, steep

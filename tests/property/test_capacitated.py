@@ -1,0 +1,243 @@
+"""Capacitated location against enumeration, its transport against a linear program, its check."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linprog
+
+from groundplan import location
+from groundplan.errors import InfeasibleError, VerificationError
+
+COMMON = settings(deadline=None, derandomize=True, max_examples=25)
+QUICK = {"steps": 200, "tries": 200}
+
+
+def instance(seed: int, n_row: int | None = None, n_site: int | None = None):
+    rng = np.random.default_rng(seed)
+    n = n_row or int(rng.integers(2, 12))
+    m = n_site or int(rng.integers(1, 6))
+    cost = np.round(rng.uniform(0, 50, (n, m)), 2)
+    cost[rng.random((n, m)) < 0.15] = np.inf
+    cost[:, 0] = np.where(np.isinf(cost).all(axis=1), 9.0, cost[:, 0])
+    demand = rng.integers(1, 10, n)
+    capacity = rng.integers(1, 2 + int(2.5 * demand.sum() / m), m)
+    fee = np.round(rng.uniform(0, 60, m), 1)
+    masks = {"existing": rng.random(m) < 0.15, "forbidden": rng.random(m) < 0.15}
+    return cost, demand, capacity, fee, masks
+
+
+def serve(cost, demand, capacity, sites) -> float:
+    """Least cost of service with demand split, by a linear program."""
+    sites = list(sites)
+    n, m = cost.shape[0], len(sites)
+    part = cost[:, sites]
+    rows = np.kron(np.eye(n), np.ones(m))
+    load = np.hstack([np.diag(np.full(m, float(d))) for d in demand])
+    upper = np.where(np.isinf(part), 0.0, 1.0).ravel()
+    price = np.where(np.isinf(part), 0.0, part).ravel()
+    out = linprog(
+        price, A_ub=load, b_ub=capacity[sites], A_eq=rows, b_eq=np.ones(n),
+        bounds=[(0.0, u) for u in upper],
+    )  # fmt: skip
+    return float(out.fun) if out.status == 0 else np.inf
+
+
+def serve_whole(cost, demand, capacity, sites) -> float:
+    """Least cost where each row has one site, by trying everything."""
+    best = np.inf
+    for choice in product(sites, repeat=demand.size):
+        load = np.bincount(choice, weights=demand, minlength=capacity.size)
+        if (load <= capacity).all():
+            best = min(best, float(cost[np.arange(demand.size), list(choice)].sum()))
+    return best
+
+
+def enumerate_best(case, p, service) -> float:
+    cost, demand, capacity, fee, masks = case
+    stand = list(np.flatnonzero(masks["existing"]))
+    free = np.flatnonzero(~masks["existing"] & ~masks["forbidden"])
+    best = np.inf
+    for k in range(min(p, free.size) + 1):
+        for plan in combinations(free, k):
+            if stand or plan:
+                value = service(cost, demand, capacity, stand + list(plan))
+                best = min(best, value + float(fee[list(plan)].sum()))
+    return best
+
+
+@COMMON
+@given(seed=st.integers(0, 10_000), p=st.integers(1, 6))
+def test_split_equals_enumeration(seed, p):
+    case = instance(seed)
+    cost, demand, capacity, fee, masks = case
+    best = enumerate_best(case, p, serve)
+    if demand.sum() > capacity.sum():
+        return
+    problem = location.CapacityProblem.from_matrix(cost, demand, capacity, fee)
+    if not np.isfinite(best):
+        with pytest.raises(InfeasibleError):
+            location.capacitated_facility(problem, p, **masks, **QUICK)
+        return
+    d = location.capacitated_facility(problem, p, **masks, **QUICK)
+    assert d.value == pytest.approx(best, rel=1e-9, abs=1e-7)
+    assert d.bound <= d.value
+    location.verify_capacitated(problem, d, **masks)
+    assert d.status == "optimal"
+
+
+@COMMON
+@given(seed=st.integers(0, 10_000), p=st.integers(1, 3))
+def test_single_source_bound_and_plan_hold(seed, p):
+    case = instance(seed, n_row=5, n_site=3)
+    cost, demand, capacity, fee, masks = case
+    best = enumerate_best(case, p, serve_whole)
+    if demand.sum() > capacity.sum():
+        return
+    problem = location.CapacityProblem.from_matrix(cost, demand, capacity, fee)
+    try:
+        d = location.capacitated_p_median(problem, p, **masks, **QUICK)
+    except InfeasibleError:
+        assert not np.isfinite(best)
+        return
+    assert d.value == pytest.approx(best, rel=1e-9)
+    assert d.bound <= best + 1e-9
+    location.verify_capacitated(problem, d, **masks)
+
+
+@COMMON
+@given(seed=st.integers(0, 10_000))
+def test_transport_equals_a_linear_program(seed):
+    from groundplan.engine.location.transport import Transport
+
+    cost, demand, capacity, _fee, _masks = instance(seed, n_row=14, n_site=5)
+    if demand.sum() > capacity.sum():
+        return
+    problem = location.CapacityProblem.from_matrix(cost, demand, capacity)
+    value, amount = Transport(problem).solve(np.ones(5, bool))
+    truth = serve(cost, demand, capacity, range(5))
+    assert value == pytest.approx(truth, rel=1e-9) or (np.isinf(value) and np.isinf(truth))
+    if amount is not None:
+        assert (amount.sum(axis=1) == demand).all()
+        assert (amount.sum(axis=0) <= capacity).all()
+
+
+@COMMON
+@given(seed=st.integers(0, 10_000), single=st.booleans())
+def test_any_prices_bound_every_plan(seed, single):
+    """Weak duality: the formula of the check holds for prices nobody optimised."""
+    from groundplan.engine.location.check_capacitated import prove
+
+    case = instance(seed, n_row=5, n_site=3)
+    cost, demand, capacity, fee, masks = case
+    if demand.sum() > capacity.sum():
+        return
+    problem = location.CapacityProblem.from_matrix(cost, demand, capacity, fee)
+    rng = np.random.default_rng(seed)
+    prices = {
+        "row": (rng.uniform(-10, 80, (1, 5)) * problem.scale).astype(np.int64),
+        "unit": (rng.uniform(0, 5, (1, 3)) * problem.scale * 65_536).astype(np.int64),
+        "leaf_site": np.full((1, 3), -1, np.int8),
+        "leaf_price": np.zeros(1, np.int32),
+    }
+    parameters = {"p": 2, "single_source": single, "step": 1 + seed % 3}
+    shell = location.Certificate("capacitated_facility", parameters, "", 1, prices, 0, 0)
+    candidate = ~masks["existing"] & ~masks["forbidden"]
+    best = enumerate_best(case, 2, serve_whole if single else serve)
+    if np.isfinite(best):
+        bound = prove(problem, shell, candidate, masks["existing"]) / problem.scale
+        assert bound <= best + 1e-7
+
+
+def made(single: bool):
+    cost, demand, capacity, fee, masks = instance(23, n_row=11, n_site=5)
+    masks = {"existing": np.zeros(5, bool), "forbidden": np.arange(5) == 4}
+    capacity = np.full(5, int(demand.sum() / 2))
+    problem = location.CapacityProblem.from_matrix(
+        np.where(np.isinf(cost), 70.0, cost), demand, capacity, fee
+    )
+    solve = location.capacitated_p_median if single else location.capacitated_facility
+    return problem, solve(problem, 3, **masks, **QUICK), masks
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_every_tampering_is_found(single):
+    problem, d, masks = made(single)
+    location.verify_capacitated(problem, d, **masks)
+    c = d.certificate
+    amount = c.prices["plan_amount"].copy()
+    amount[0] += 1
+    moved = c.prices["plan_site"].copy()
+    moved[0] = 4
+    spoilt = [
+        replace(d, value=d.value * 0.99),
+        replace(d, bound=d.value * 1.01),
+        replace(d, gap=0.7),
+        replace(d, status="stopped" if d.status == "optimal" else "optimal"),
+        replace(d, sites=d.sites[:-1]),
+        replace(d, sites=np.array([77], np.int32)),
+        replace(d, assignment=np.roll(d.assignment, 1)),
+        *(
+            replace(d, certificate=replace(c, **change))
+            for change in (
+                {"value": c.value - 1},
+                {"bound_numerator": c.bound_numerator + 1},
+                {"denominator": 2 * c.denominator},
+                {"parameters": {**c.parameters, "p": 1}},
+                {"parameters": {**c.parameters, "single_source": not single}},
+                {"prices": {**c.prices, "row": c.prices["row"] // 2}},
+                {"prices": {**c.prices, "row": c.prices["row"][:, :-1]}},
+                {"prices": {**c.prices, "plan_amount": amount}},
+                {"prices": {**c.prices, "plan_site": moved}},
+                {"prices": {}},
+                {"form": "p_median"},
+                {"input_hash": "0" * 64},
+                {"record_hash": "0" * 64},
+            )
+        ),
+    ]
+    for bad in spoilt:
+        with pytest.raises(VerificationError):
+            location.verify_capacitated(problem, bad, **masks)
+    other = replace(problem, cost=problem.cost + 1, input_hash="1" * 64)
+    with pytest.raises(VerificationError, match="not that of"):
+        location.verify_capacitated(other, d, **masks)
+
+
+def test_same_seed_same_plan():
+    for single in (False, True):
+        a, b = (made(single)[1].certificate.record_hash for _ in range(2))
+        assert a == b
+
+
+def test_conflicts_are_named():
+    make = location.CapacityProblem.from_matrix
+    with pytest.raises(InfeasibleError, match="rows 1 have none"):
+        make([[1.0, 2.0], [np.inf, np.inf]], [1, 1], [5, 5])
+    with pytest.raises(InfeasibleError, match="demand 12"):
+        make([[1.0, 2.0], [1.0, 1.0]], [6, 6], [5, 5])
+    problem = make([[1.0, 2.0], [1.0, 1.0]], [4, 4], [5, 5])
+    with pytest.raises(InfeasibleError, match="at most 1 new sites"):
+        location.capacitated_facility(problem, 1)
+    with pytest.raises(ValueError, match="whole numbers >= 1"):
+        make([[1.0], [2.0]], [1.5, 1], [5])
+    with pytest.raises(ValueError, match="without NaN"):
+        make([[np.nan], [2.0]], [1, 1], [5])
+    with pytest.raises(ValueError, match="row 0 and site 1"):
+        location.CapacityProblem.from_pairs([0, 0], [0, 1], [1.0, -2.0], [1], [5, 5])
+
+
+def test_the_check_loads_no_solver():
+    code = (
+        "import sys; from groundplan.engine.location import check_capacitated;"
+        "print([m for m in ('numba', 'highspy', 'scipy') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"

@@ -1,0 +1,123 @@
+"""p-centre and p-dispersion against enumeration, and their certificates against tampering."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from groundplan import location
+from groundplan.errors import InfeasibleError, VerificationError
+
+COMMON = settings(deadline=None, derandomize=True, max_examples=30)
+
+
+def masks_of(rng, m):
+    return {"existing": rng.random(m) < 0.2, "forbidden": rng.random(m) < 0.2}
+
+
+def plans(masks, sizes):
+    stand = list(np.flatnonzero(masks["existing"]))
+    free = np.flatnonzero(~masks["existing"] & ~masks["forbidden"])
+    for k in sizes:
+        yield from (list(s) + stand for s in combinations(free, k))
+
+
+@COMMON
+@given(seed=st.integers(0, 10_000), p=st.integers(0, 4))
+def test_center_equals_enumeration(seed, p):
+    rng = np.random.default_rng(seed)
+    n, m = int(rng.integers(1, 25)), int(rng.integers(1, 9))
+    rows, sites = (np.round(rng.uniform(0, 20, (k, 2))) for k in (n, m))
+    cost, masks = location.AssignmentCost.from_points(rows, None, sites), masks_of(rng, m)
+    far = cost.block(0, n)
+    found = [far[:, s].min(axis=1).max() for s in plans(masks, range(p + 1)) if s]
+    if not found:
+        with pytest.raises(InfeasibleError):
+            location.p_center(cost, p, **masks)
+        return
+    d = location.p_center(cost, p, moves=500, **masks)
+    assert (d.value, d.status, d.bound_by) == (min(found), "optimal", "prices")
+    location.verify_center(cost, d, **masks)
+
+
+@COMMON
+@given(seed=st.integers(0, 10_000), p=st.integers(0, 4))
+def test_dispersion_equals_enumeration(seed, p):
+    rng = np.random.default_rng(seed)
+    m = int(rng.integers(2, 11))
+    sites = np.round(rng.uniform(0, 20, (m, 2)))
+    cost, masks = location.AssignmentCost.from_points(sites, None, sites), masks_of(rng, m)
+    far = np.where(np.eye(m) > 0, np.inf, cost.block(0, m))
+    found = [far[np.ix_(s, s)].min() for s in plans(masks, [p]) if len(s) > 1]
+    if not found:
+        with pytest.raises(InfeasibleError):
+            location.p_dispersion(cost, p, **masks)
+        return
+    d = location.p_dispersion(cost, p, **masks)
+    assert (d.value, d.status) == (max(found), "optimal")
+    location.verify_dispersion(cost, d, **masks)
+
+
+def test_every_tampering_is_found():
+    rng = np.random.default_rng(4)
+    rows, sites = rng.uniform(0, 20, (30, 2)), rng.uniform(0, 20, (9, 2))
+    cost = location.AssignmentCost.from_points(rows, None, sites)
+    square = location.AssignmentCost.from_points(sites, None, sites)
+    for check, problem, d in (
+        (location.verify_center, cost, location.p_center(cost, 3)),
+        (location.verify_dispersion, square, location.p_dispersion(square, 4)),
+    ):
+        check(problem, d)
+        c = d.certificate
+        others = np.setdiff1d(np.arange(9), d.sites)[: d.sites.size].astype(np.int32)
+        name = "row" if "row" in c.prices else "group"
+        spoilt = [
+            replace(d, value=d.value + 0.1),
+            replace(d, bound=d.bound + 0.1),
+            replace(d, bound=d.bound - 0.1),
+            replace(d, gap=0.5),
+            replace(d, status="stopped"),
+            replace(d, sites=others),
+            replace(d, sites=d.sites + 90),
+            *(
+                replace(d, certificate=replace(c, **change))
+                for change in (
+                    {"value": c.value + 1},
+                    {"parameters": {"p": 2}},
+                    {"parameters": {}},
+                    {"prices": {**c.prices, name: c.prices[name] * 0}},
+                    {"prices": {**c.prices, "distance": c.prices["distance"] + 1}},
+                    {"prices": {}},
+                    {"form": "p_median"},
+                    {"input_hash": "0" * 64},
+                    {"record_hash": "0" * 64},
+                )
+            ),
+        ]
+        for bad in spoilt:
+            with pytest.raises(VerificationError):
+                check(problem, bad)
+
+
+def test_same_seed_same_plan():
+    rng = np.random.default_rng(6)
+    points = rng.uniform(0, 20, (60, 2))
+    cost = location.AssignmentCost.from_points(points, None, points)
+    a, b = (location.p_center(cost, 6, seed=2).certificate.record_hash for _ in range(2))
+    assert a == b
+
+
+def test_the_check_loads_no_solver():
+    code = (
+        "import sys; from groundplan.engine.location import check_center;"
+        "print([m for m in ('numba', 'highspy', 'scipy') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
