@@ -20,8 +20,10 @@ from groundplan.engine.location import (
     maximal_covering,
     p_center,
     p_dispersion,
+    p_median,
     partial_set_covering,
     set_covering,
+    uncapacitated_facility,
     verify,
     verify_backup,
     verify_capacitated,
@@ -30,6 +32,7 @@ from groundplan.engine.location import (
     verify_dispersion,
     verify_floors,
     verify_flow,
+    verify_median,
     verify_radius,
 )
 from groundplan.engine.problem import Certificate, Decision
@@ -54,8 +57,10 @@ __all__ = [
     "maximal_covering",
     "p_center",
     "p_dispersion",
+    "p_median",
     "partial_set_covering",
     "set_covering",
+    "uncapacitated_facility",
     "verify",
     "verify_backup",
     "verify_capacitated",
@@ -64,5 +69,6 @@ __all__ = [
     "verify_dispersion",
     "verify_floors",
     "verify_flow",
+    "verify_median",
     "verify_radius",
 ]

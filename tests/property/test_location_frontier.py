@@ -52,7 +52,7 @@ def run_explore(n, indptr, indices, whole, price, reduced, limit, cap):
     assert seat_sites(n, indptr, indices, last, clear)
     profile, choice = np.zeros(n, np.int64), np.zeros(n, bool)
     trace = np.empty(n * cap, np.int32)
-    best, proven = explore(
+    best, proven, _worked = explore(
         n, indptr, indices, whole, price, reduced, last, clear, np.zeros(n, np.int64), limit,
         cap, profile, trace, choice,
     )  # fmt: skip
@@ -218,7 +218,7 @@ def test_windows_never_lose_and_counts_stay_true():
 
     for turn in range(3):
         before = lagrangian()
-        gained = search.sweep_windows(prices, worth, 1, [0, turn], chosen, count)
+        gained, _worked = search.sweep_windows(prices, worth, 1, [0, turn], chosen, count)
         assert gained >= 0
         assert lagrangian() == pytest.approx(before + gained, rel=1e-9)
         assert (count == search.counts(chosen)).all()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from groundplan.engine.location.check_cover import verify_backup, verify_covering
     from groundplan.engine.location.check_floors import verify_floors
     from groundplan.engine.location.check_flow import verify_flow
+    from groundplan.engine.location.check_median import verify_median
     from groundplan.engine.location.check_radius import verify_radius
     from groundplan.engine.location.coverage import Coverage
     from groundplan.engine.location.curves import curve
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from groundplan.engine.location.floors import covering_with_floors
     from groundplan.engine.location.flow import flow_refueling
     from groundplan.engine.location.flow_paths import FlowPaths
+    from groundplan.engine.location.median import p_median, uncapacitated_facility
     from groundplan.engine.location.partial import partial_set_covering
     from groundplan.engine.location.reach import assign_nearest
     from groundplan.engine.location.setcover import set_covering
@@ -55,8 +57,10 @@ _HOMES = {
     "maximal_covering": "solve",
     "p_center": "center",
     "p_dispersion": "dispersion",
+    "p_median": "median",
     "partial_set_covering": "partial",
     "set_covering": "setcover",
+    "uncapacitated_facility": "median",
     "verify": "certificate",
     "verify_backup": "check_cover",
     "verify_capacitated": "check_capacitated",
@@ -65,6 +69,7 @@ _HOMES = {
     "verify_dispersion": "check_center",
     "verify_floors": "check_floors",
     "verify_flow": "check_flow",
+    "verify_median": "check_median",
     "verify_radius": "check_radius",
 }
 __all__ = [
@@ -85,8 +90,10 @@ __all__ = [
     "maximal_covering",
     "p_center",
     "p_dispersion",
+    "p_median",
     "partial_set_covering",
     "set_covering",
+    "uncapacitated_facility",
     "verify",
     "verify_backup",
     "verify_capacitated",
@@ -95,6 +102,7 @@ __all__ = [
     "verify_dispersion",
     "verify_floors",
     "verify_flow",
+    "verify_median",
     "verify_radius",
 ]
 

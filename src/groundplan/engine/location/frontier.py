@@ -188,8 +188,9 @@ def explore(
 
     Returns
     -------
-    (best, proven) : (int, int)
-        Loss of the best choice found, `limit` where none was; no choice loses less than `proven`.
+    (best, proven, worked) : (int, int, int)
+        Loss of the best choice found, `limit` where none was; no choice loses less than `proven`;
+        how many states were worked on.
     """
     n_row = whole.size
     row_mask = np.zeros(n_row, np.uint64)
@@ -208,6 +209,7 @@ def explore(
     mask[0] = np.uint64(0)
     loss[0] = 0
     states = 1
+    worked = 0
     dropped = limit
     for j in range(n):
         groups, free = _group(
@@ -219,6 +221,7 @@ def explore(
         keep = ~clear[j]
         most = limit - rest[j]
         count = 0
+        worked += states
         for s in range(states):
             state = mask[s]
             a = loss[s] + take
@@ -254,7 +257,7 @@ def explore(
             count = kept
         if count == 0:
             profile[j:n] = dropped
-            return limit, dropped
+            return limit, dropped, worked
         least = new_loss[0]
         for s in range(1, count):
             least = min(least, new_loss[s])
@@ -277,4 +280,4 @@ def explore(
             step = trace[begin[j] + s]
             choice[j] = step & 1 == 1
             s = step >> 1
-    return best, min(best, dropped)
+    return best, min(best, dropped), worked

@@ -183,8 +183,8 @@ class Search:
         key: list[int],
         chosen: BoolArray,
         count: NDArray[np.int16],
-    ) -> int:
-        """Choose every window anew, in bands of a random direction; returns the gain."""
+    ) -> tuple[int, int]:
+        """Choose every window anew, in bands of a random direction; returns gain and states."""
         p = self.program
         rng = np.random.Generator(np.random.Philox(key=key))
         turn, shift = rng.uniform(0.0, np.pi), rng.uniform()
@@ -207,8 +207,10 @@ class Search:
         # half of the sites in windows of a size worth the search
         return bool(size[size >= 24].sum() * 2 >= p.n_site)
 
-    def lift(self, prices: Prices, sites_max: int, width_max: int, cap: int, **options: Any) -> int:
-        """Search the tiles for what every plan must lose; returns the lift, keeps the better."""
+    def lift(
+        self, prices: Prices, sites_max: int, width_max: int, cap: int, **options: Any
+    ) -> Losses:
+        """Search the tiles for what every plan must lose; the better losses are kept."""
         p = self.program
         tiles = cut_tiles(p, p.x, p.y, sites_max=sites_max, width_max=width_max)
         first = max(1, int(prices.worth) // 64)
@@ -217,7 +219,7 @@ class Search:
         )
         if prices.losses is None or losses.total() > prices.losses.total():
             prices.losses = losses
-        return losses.total()
+        return losses
 
 
 def _anneal_band(

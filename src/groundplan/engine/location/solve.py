@@ -43,7 +43,15 @@ SWEEPS_PER_LOOK = 10
 #: Relative distance of bound and fractional plan at which the bound is good enough.
 DUAL_TOLERANCE = 1e-4
 #: Tiles of the lifted bound by effort: sites, width of the frontier, most states.
-LIFTS = ((400, 20, 1_500), (400, 24, 5_000), (400, 28, 30_000), (600, 32, 200_000))
+LIFTS = (
+    (400, 20, 1_500),
+    (400, 24, 6_000),
+    (300, 32, 30_000),
+    (300, 44, 100_000),
+    (400, 56, 300_000),
+)
+#: Where the searches worked on fewer states a site than this, wider ones are tried at once.
+CHEAP = 150
 #: Passes of windows before the bound is lifted for the first time.
 PASSES_BEFORE_LIFT = 3
 #: A pass that gains less of the open gap than this makes the windows grow.
@@ -93,9 +101,9 @@ def maximal_covering(
     gap: float = 0.005,
     time_limit_s: float | None = None,
     seed: int = 0,
-    steps: int = 400,
+    steps: int = 600,
     sweeps: int = 200,
-    passes: int = 12,
+    passes: int = 40,
     effort: int = 1,
     progress: Callable[[str, int, int, float, float], None] = nothing,
     stop: Callable[[], bool] = lambda: False,
@@ -324,8 +332,9 @@ class Run:
         if resume is not None:
             chosen, worth = np.array(resume["chosen"], bool), float(resume["worth"])
             first, level, lifted = (int(resume[k]) for k in ("pass", "level", "lifted"))
-            for k in range(lifted + 1):
-                self.lift(k)
+            k = 0
+            while k <= lifted:
+                k = self.lift(k) + 1
         if prices.worth <= 0.0:
             return
         count = search.counts(chosen)
@@ -335,14 +344,17 @@ class Run:
             passes = 10_000
         turn = first
         while turn < passes:
-            gained = search.sweep_windows(prices, worth, level, [self.seed, turn], chosen, count)
+            gained, worked = search.sweep_windows(
+                prices, worth, level, [self.seed, turn], chosen, count
+            )
+            if level == widest < len(Windows.LEVELS) - 1 and worked < CHEAP * program.n_site:
+                widest += 1
             turn += 1
             over = (search.spent(chosen) - program.budget) / max(1, program.budget)
             worth *= 1.0 + min(0.05, max(-0.05, 2.0 * over))
             search.repair(chosen.copy())
             if turn == PASSES_BEFORE_LIFT and lifted < 0 and not self.is_done():
-                lifted = 0
-                self.lift(0)
+                lifted = self.lift(0)
             open_gap = (self.bound() - self.base - search.best_value) * DENOMINATOR
             if gained < LEAST_GAIN * open_gap:
                 if level == widest and lifted >= most and (gained == 0 or self.ends_at is None):
@@ -350,8 +362,7 @@ class Run:
                 elif level < widest:
                     level += 1
                 elif lifted < most:
-                    lifted += 1
-                    self.lift(lifted)
+                    lifted = self.lift(lifted + 1)
             stopped = self.look(
                 "improve", "windows", turn, passes,
                 chosen=chosen, worth=worth, level=level, lifted=lifted, **{"pass": turn},
@@ -360,13 +371,12 @@ class Run:
                 break
         self.log["passes"] = turn
         while lifted < most and not self.is_done() and not self.halt():
-            lifted += 1
-            self.lift(lifted)
+            lifted = self.lift(lifted + 1)
 
-    def lift(self, level: int) -> None:
-        """Lower the bound by what the tiles of a level must lose."""
+    def lift(self, level: int) -> int:
+        """Lower the bound by what the tiles of a level must lose; returns the level reached."""
         if self.prices is None:
-            return
+            return level
         sites_max, width_max, cap = LIFTS[level]
         total = self.search.program.n_site
 
@@ -375,8 +385,13 @@ class Run:
             self.progress("tiles", done, max(done, total // sites_max), value, self.bound())
             return self.halt()
 
-        got = self.search.lift(self.prices, sites_max, width_max, cap, tick=tick)
-        self.log[f"lift_{level}"] = got / DENOMINATOR
+        losses = self.search.lift(self.prices, sites_max, width_max, cap, tick=tick)
+        self.log[f"lift_{level}"] = losses.total() / DENOMINATOR
+        cheap = losses.worked < CHEAP * total
+        self.log[f"states_{level}"] = round(losses.worked / max(1, total), 1)
+        if cheap and level + 1 < len(LIFTS) and not self.is_done():
+            return self.lift(level + 1)
+        return level
 
     def improve_by_annealing(self, sweeps: int, resume: Mapping[str, Any] | None) -> None:
         """Improve the best plan by annealing at the budget's price."""

@@ -60,12 +60,15 @@ class Losses:
         First segment of each tile in `part_loss`.
     part_loss : (n_part,) int64
         The same of every segment alone.
+    worked : int
+        States that the searches worked on.
     """
 
     tiles: Tiles
     loss: IntArray
     part_start: IntArray
     part_loss: IntArray
+    worked: int
 
     def total(self) -> int:
         """Return what all tiles lose together."""
@@ -185,7 +188,7 @@ def tile_loss(
     site, site_indptr, site_indices, row_indptr, whole, price, reduced, rest, first, cap,
     local, profile,
 ):  # fmt: skip
-    """Return a loss that no choice of the sites in `site` can go below.
+    """Return a loss that no choice of the sites in `site` can go below, and the states worked on.
 
     Parameters
     ----------
@@ -223,28 +226,30 @@ def tile_loss(
     last, clear = np.empty(m, np.int32), np.empty(n, np.uint64)
     if not seat_sites(n, indptr, indices, last, clear):
         profile[:n] = 0
-        return np.int64(0)
+        return np.int64(0), np.int64(0)
     base = rest[0] if n else 0
     none = np.empty(0, np.int32)
     flag = np.empty(0, np.bool_)
     proven = np.int64(base)
+    worked = np.int64(0)
     step = max(np.int64(1), first)
     while True:
         limit = base + step
-        _best, found = explore(
+        _best, found, states = explore(
             n, indptr, indices, w, lam, rc, last, clear, rest, limit, cap, profile,
             none, flag,
         )  # fmt: skip
         proven = max(proven, found)
+        worked += states
         if found < limit or step > np.int64(1) << np.int64(60):
-            return proven
+            return proven, worked
         step *= 2
 
 
 @jit
 def _lift(
     lo, hi, start, order, site_indptr, site_indices, row_indptr, whole, price, reduced,
-    first, cap, part_start, part_loss, loss,
+    first, cap, part_start, part_loss, loss, worked,
 ):  # fmt: skip
     local = np.full(whole.size, -1, np.int32)
     for t in range(lo, hi):
@@ -259,10 +264,11 @@ def _lift(
             # swept backwards, so that its profile tells what the rest of the segment must lose
             back = site[a:b][::-1].copy()
             nothing = np.zeros(b - a, np.int64)
-            mine = tile_loss(
+            mine, states = tile_loss(
                 back, site_indptr, site_indices, row_indptr, whole, price, reduced, nothing,
                 first, cap, local, profile,
             )  # fmt: skip
+            worked[t] += states
             certain[part] = certain[part + 1] + mine
             part_loss[part_start[t] + part] = mine
             for k in range(a, b):
@@ -272,13 +278,12 @@ def _lift(
         if parts > 1:
             # no choice loses less than its segments together
             whole_rest = rest.copy()
-            loss[t] = max(
-                certain[0],
-                tile_loss(
-                    site, site_indptr, site_indices, row_indptr, whole, price, reduced,
-                    whole_rest, first + certain[0] - rest[0], cap, local, profile,
-                ),
+            mine, states = tile_loss(
+                site, site_indptr, site_indices, row_indptr, whole, price, reduced, whole_rest,
+                first + certain[0] - rest[0], cap, local, profile,
             )  # fmt: skip
+            loss[t] = max(certain[0], mine)
+            worked[t] += states
         else:
             loss[t] = certain[0]
 
@@ -317,9 +322,10 @@ def lift_bound(
     part_start = np.zeros(len(tiles) + 1, np.int64)
     np.cumsum(parts, out=part_start[1:])
     loss, part_loss = np.zeros(len(tiles), np.int64), np.zeros(int(part_start[-1]), np.int64)
+    worked = np.zeros(len(tiles), np.int64)
     arrays = (
         tiles.start, tiles.site, program.site_indptr, program.site_indices, program.row_indptr,
-        whole, price, reduced, first, cap, part_start, part_loss, loss,
+        whole, price, reduced, first, cap, part_start, part_loss, loss, worked,
     )  # fmt: skip
     edges = list(range(0, len(tiles), chunk))
     group = 32
@@ -328,4 +334,4 @@ def lift_bound(
         spread(_lift, ranges, *arrays)
         if tick(ranges[-1][1]):
             break
-    return Losses(tiles, loss, part_start, part_loss)
+    return Losses(tiles, loss, part_start, part_loss, int(worked.sum()))

@@ -78,6 +78,7 @@ def _improve(
 ):  # fmt: skip
     local = np.full(whole.size, -1, np.int32)
     gained = np.int64(0)
+    worked = np.int64(0)
     for t in range(first[band], first[band + 1]):
         site = order[start[t] : start[t + 1]]
         n = site.size
@@ -139,16 +140,17 @@ def _improve(
             trace, profile = np.empty(n * cap, np.int32), np.empty(n, np.int64)
             choice = np.empty(n, np.bool_)
             rest = np.zeros(n, np.int64)
-            least, _proven = explore(
+            least, _proven, states = explore(
                 n, indptr, indices, whole_w, whole_lam, reduced, last, clear, rest,
                 bound - value, cap, profile, trace, choice,
             )  # fmt: skip
+            worked += states
             if least < bound - value:
                 gained += bound - value - least
                 for k in range(n):
                     chosen[site[k]] = choice[k]
         _shift(site, site_indptr, site_indices, chosen, count, 1)
-    return gained
+    return gained, worked
 
 
 class Bands:
@@ -222,8 +224,8 @@ def improve_windows(
     cap: int,
     chosen: NDArray[np.bool_],
     count: NDArray[np.int16],
-) -> int:
-    """Choose every window anew where that gains; returns the gain at the price of the budget.
+) -> tuple[int, int]:
+    """Choose every window anew where that gains.
 
     Parameters
     ----------
@@ -235,13 +237,19 @@ def improve_windows(
         Most states of a search.
     chosen, count : (n_site,) bool, (n_row,)
         Plan and cover counts, changed in place.
+
+    Returns
+    -------
+    (gained, worked) : (int, int)
+        Gain at the price of the budget, in these units; states that the searches worked on.
     """
     arrays = (
         bands.first, bands.tiles.start, bands.tiles.site, program.site_indptr,
         program.site_indices, whole, price, program.cost, worth, cap, chosen, count,
     )  # fmt: skip
-    gained = 0
+    gained = worked = 0
     for colour in (0, 1):
         ranges = [(b, b + 1) for b in range(colour, bands.first.size - 1, 2)]
-        gained += int(sum(spread(_improve, ranges, *arrays)))
-    return gained
+        for gain, states in spread(_improve, ranges, *arrays):
+            gained, worked = gained + int(gain), worked + int(states)
+    return gained, worked
