@@ -68,10 +68,12 @@ class Finding:
 
     def __str__(self) -> str:
         where = self.file
+        # a study has lines and keys, a table rows and columns
+        is_study = self.file.endswith(".toml")
         if self.row:
-            where += f" row {self.row}"
+            where += f" {'line' if is_study else 'row'} {self.row}"
         if self.column:
-            where += f" {'column' if self.row else 'key'} {self.column}"
+            where += f" {'column' if self.row and not is_study else 'key'} {self.column}"
         text = f"{where}: "
         if self.got:
             text += f"got {self.got}, "

@@ -110,14 +110,12 @@ def test_one_changed_byte_is_found(copy, name):
 
 def test_a_resealed_lie_is_found(copy):
     """A forger who mends every hash still meets the recomputed value and bound."""
-    from groundplan.plan.finish import reseal
+    from groundplan.plan.manifest import write_json, write_manifest
 
     record = json.loads((copy / "plan.json").read_bytes())
     record["sectors"]["mobile"]["value"] += 100
-    from groundplan.plan.manifest import write_json
-
     write_json(copy / "plan.json", record)
-    reseal(copy)
+    write_manifest(copy, record["inputs"])
     out = groundplan("verify", "henan", cwd=copy.parent, code=1)
     assert "mobile: value is" in out.stderr
 
@@ -160,6 +158,140 @@ def test_resume_without_a_stopped_run_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_verify_loads_neither_compiler_nor_solver(demo):
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom groundplan.plan import verify_plan\n"
+        "verify_plan(Path('henan'))\nprint(*sorted({m.split('.')[0] for m in sys.modules}))"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code], cwd=demo, capture_output=True, text=True, check=True
+    )
+    loaded = set(out.stdout.split())
+    assert "numpy" in loaded
+    assert not {"numba", "llvmlite", "scipy", "highspy", "rasterio", "pyogrio"} & loaded
+
+
+def test_verify_starts_at_once(capsys):
+    code = "import time; from groundplan.plan import verify_plan; print(time.process_time())"
+    least = min(
+        float(subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout)
+        for _ in range(3)
+    )  # fmt: skip
+    with capsys.disabled():
+        print(f" verify: {least:.2f} CPU s from start to ready", end="")
+    assert least < 1.0
+
+
+def test_every_sized_column_reaches_every_table(demo):
+    import openpyxl
+    import pyogrio
+
+    folder = demo / "henan"
+    record = json.loads((folder / "plan.json").read_bytes())
+    table = pq.read_table(folder / "assets.parquet")
+    header = (folder / "assets.csv").read_text(encoding="utf-8").split("\n", 1)[0]
+    book = openpyxl.load_workbook(folder / "plan.xlsx", read_only=True)
+    described = {row[0] for row in book["columns"].iter_rows(min_row=3, values_only=True)}
+    for key, part in record["sectors"].items():
+        names = [column["name"] for column in part["columns"]]
+        assert names
+        assert set(names) <= set(table.column_names)
+        assert all(f'"{name}"' in header for name in names)
+        assert set(names) <= set(pyogrio.read_info(folder / "assets.gpkg", layer=key)["fields"])
+        first, units = book[f"planned {key}"].iter_rows(max_row=2, values_only=True)
+        assert set(names) <= set(first)
+        assert units[first.index("load")] == part["demand_unit"]
+        assert set(names) <= described
+    charging = pyogrio.read_info(folder / "assets.gpkg", layer="charging")["fields"]
+    assert "carriers_count" not in set(charging)
+    planned = table.filter([a != "keep" and s == "charging" for a, s in zip(
+        table["action"].to_pylist(), table["sector"].to_pylist(), strict=True)])  # fmt: skip
+    assert min(planned["power_kw"].to_pylist()) > 0
+    added = sum(planned["added_chargers_count"].to_pylist())
+    assert added == record["sectors"]["charging"]["sizing"]["servers_planned"]
+    meaning = table.schema.field("power_kw").metadata
+    assert meaning[b"unit"] == b"kW"
+
+
+def test_styles_name_existing_layers_and_values(demo):
+    import sqlite3
+    import xml.etree.ElementTree as ET
+
+    base = sqlite3.connect(demo / "henan" / "assets.gpkg")
+    styles = base.execute(
+        "SELECT f_table_name, f_geometry_column, useAsDefault, styleQML FROM layer_styles"
+    ).fetchall()
+    geometry = dict(base.execute("SELECT table_name, column_name FROM gpkg_geometry_columns"))
+    told = dict(base.execute(
+        "SELECT column_name, description FROM gpkg_data_columns WHERE table_name = 'charging'"
+    ))  # fmt: skip
+    actions = {row[0] for row in base.execute("SELECT DISTINCT action FROM mobile")}
+    base.close()
+    assert {name for name, *_ in styles} == set(geometry) == {"mobile", "charging", "counties"}
+    for name, column, is_default, text in styles:
+        assert column == geometry[name]
+        assert is_default == 1
+        style = ET.fromstring(text)  # noqa: S314 - written by the run above
+        values = {c.get("value") for c in style.iter("category")}
+        symbols = {s.get("name") for s in style.iter("symbol")}
+        assert {c.get("symbol") for c in style.iter("category")} <= symbols
+        if name != "counties":
+            assert actions <= values
+    assert told["power_kw"].endswith("[kW]")
+
+
+def test_a_users_folder_survives(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work", encoding="utf-8")
+    out = groundplan("demo", "henan", "--cell", "1000", "--out", "mine", cwd=tmp_path, code=2)
+    assert "is no plan folder" in out.stderr
+    assert out.stdout == ""
+    assert [p.name for p in tmp_path.rglob("*")] == ["mine", "thesis.txt"]
+
+
+def test_a_run_killed_while_it_writes_leaves_the_old_plan(demo, copy):
+    command = [sys.executable, "-m", "groundplan.cli", "demo", "henan", "--cell", "1000"]
+    with subprocess.Popen(
+        command, cwd=copy.parent, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stderr is not None
+        for line in run.stderr:
+            if "charging: size" in line:
+                break
+        # the files are being written now
+        time.sleep(0.5)
+        run.kill()
+        run.stderr.read()
+    groundplan("verify", "henan", cwd=copy.parent)
+    left = [p.name for p in copy.parent.iterdir()]
+    assert any(".henan.new." in name for name in left)
+    groundplan("demo", "henan", "--cell", "1000", "--resume", "--quiet", cwd=copy.parent)
+    groundplan("verify", "henan", cwd=copy.parent)
+    assert [p.name for p in copy.parent.iterdir()] == ["henan"]
+    assert (copy / "plan.json").read_bytes() == (demo / "henan" / "plan.json").read_bytes()
+
+
+def test_a_stopped_run_cannot_go_on_at_another_cell_size(demo, tmp_path):
+    work = tmp_path / ".henan.work"
+    work.mkdir()
+    facts = {"study": "henan", "cell_m": 1000.0, "gap": 0.002, "steps": 600, "sweeps": 300}
+    note = {"key": "0" * 64, "facts": facts}
+    (work / "key.json").write_text(json.dumps(note), encoding="utf-8")
+    out = groundplan("demo", "henan", "--cell", "500", "--resume", cwd=tmp_path, code=3)
+    assert "cell_m: got 1000.0, expected 500.0" in out.stderr
+    assert work.is_dir()
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    out = groundplan("demo", "henan", "--out", "file/plan", "--json", cwd=tmp_path, code=5)
+    told = json.loads(out.stdout)
+    assert told["exit_code"] == 5
+    assert "file" in told["message"]
+
+
 def test_files_open_in_other_programs(demo):
     import openpyxl
     import pyogrio
@@ -171,7 +303,8 @@ def test_files_open_in_other_programs(demo):
     assert info["crs"] == "EPSG:4326"
     book = openpyxl.load_workbook(folder / "plan.xlsx", read_only=True)
     assert book.sheetnames == [
-        "targets", "money", "counties", "planned assets", "assumptions", "ledger",
+        "targets", "money", "counties", "planned mobile", "planned charging", "columns",
+        "assumptions", "ledger",
     ]  # fmt: skip
     geo = json.loads(pq.read_schema(folder / "assets.parquet").metadata[b"geo"])
     assert geo["primary_column"] == "geometry"

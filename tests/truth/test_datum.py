@@ -9,6 +9,7 @@ import pytest
 from pyproj import CRS, Transformer
 
 from groundplan.errors import CrsError
+from groundplan.region import load
 from groundplan.region.crs import gauss_kruger_epsg
 from groundplan.region.datum import (
     bd09_from_gcj02,
@@ -171,6 +172,34 @@ def test_guard_does_not_judge_what_it_cannot_see(places):
     rng = np.random.default_rng(41)
     anywhere = rng.uniform(110.5, 116.5, 500), rng.uniform(31.5, 36.3, 500)
     assert guard_sites(*anywhere, *places, cell_m=100).verdict == "undecided"
+
+
+def test_seats_without_a_datum_are_no_reference():
+    region = load("henan")
+    lon, lat = region.reference_lonlat()
+    # 118 seats of GeoNames and 382 places; 38 of cpca and one label point are left out
+    assert lon.size == lat.size == 118 + 382
+    c = region.counties
+    unfit = np.array(["cpca" in s for s in c.seat_source])
+    assert unfit.sum() == 38
+    left_out = set(zip(c.seat_lon_deg[unfit], c.seat_lat_deg[unfit], strict=True))
+    assert not left_out & set(zip(lon[:118], lat[:118], strict=True))
+    # those points themselves scatter too much around true places to be judged, let alone to judge
+    found = guard_sites(
+        c.seat_lon_deg[unfit], c.seat_lat_deg[unfit], lon, lat, cell_m=5000, path="cpca"
+    )
+    assert found.status == "too scattered"
+
+
+def test_the_status_says_what_to_do_with_a_verdict(places):
+    near = sites_near(places, 1500, 1000, 3)
+    assert guard_sites(*near, *places, cell_m=100).status == "ok"
+    assert guard_sites(near[0][:5], near[1][:5], *places, cell_m=100).status == "not enough points"
+    moved = gcj02_from_wgs84(*near)
+    assert guard_sites(*moved, *places, cell_m=100, is_accepted=True).status == "warned"
+    rng = np.random.default_rng(41)
+    anywhere = rng.uniform(110.5, 116.5, 500), rng.uniform(31.5, 36.3, 500)
+    assert guard_sites(*anywhere, *places, cell_m=100).status == "too scattered"
 
 
 @pytest.mark.parametrize("zone", [*range(25, 46), *range(13, 24)])

@@ -11,6 +11,7 @@ import pytest
 from groundplan import sectors as room
 from groundplan.engine.models import erlang_c, size_servers
 from groundplan.errors import DataError
+from groundplan.plan.toy import square_land
 from groundplan.sectors import load_sectors
 from groundplan.sectors.charging import CHARGING, raise_to
 from groundplan.sectors.contract import Action, Land
@@ -22,22 +23,11 @@ SETTINGS = {**CHARGING.defaults(), "stations_existing_count": 12}
 
 @pytest.fixture(scope="module")
 def land() -> Land:
-    cell_m = 500.0
-    row, col = np.divmod(np.arange(SIDE * SIDE), SIDE)
-    x_m, y_m = cell_m * (col + 0.5), cell_m * (SIDE - row - 0.5)
-    middle = cell_m * SIDE / 2
-    people = np.round(2500 * np.exp(-np.hypot(x_m - middle, y_m - middle) / 1500) + 40, 2)
-    return Land(
-        cell_m=cell_m,
-        x_m=x_m,
-        y_m=y_m,
-        people=people,
-        density_per_km2=people / (cell_m / 1000) ** 2,
-        unit=np.zeros(row.size, np.int16),
-        county=np.zeros(row.size, np.int16),
-        urban_ratio=np.array([0.5]),
-        seat_x_m=np.array([middle]),
-        seat_y_m=np.array([middle]),
+    town = square_land(SIDE, 500.0, lambda d_m: np.round(2500 * np.exp(-d_m / 1500) + 40, 2))
+    # a place far outside as well
+    middle = float(town.seat_x_m[0])
+    return replace(
+        town,
         place_x_m=np.array([middle / 2, -9e5]),
         place_y_m=np.array([middle / 2, 0.0]),
     )

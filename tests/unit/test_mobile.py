@@ -10,6 +10,7 @@ import pytest
 from groundplan.engine.models import carriers_needed
 from groundplan.engine.radio import cell_reach
 from groundplan.errors import DataError
+from groundplan.plan.toy import square_land
 from groundplan.sectors.contract import Action, Land
 from groundplan.sectors.mobile import (
     MOBILE,
@@ -26,24 +27,8 @@ SETTINGS = {**MOBILE.defaults(), "masts_existing_count": 400, "stations_existing
 
 def toy_land(cell_m: float = 500.0, scale: float = 1.0) -> Land:
     """A town in the middle of farmland, 2,025 cells."""
-    row, col = np.divmod(np.arange(SIDE * SIDE), SIDE)
-    x_m, y_m = cell_m * (col + 0.5), cell_m * (SIDE - row - 0.5)
-    middle = cell_m * SIDE / 2
-    distance_m = np.hypot(x_m - middle, y_m - middle)
-    people = scale * np.round(2500 * np.exp(-distance_m / 1500) + 40, 2)
-    return Land(
-        cell_m=cell_m,
-        x_m=x_m,
-        y_m=y_m,
-        people=people,
-        density_per_km2=people / (cell_m / 1000) ** 2,
-        unit=np.zeros(row.size, np.int16),
-        county=np.zeros(row.size, np.int16),
-        urban_ratio=np.array([0.5]),
-        seat_x_m=np.array([middle]),
-        seat_y_m=np.array([middle]),
-        place_x_m=np.array([middle / 2]),
-        place_y_m=np.array([middle / 2]),
+    return square_land(
+        SIDE, cell_m, lambda d_m: scale * np.round(2500 * np.exp(-d_m / 1500) + 40, 2)
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from groundplan.engine.location.certificate import seal
 from groundplan.errors import VerificationError
 from groundplan.plan.proof import verify_system, write_proof
 from groundplan.plan.system import (
@@ -86,7 +88,10 @@ def test_the_folder_alone_proves_value_and_bound(plan, folder):
     path, key, note = folder
     found = verify_system(path, note, key)
     assert found["value"] == told.decision.value
-    assert found["bound"] == told.decision.bound
+    assert (found["bound"], found["bound_by"]) == (told.decision.bound, told.decision.bound_by)
+    if found["bound_by"] == "search":
+        numerator = told.decision.certificate.bound_numerator
+        assert found["bound"] < found["bound_by_prices"] == numerator // 65_535
     stored = json.loads((path / "certificate" / f"{key}.json").read_bytes())
     assert stored["environments"] == ["dense_urban", "urban", "rural"]
 
@@ -112,3 +117,27 @@ def test_a_longer_reach_in_the_table_is_found(folder):
     np.savez_compressed(proof, **kept)
     with pytest.raises(VerificationError, match="inputs hash"):
         verify_system(path, note, key)
+
+
+def test_a_searched_bound_outside_the_proven_range_is_found(plan, folder):
+    told, _land = plan
+    path, key, note = folder
+    name = path / "certificate" / f"{key}.json"
+    stored = json.loads(name.read_bytes())
+    for bound in (told.decision.value - 1, 10 * told.decision.bound):
+        parameters = {**told.decision.certificate.parameters, "bound_by_search": bound}
+        forged = replace(told.decision.certificate, parameters=parameters, record_hash="")
+        forged = seal(forged, told.decision.sites)
+        plain = {k: v for k, v in asdict(forged).items() if k != "prices"}
+        name.write_text(json.dumps({**stored, "certificate": plain}))
+        with pytest.raises(VerificationError, match="of the search lies outside"):
+            verify_system(path, note, key)
+
+
+def test_a_small_plan_is_solved_without_a_word(capfd):
+    sector, land = load_sectors()["charging"], toy_land(SIDE, CELL_M)
+    settings = complete_settings(sector, {}, "test")
+    system = prepare(sector, land, None, settings, count=2, budget_cny=None, seed=1)
+    decision = decide(system, build_coverage(system, land), seed=1)
+    assert "highs_proven" in decision.log
+    assert capfd.readouterr() == ("", "")

@@ -10,11 +10,28 @@ from types import FrameType
 from typing import Any
 
 from groundplan.cli.progress import Progress
-from groundplan.errors import UsageError
+from groundplan.errors import DataError, UsageError
 
-__all__ = ["check", "demo", "new", "plan", "report", "schema", "sectors", "verify", "version"]
+__all__ = [
+    "check",
+    "demo",
+    "new",
+    "plan",
+    "region_check",
+    "report",
+    "schema",
+    "sectors",
+    "verify",
+    "version",
+]
 
 Result = tuple[Any, str, int]
+#: How the search for a system's plan ended, by status.
+ENDS = {
+    "optimal": "proven optimal",
+    "feasible": "the asked gap is proven",
+    "stopped": "the planned effort ended first",
+}
 
 
 @contextmanager
@@ -47,7 +64,7 @@ def run_plan(
     quiet: bool,
 ) -> Result:
     """Plan a study, write folder and report, and tell what came out."""
-    from groundplan.plan import Options, finish_folder, make_plan
+    from groundplan.plan import Options, make_plan
 
     progress = Progress(quiet=quiet)
     options = Options() if gap is None else Options(gap=gap)
@@ -60,14 +77,17 @@ def run_plan(
             resume=resume,
             progress=progress,
             stop=stop,
+            report=report_inside,
         )
-        progress("report")
-        from groundplan.show import write_report
-
-        write_report(folder)
-        finish_folder(folder, plan)
     progress.close()
     return plan_data(plan), plan_text(plan), 4 if plan.is_stopped else missed(plan.record)
+
+
+def report_inside(aside: Path, name: str) -> None:
+    """Write the report into a plan folder that is not in its place yet."""
+    from groundplan.show import write_report
+
+    write_report(aside, name=name)
 
 
 def missed(record: dict[str, Any]) -> int:
@@ -102,7 +122,7 @@ def plan_text(plan: Any) -> str:
     for key, part in record["sectors"].items():
         lines.append(
             f"{key}: proven gap {part['gap']:.3%} of all that is served, "
-            f"{part['gain_gap']:.2%} of what could still be gained ({part['status']})"
+            f"{part['gain_gap']:.2%} of what could still be gained ({ENDS[part['status']]})"
         )
     money = record["money"]
     lines.append(
@@ -162,14 +182,36 @@ def new(*, folder: Path, like: str) -> Result:
 
 
 def check(*, path: Path) -> Result:
-    """Check a study, its files and the settings of its sectors."""
-    from groundplan.plan import check_study
-    from groundplan.study import read_study
+    """Check a study, the files it names and the settings of its systems; all faults at once."""
+    from groundplan.plan import check_systems, inspect_study
+    from groundplan.study import read_study, sound_systems, with_lines
 
-    study = read_study(study_file(path))
-    facts = check_study(study)
-    lines = [f"{study_file(path)}: no errors", *(f"  {k}: {v}" for k, v in facts.items())]
-    return {"study": study.name, "findings": [], **facts}, "\n".join(lines), 0
+    file = study_file(path)
+    study, findings = None, []
+    try:
+        study = read_study(file)
+        facts = inspect_study(study)
+    except DataError as error:
+        findings = list(error.findings)
+        if study is None:
+            findings += check_systems(sound_systems(file), str(file))
+    if findings:
+        raise DataError(with_lines(findings, file))
+    lines = [f"{file}: no errors", *fact_lines(facts)]
+    return {"study": study.name if study else "", "findings": [], **facts}, "\n".join(lines), 0
+
+
+def fact_lines(facts: dict[str, Any]) -> list[str]:
+    """Return the facts of a sound study in words."""
+    lines = [f"  {facts['targets']} targets"]
+    for key, asked in facts["systems"].items():
+        more = f" and {asked['servers']:,} {asked['servers_unit']}" if asked["servers"] else ""
+        lines.append(f"  {key}: {asked['to_add']:,} to add{more} (target {asked['target']})")
+    lines.append(
+        f"  money: targets priced {facts['priced_bn_cny']:g} bn CNY, "
+        f"unallocated {facts['unallocated_bn_cny']:g} bn CNY"
+    )
+    return lines
 
 
 def report(*, folder: Path, out: Path | None) -> Result:
@@ -199,16 +241,53 @@ def verify(*, folder: Path) -> Result:
             f"gap {(part['bound'] - part['value']) / part['bound']:.3%}, "
             f"{part['sites']:,} sites chosen"
         )
+        if part["bound_by"] == "search":
+            lines.append(
+                f"    the bound is that of an exhaustive search, which is not done again; the "
+                f"prices alone prove {part['bound_by_prices']:,}"
+            )
     return {"folder": str(folder), "verified": found}, "\n".join(lines), 0
 
 
-def schema() -> Result:
-    """Return the schema of study.toml."""
+def region_check(*, path: Path, key: str, sector: str | None, **options: Any) -> Result:
+    """Look at one geographic file or region folder."""
+    from dataclasses import asdict
+
+    from groundplan.region.checking import check_path
+    from groundplan.sectors import load_sectors
+
+    known = load_sectors() if sector else {}
+    if sector and sector not in known:
+        raise UsageError(f"no system {sector!r}: known are {', '.join(sorted(known))}")
+    fields = known[sector].existing_fields if sector else ()
+    found = check_path(path, key, fields=fields, **options)
+    lines = [f"{found.path}: {found.what}"]
+    for name, value in found.facts.items():
+        shown = value
+        if isinstance(value, dict):
+            shown = value.get("text") or ", ".join(f"{k} {v}" for k, v in value.items())
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            shown = f"{value:,}" if name != "census_year" else value
+        lines.append(f"  {name}: {shown}")
+    lines += [f"warning: {warning}" for warning in found.warnings]
+    return asdict(found), "\n".join(lines), 0
+
+
+def schema(*, markdown: bool) -> Result:
+    """Return the keys of study.toml as JSON Schema, or as a page."""
     import json
 
-    from groundplan.study import study_schema
+    from groundplan.sectors import load_sectors
+    from groundplan.study import reference_page, study_schema
 
-    data = study_schema()
+    systems = {
+        key: (sector.title, (*sector.settings, *sector.cost.fields))
+        for key, sector in sorted(load_sectors().items())
+    }
+    if markdown:
+        page = reference_page(systems)
+        return {"markdown": page}, page.rstrip("\n"), 0
+    data = study_schema(systems)
     return data, json.dumps(data, ensure_ascii=False, indent=2), 0
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -17,12 +18,19 @@ __all__ = ["main"]
 
 EPILOG = """\b
 Exit codes:
-  0  done
-  1  the answer is no: infeasible, a target missed, verification failed
-  2  the call is wrong
-  3  the data is wrong
-  4  stopped early; what was written is a valid plan
+  0    done
+  1    the answer is no: infeasible, a target missed, verification failed
+  2    the call is wrong
+  3    the data is wrong
+  4    stopped early by Ctrl-C; where a plan was written, it is valid
+  5    the machine said no: disk full, no permission, out of memory
+  70   a fault of groundplan itself; the trace is printed, please report it
+  130  ended at once by a second Ctrl-C; nothing was written
 """
+
+#: Of everything that ``--json`` prints; grows by keys only.
+FORMAT = "groundplan-cli/1"
+STOPPED = "stopped at once; nothing more was written"
 
 
 def act(name: str) -> Callable[..., Any]:
@@ -38,20 +46,46 @@ def run(name: str, *, as_json: bool, debug: bool, **options: Any) -> None:
     except GroundplanError as error:
         if debug:
             raise
-        if as_json:
-            click.echo(json.dumps(error.as_dict(), ensure_ascii=False, indent=2))
-        else:
-            click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+        fail(error.as_dict(), str(error), error.exit_code, as_json=as_json)
     except KeyboardInterrupt:
-        click.echo("stopped; nothing more was written", err=True)
-        sys.exit(4)
-    if as_json:
-        click.echo(json.dumps(result, ensure_ascii=False, indent=2))
-    else:
+        fail(told("Stopped", STOPPED, 130), STOPPED, 130, as_json=as_json)
+    except (OSError, MemoryError) as error:
+        if debug:
+            raise
+        text = str(error) if isinstance(error, OSError) else "out of memory; try a larger --cell"
+        fail(told(type(error).__name__, text, 5), text, 5, as_json=as_json)
+    except Exception as error:  # noqa: BLE001 - the trace is printed, and 1 means another thing
+        traceback.print_exc()
+        text = f"groundplan itself failed ({type(error).__name__}); please report the trace above"
+        fail(told(type(error).__name__, text, 70), text, 70, as_json=as_json)
+    if not as_json:
         click.echo(text)
+    elif name == "schema":
+        # a JSON Schema is a document of its own form
+        echo_json(result)
+    else:
+        echo_json({"format": FORMAT, "command": name.replace("_", " "), **result})
     if code:
         sys.exit(code)
+
+
+def echo_json(data: object) -> None:
+    """Print data as JSON on standard output."""
+    click.echo(json.dumps(data, ensure_ascii=False, indent=2))
+
+
+def told(kind: str, message: str, code: int) -> dict[str, Any]:
+    """Return an error as data, in the form of `GroundplanError.as_dict`."""
+    return {"error": kind, "message": message, "exit_code": code}
+
+
+def fail(data: dict[str, Any], text: str, code: int, *, as_json: bool) -> NoReturn:
+    """Tell an error, as data on standard output or as text on standard error, and leave."""
+    if as_json:
+        echo_json({"format": FORMAT, **data})
+    else:
+        click.echo(f"error: {text}", err=True)
+    sys.exit(code)
 
 
 def shared(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,7 +117,35 @@ def planning(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """The commands, with one line for a wrong call, as data where data is asked for."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
+        """Run a command; see `click.Group.main`."""
+        given = list(sys.argv[1:] if args is None else args)
+        if not options.get("standalone_mode", True):
+            return super().main(given, *rest, **options)
+        try:
+            code = super().main(given, *rest, **{**options, "standalone_mode": False})
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message())
+            sys.exit(2)
+        except click.UsageError as error:
+            path = error.ctx.command_path if error.ctx else "groundplan"
+            words = " ".join(error.format_message().split()).removesuffix(".")
+            text = f"{words}; see: {path} --help"
+            fail(told("UsageError", text, 2), text, 2, as_json="--json" in given)
+        except click.ClickException as error:
+            fail(
+                told("UsageError", error.format_message(), 2), error.format_message(), 2,
+                as_json="--json" in given,
+            )  # fmt: skip
+        except click.Abort:
+            fail(told("Stopped", STOPPED, 130), STOPPED, 130, as_json="--json" in given)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Plan, fund, deliver and prove a region's digital infrastructure.
 
@@ -91,6 +153,7 @@ def main() -> None:
     Start here:
       groundplan demo henan        plan the worked example; writes henan/
       groundplan new my-region     a study of your own to fill in
+      groundplan region check people.tif    what a file of yours is
       groundplan check my-region/study.toml
       groundplan plan my-region/study.toml
       groundplan verify henan      check a plan without trusting who made it
@@ -98,7 +161,7 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("region", type=click.Choice(["henan"]))
+@click.argument("region", metavar="REGION", type=click.Choice(["henan"]))
 @click.option("--out", type=click.Path(path_type=Path), help="Plan folder; default: the region.")
 @planning
 @shared
@@ -161,11 +224,39 @@ def verify(folder: Path, as_json: bool, debug: bool) -> None:
     run("verify", as_json=as_json, debug=debug, folder=folder)
 
 
-@main.command()
+@main.group()
+def region() -> None:
+    """Look at the geographic files of a region."""
+
+
+@region.command("check")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--region", "key", default="henan", show_default=True, help="Key, or a folder.")
+@click.option("--crs", help="Declared system: EPSG:4326, EPSG:4547, GCJ-02, BD-09 ...")
+@click.option("--kind", default="count", show_default=True, help="Of a raster.")
+@click.option("--unit", default="people", show_default=True, help="Of a raster.")
+@click.option("--nodata", type=float, help="Of a raster: what stands for no value.")
+@click.option("--sector", help="System of a register: its columns are checked too.")
 @shared
-def schema(as_json: bool, debug: bool) -> None:
-    """Print the JSON Schema of study.toml."""
-    run("schema", as_json=as_json, debug=debug)
+def region_check(path: Path, as_json: bool, debug: bool, **options: Any) -> None:
+    """Say what a file is and whether a plan can stand on it; every error at once.
+
+    PATH is a region folder, a population raster, polygons of units or counties, a register of
+    sites, or a file of OpenCelliD, OCPI or Open Charge Map.
+
+    \b
+    Example:
+      groundplan region check masts.csv --crs GCJ-02 --sector mobile
+    """
+    run("region_check", as_json=as_json, debug=debug, path=path, **options)
+
+
+@main.command()
+@click.option("--markdown", is_flag=True, help="A page for readers instead of JSON Schema.")
+@shared
+def schema(markdown: bool, as_json: bool, debug: bool) -> None:
+    """Print every key of study.toml: JSON Schema for an editor, or a page."""
+    run("schema", as_json=as_json, debug=debug, markdown=markdown)
 
 
 @main.command()

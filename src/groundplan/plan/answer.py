@@ -13,6 +13,12 @@ from numpy.typing import NDArray
 
 from groundplan.plan.system import DEMAND_SCALE, SystemPlan
 from groundplan.sectors.contract import Action
+from groundplan.sectors.places import (
+    DENSE_URBAN_PER_KM2,
+    ENVIRONMENTS,
+    URBAN_PER_KM2,
+    environment_of,
+)
 
 __all__ = [
     "REGIMES",
@@ -20,6 +26,7 @@ __all__ = [
     "county_rows",
     "layer_rows",
     "money_record",
+    "place_rows",
     "sector_record",
     "target_records",
 ]
@@ -27,8 +34,8 @@ __all__ = [
 #: What a gap of this size means and when it is to be expected, by status.
 REGIMES = {
     "optimal": (
-        "Proven optimal: no other choice of this many sites serves more.",
-        "已证明最优：同样数量的站点不可能服务更多需求。",
+        "Proven optimal: no other choice under the same limit serves more.",
+        "已证明最优：同样限制下不可能服务更多需求。",
     ),
     "feasible": (
         (
@@ -49,11 +56,40 @@ REGIMES = {
         "计算在证明要求的差距之前结束；方案与上界仍然有效。",
     ),
 }
+#: The same where `Decision.bound_by` is ``"search"``.
+REGIME_SEARCH = (
+    (
+        "Proven optimal by an exhaustive search: no other choice under the same limit serves "
+        "more. groundplan verify recomputes the weaker bound of the prices alone."
+    ),
+    (
+        "经穷举搜索证明最优：同样限制下不可能服务更多需求。"
+        "groundplan verify 仅重新计算由价格得出的较宽上界。"
+    ),
+)
+#: Kinds of place in the order of `ENVIRONMENTS`.
+PLACES = (
+    (
+        ENVIRONMENTS[0],
+        f"Dense urban ({DENSE_URBAN_PER_KM2:,.0f} people per km² or more)",
+        f"密集城区（每平方公里{DENSE_URBAN_PER_KM2:,.0f}人以上）",
+    ),
+    (
+        ENVIRONMENTS[1],
+        f"Urban ({URBAN_PER_KM2:,.0f} to {DENSE_URBAN_PER_KM2:,.0f} people per km²)",
+        f"城区（每平方公里{URBAN_PER_KM2:,.0f}至{DENSE_URBAN_PER_KM2:,.0f}人）",
+    ),
+    (
+        ENVIRONMENTS[2],
+        f"Rural (below {URBAN_PER_KM2:,.0f} people per km²)",
+        f"乡村（每平方公里不足{URBAN_PER_KM2:,.0f}人）",
+    ),
+)
 ACTION_NAMES = {a: a.name.lower() for a in Action}
 
 
 def grouped_ratio(
-    group: NDArray[np.int16], n: int, weight: NDArray[Any], served: NDArray[np.bool_]
+    group: NDArray[Any], n: int, weight: NDArray[Any], served: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Return the served share of `weight` in each of `n` groups, 0 where a group has none."""
     total = np.bincount(group, weights=weight, minlength=n)
@@ -117,9 +153,39 @@ def county_rows(
     ]
 
 
+def place_rows(plan: SystemPlan, density_per_km2: NDArray[np.float64]) -> list[dict[str, Any]]:
+    """Return who is served and who is not, by kind of place.
+
+    Parameters
+    ----------
+    density_per_km2 : (n_cell,) float64
+        Residents per km2, as `Land.density_per_km2`.
+    """
+    kind = np.tile(environment_of(density_per_km2), len(plan.system.sector.layers))
+    demand = plan.system.demand.ravel()
+    n = len(PLACES)
+    before = grouped_ratio(kind, n, demand, plan.served_before.ravel())
+    after = grouped_ratio(kind, n, demand, plan.served_after.ravel())
+    total = np.bincount(kind, weights=demand, minlength=n)
+    left = np.bincount(kind, weights=demand * ~plan.served_after.ravel(), minlength=n)
+    return [
+        {
+            "key": key,
+            "title": title,
+            "title_zh": title_zh,
+            "demand_ratio": float(total[i] / total.sum()),
+            "served_before_ratio": float(before[i]),
+            "served_after_ratio": float(after[i]),
+            "unserved": round(float(left[i]) / DEMAND_SCALE),
+        }
+        for i, (key, title, title_zh) in enumerate(PLACES)
+    ]
+
+
 def sector_record(
     plan: SystemPlan,
     counties: list[dict[str, Any]],
+    places: list[dict[str, Any]],
     existing_label: tuple[str, str],
     opex_cny_per_year: int | None,
 ) -> dict[str, Any]:
@@ -136,7 +202,8 @@ def sector_record(
         for action, name in ACTION_NAMES.items()
         if action != Action.KEEP
     }
-    regime, regime_zh = REGIMES[decision.status]
+    is_searched = decision.bound_by == "search"
+    regime, regime_zh = REGIME_SEARCH if is_searched else REGIMES[decision.status]
     return {
         "title": sector.title,
         "title_zh": sector.title_zh,
@@ -144,9 +211,11 @@ def sector_record(
         "value": decision.value,
         "base_value": decision.base_value,
         "bound": decision.bound,
+        "bound_by": decision.bound_by,
         "gap": decision.gap,
         "gain_gap": decision.gain_gap,
         "status": decision.status,
+        "limited_by": "count" if "p" in decision.certificate.parameters else "budget",
         "demand_total": int(system.demand.sum()),
         "demand_unit": sector.demand.unit,
         "demand_scale": DEMAND_SCALE,
@@ -161,6 +230,7 @@ def sector_record(
         "cost_cny": int(plan.sized.capex_cny[planned].sum()),
         "cost_by_action": cost_by_action,
         "opex_cny_per_year": opex_cny_per_year,
+        "reach_decided_by": sector.service.decided_by,
         "reach": [
             {
                 "layer": layer.key,
@@ -180,6 +250,7 @@ def sector_record(
             "load_max": float(plan.sized.load[plan.chosen].max(initial=0.0)),
         },
         "counties": counties,
+        "places": places,
         "existing": {
             "is_synthetic": bool(sites.is_synthetic),
             "label": existing_label[0],
@@ -203,17 +274,16 @@ def sector_record(
 
 
 def in_ten_thousands(number: float) -> str:
-    """Return a number the way Chinese texts count: 万 and 亿.
+    """Return a number the way Chinese texts count: 万 and 亿 from a hundred thousand on.
 
     Examples
     --------
-    >>> in_ten_thousands(99_365_519), in_ten_thousands(27_001)
-    ('9,936.6万', '2.7万')
+    >>> in_ten_thousands(99_365_519), in_ten_thousands(180_000), in_ten_thousands(27_001)
+    ('9,936.55万', '18万', '27,001')
     """
-    if number >= 1e8:
-        return f"{number / 1e8:,.2f}亿"
-    if number >= 1e4:
-        return f"{number / 1e4:,.1f}万"
+    for size, name in ((1e8, "亿"), (1e4, "万")):
+        if abs(number) >= max(size, 1e5):
+            return f"{number / size:,.2f}".rstrip("0").rstrip(".") + name
     return f"{number:,.0f}"
 
 
@@ -226,24 +296,42 @@ def answer_sentence(record: Mapping[str, Any]) -> tuple[str, str]:
     unit = record["demand_unit"]
     ratio, most = record["value"] / total, record["bound"] / total
     before = record["base_value"] / total
+    if not planned:
+        english = (
+            f"{record['title']}: the target is met by what stands; nothing is added. It serves "
+            f"{value:,.0f} {unit} ({ratio:.2%})."
+        )
+        return (
+            english,
+            f"{record['title_zh']}：现有设施已满足目标，不新增；服务率为{ratio:.2%}。",
+        )
     english = (
         f"{record['title']}: adding {planned:,} sites ({counts['upgrade']:,} upgraded, "
         f"{counts['share']:,} shared, {counts['new']:,} new) for "
         f"{record['cost_cny'] / 1e9:,.2f} bn CNY, this plan serves {value:,.0f} {unit} "
-        f"({ratio:.2%}, before {before:.2%}). No plan with as many sites can serve more than "
-        f"{bound:,.0f} ({most:.2%}): at most {(bound - value) / value:.2%} more."
+        f"({ratio:.2%}, before {before:.2%}). "
     )
-    if record["status"] == "optimal":
-        english = (
-            english[: english.rindex(". No plan")] + ". No plan with as many sites does better."
-        )
     chinese = (
         f"{record['title_zh']}：新增{planned:,}处（升级{counts['upgrade']:,}、"
         f"共享{counts['share']:,}、新建{counts['new']:,}），投资"
         f"{record['cost_cny'] / 1e8:,.1f}亿元，服务率由{before:.2%}升至{ratio:.2%}。"
-        f"站点数量相同的任何方案都不可能超过{most:.2%}（至多再多{(bound - value) / value:.2%}）。"
     )
-    return english, chinese
+    limit, limit_zh = (
+        ("with this budget", "同一预算下")
+        if record["limited_by"] == "budget"
+        else ("with as many sites", "站点数量相同的情况下")
+    )
+    if record["status"] == "optimal":
+        return (
+            english + f"No plan {limit} serves more.",
+            chinese + f"{limit_zh}，任何方案都不可能服务更多。",
+        )
+    more = (bound - value) / value
+    return (
+        english + f"No plan {limit} can serve more than {bound:,.0f} ({most:.2%}): at most "
+        f"{more:.2%} more.",
+        chinese + f"{limit_zh}，任何方案都不可能超过{most:.2%}（至多再多{more:.2%}）。",
+    )
 
 
 def target_records(

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from groundplan.errors import DataError, Findings
+from groundplan.plan.columns import check_attributes
 from groundplan.plan.kinds import DECIDED_BY, REACH_KINDS, SIZING_KINDS, reach_of
 from groundplan.plan.system import complete_settings
-from groundplan.plan.toy import check_attributes, check_toy_plan, toy_land
+from groundplan.plan.toy import check_toy_plan, toy_land
 from groundplan.quantity import CONFIDENCES, UNITS, Field, unit_of
 from groundplan.sectors.contract import Action, Land, Sector, Sites
 from groundplan.sectors.page import HEAD, field_row, sector_page

@@ -15,32 +15,11 @@ import pyarrow.parquet as pq
 import shapely
 from numpy.typing import NDArray
 
-__all__ = ["ASSET_COLUMNS", "asset_table", "write_assets", "write_cells"]
+from groundplan.plan.columns import ASSET_COLUMNS
+from groundplan.quantity import unit_of
 
-#: Column -> what it means; the order of every asset table.
-ASSET_COLUMNS: Mapping[str, str] = {
-    "asset_id": "identity of the asset within this plan",
-    "sector": "system",
-    "layer": "service within the system",
-    "action": "keep, upgrade, share or new",
-    "environment": "class that decides reach and capacity",
-    "host": "number of the mast or lot; equal where structures are shared",
-    "x_m": "east, equal-area system of the region",
-    "y_m": "north, equal-area system of the region",
-    "lon_deg": "longitude, EPSG:4326",
-    "lat_deg": "latitude, EPSG:4326",
-    "county_code": "county",
-    "county_name": "county",
-    "units_count": "units counted under the sector's measure",
-    "servers_count": "carriers or chargers",
-    "load": "offered load in the sector's unit",
-    "reach_m": "reach of the service",
-    "capex_cny": "capital cost, price year of the sector",
-    "phase_year": "year of building; 0 for assets that stand",
-    "state": "rung of the evidence ladder that the plan claims",
-    "is_synthetic": "true where a stand-in takes the place of a register",
-    "outside_id": "the owner's identifier",
-}
+__all__ = ["asset_table", "join_tables", "write_assets", "write_cells"]
+
 GEOMETRY_NOTE = {
     "version": "1.1.0",
     "primary_column": "geometry",
@@ -53,29 +32,72 @@ ACTION_COLOURS = {
     "share": "0,158,115",
     "new": "213,94,0",
 }
+#: Geometry column in the GeoPackage: QGIS finds a style only under its name.
+GEOMETRY = "geom"
+#: Words of the legend in QGIS.
+LABELS = {
+    "keep": "existing / 现有",
+    "upgrade": "upgraded / 升级",
+    "share": "shared / 共享",
+    "new": "new / 新建",
+}
 
 
-def asset_table(columns: Mapping[str, Any]) -> pa.Table:
-    """Return the asset table with its geometry column, in the order of `ASSET_COLUMNS`."""
+def asset_table(columns: Mapping[str, Any], meaning: Mapping[str, str], load_unit: str) -> pa.Table:
+    """Return one system's asset table with its geometry column.
+
+    Parameters
+    ----------
+    columns : mapping
+        Those of `ASSET_COLUMNS` and those of the sector.
+    meaning : mapping of str to str
+        What each of the sector's own columns means.
+    load_unit : str
+        Unit of ``load``: that of the sector's demand.
+    """
+    said = {**ASSET_COLUMNS, **meaning}
+    units = {"load": load_unit}
     # a column without any value has no type of its own
     types = {"outside_id": pa.string()}
-    arrays = {name: pa.array(columns[name], types.get(name)) for name in ASSET_COLUMNS}
+    arrays = [pa.array(columns[name], types.get(name)) for name in said]
     points = shapely.to_wkb(shapely.points(columns["lon_deg"], columns["lat_deg"]))
-    table = pa.table(arrays)
-    return table.append_column("geometry", pa.array(points, pa.binary()))
+    fields = [
+        pa.field(
+            name, array.type, metadata=described(said[name], units.get(name) or unit_of(name) or "")
+        )
+        for name, array in zip(said, arrays, strict=True)
+    ]
+    fields.append(pa.field("geometry", pa.binary()))
+    return pa.table([*arrays, pa.array(points, pa.binary())], schema=pa.schema(fields))
 
 
-def write_assets(folder: Path, assets: pa.Table, counties: Mapping[str, Any] | None) -> None:
+def described(meaning: str, unit: str) -> dict[str, str]:
+    """Return a column's meaning and unit as GeoParquet readers and GDAL find them."""
+    note = f"{meaning} [{unit}]" if unit not in {"", "1"} else meaning
+    return {"description": meaning, "unit": unit, "GDAL:OGR:comment": note}
+
+
+def join_tables(tables: Mapping[str, pa.Table]) -> pa.Table:
+    """Return the systems' tables as one; a column that a system lacks is null there."""
+    whole = pa.concat_tables(tables.values(), promote_options="default")
+    others = [name for name in whole.column_names if name != "geometry"]
+    return whole.select([*others, "geometry"])
+
+
+def write_assets(
+    folder: Path, tables: Mapping[str, pa.Table], counties: Mapping[str, Any] | None
+) -> None:
     """Write ``assets.parquet``, ``assets.gpkg`` with styles, and ``assets.csv`` (planned only).
 
     Parameters
     ----------
     folder : Path
-    assets : pyarrow.Table
-        Of `asset_table`.
+    tables : mapping of str to pyarrow.Table
+        Sector key -> `asset_table`.
     counties : mapping, optional
         ``wkb`` (n,) bytes, ``code``, ``name``, and per-county figures, for a map layer.
     """
+    assets = join_tables(tables)
     geo = {**GEOMETRY_NOTE, "columns": {"geometry": {**GEOMETRY_NOTE["columns"]["geometry"]}}}  # type: ignore[index]
     meta = {b"geo": json.dumps(geo, sort_keys=True).encode()}
     pq.write_table(
@@ -83,26 +105,29 @@ def write_assets(folder: Path, assets: pa.Table, counties: Mapping[str, Any] | N
     )
     planned = assets.filter(pc.not_equal(assets["action"], "keep"))
     pa_csv.write_csv(planned.drop_columns(["geometry"]), folder / "assets.csv")
-    write_geopackage(folder / "assets.gpkg", assets, counties)
+    write_geopackage(folder / "assets.gpkg", tables, counties)
 
 
-def write_geopackage(path: Path, assets: pa.Table, counties: Mapping[str, Any] | None) -> None:
-    """Write one layer per sector, the counties, and the styles QGIS reads, with fixed dates."""
+def write_geopackage(
+    path: Path, tables: Mapping[str, pa.Table], counties: Mapping[str, Any] | None
+) -> None:
+    """Write one layer per sector with its own columns, the counties, and the styles QGIS reads.
+
+    Dates are fixed, so that the file's bytes depend on the plan alone.
+    """
     import pyogrio
 
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2023-01-01T00:00:00Z"})
     try:
-        sectors = pc.unique(assets["sector"]).to_pylist()
-        for sector in sectors:
-            part = assets.filter(pc.equal(assets["sector"], sector))
-            write_layer(path, sector, part, "Point")
+        for sector, table in tables.items():
+            write_layer(path, sector, table, "Point")
         if counties is not None:
             columns = {k: pa.array(v) for k, v in counties.items() if k != "wkb"}
             table = pa.table({**columns, "geometry": pa.array(counties["wkb"], pa.binary())})
             write_layer(path, "counties", table, "MultiPolygon")
     finally:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
-    write_styles(path, sectors, has_counties=counties is not None)
+    write_styles(path, list(tables), has_counties=counties is not None)
 
 
 def write_layer(path: Path, layer: str, table: pa.Table, geometry_type: str) -> None:
@@ -119,6 +144,7 @@ def write_layer(path: Path, layer: str, table: pa.Table, geometry_type: str) -> 
         geometry_name="geometry",
         geometry_type=geometry_type,
         crs="EPSG:4326",
+        layer_options={"GEOMETRY_NAME": GEOMETRY},
         append=path.exists(),
     )
 
@@ -145,9 +171,9 @@ def write_styles(path: Path, sectors: Sequence[str], *, has_counties: bool) -> N
             base.executemany(
                 "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, "
                 "f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, "
-                "owner, ui, update_time) VALUES ('', '', ?, 'geometry', ?, ?, '', 1, "
+                "owner, ui, update_time) VALUES ('', '', ?, ?, ?, ?, '', 1, "
                 "'groundplan', '', NULL, '2023-01-01T00:00:00Z')",
-                [(name, name, qml) for name, qml in styles],
+                [(name, GEOMETRY, name, qml) for name, qml in styles],
             )
     finally:
         base.close()
@@ -159,18 +185,20 @@ def point_style() -> str:
     categories, symbols = [], []
     for number, (action, colour) in enumerate(ACTION_COLOURS.items()):
         categories.append(
-            f'<category value="{action}" symbol="{number}" label="{action}" render="true"/>'
+            f'<category value="{action}" symbol="{number}" label="{LABELS[action]}" render="true"/>'
         )
         size = 1 if action == "keep" else 2
         symbols.append(
-            f'<symbol name="{number}" type="marker" alpha="1"><layer class="SimpleMarker">'
+            f'<symbol name="{number}" type="marker" alpha="1"><layer class="SimpleMarker" '
+            f'pass="{number}">'
             f'<Option type="Map"><Option type="QString" name="name" value="{shapes[action]}"/>'
             f'<Option type="QString" name="color" value="{colour},255"/>'
             f'<Option type="QString" name="outline_style" value="no"/>'
             f'<Option type="QString" name="size" value="{size}"/></Option></layer></symbol>'
         )
     return (
-        '<!DOCTYPE qgis><qgis version="3.22"><renderer-v2 type="categorizedSymbol" attr="action">'
+        '<!DOCTYPE qgis><qgis version="3.22"><renderer-v2 type="categorizedSymbol" attr="action" '
+        'symbollevels="1">'
         f"<categories>{''.join(categories)}</categories><symbols>{''.join(symbols)}</symbols>"
         "</renderer-v2></qgis>"
     )

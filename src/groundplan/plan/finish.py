@@ -3,27 +3,53 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from groundplan.errors import DataError, Finding
-from groundplan.plan.manifest import MANIFEST, RUN, write_manifest, write_sealed
+from groundplan.errors import DataError, Finding, VerificationError
+from groundplan.plan.manifest import (
+    MANIFEST,
+    REPORT,
+    RUN,
+    file_entry,
+    seal_fault,
+    write_manifest,
+    write_sealed,
+)
 from groundplan.plan.pipeline import Plan, asked_count, machine_note
 from groundplan.plan.system import complete_settings
 
-__all__ = ["check_study", "finish_folder", "reseal"]
+__all__ = ["check_study", "finish_folder", "reseal", "seal_folder", "unknown_system"]
+
+
+def seal_folder(folder: Path, record: Mapping[str, Any], stages: Mapping[str, float]) -> None:
+    """Write the manifest over everything in the folder, and the note on this run."""
+    write_manifest(folder, record["inputs"])
+    write_sealed(folder / RUN, machine_note(stages))
 
 
 def finish_folder(folder: Path, plan: Plan) -> None:
-    """Write the manifest over everything in the folder, and the note on this run."""
-    write_manifest(folder, plan.record["inputs"])
-    write_sealed(folder / RUN, machine_note(plan.stages))
+    """Seal the folder of a plan anew, with everything that now lies in it."""
+    seal_folder(folder, plan.record, plan.stages)
 
 
 def reseal(folder: Path) -> None:
-    """Write the manifest anew after the report was written again."""
-    inputs = json.loads((folder / MANIFEST).read_bytes())["inputs"]
-    write_manifest(folder, inputs)
+    """Enter a report that was written again into the manifest; every other entry stays.
+
+    Raises
+    ------
+    VerificationError
+        Where the manifest itself does not hold.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise VerificationError(f"{MANIFEST}: missing")
+    if (fault := seal_fault(path)) is not None:
+        raise VerificationError(fault)
+    body = {k: v for k, v in json.loads(path.read_bytes()).items() if k != "seal"}
+    body["files"] = {**body["files"], REPORT: file_entry(folder / REPORT)}
+    write_sealed(path, body)
 
 
 def check_study(study: Any) -> dict[str, Any]:
@@ -48,10 +74,7 @@ def check_study(study: Any) -> dict[str, Any]:
     asked = {}
     for key, choice in study.sectors.items():
         if key not in available:
-            known = ", ".join(sorted(available))
-            findings.append(
-                Finding(file, 0, f"sectors.{key}", key, f"one of {known}", "mend the name")
-            )
+            findings.append(unknown_system(key, available, file))
             continue
         try:
             complete_settings(available[key], choice.settings, file)
@@ -59,18 +82,22 @@ def check_study(study: Any) -> dict[str, Any]:
             findings += error.findings
         sites, servers, target = asked_count(study, available[key])
         asked[key] = {"to_add": sites, "servers": servers, "target": target}
-        if not sites:
-            measures = ", ".join(m.key for m in available[key].measures)
-            findings.append(
-                Finding(
-                    file,
-                    0,
-                    f"sectors.{key}",
-                    "no working target asks for it",
-                    f"a working target with sector = {key!r} and measure one of: {measures}",
-                    "add the target or leave the system out",
-                )
+        findings += unasked(study, available[key], file)
+    if not study.sectors:
+        findings.append(
+            Finding(
+                file, 0, "sectors", "none", "at least one system to plan",
+                f"add a table, e.g. [sectors.{min(available)}]",
             )
+        )  # fmt: skip
+    if not findings and not any(a["to_add"] for a in asked.values()):
+        findings.append(
+            Finding(
+                file, 0, "targets", "nothing to add in any system",
+                "at least one target above its baseline",
+                "every working target is met already: is a value or a baseline wrong?",
+            )
+        )  # fmt: skip
     if findings:
         raise DataError(findings)
     money = price_programme(study).record()
@@ -80,3 +107,36 @@ def check_study(study: Any) -> dict[str, Any]:
         "priced_bn_cny": round(money["sum_cny"] / 1e9, 2),
         "unallocated_bn_cny": round(money["unallocated_cny"] / 1e9, 2),
     }
+
+
+def unknown_system(key: str, available: Mapping[str, Any], file: str) -> Finding:
+    """Return the finding on a system that is not there."""
+    known = ", ".join(sorted(available))
+    return Finding(file, 0, f"sectors.{key}", key, f"one of {known}", "mend the name")
+
+
+def unasked(study: Any, sector: Any, file: str) -> list[Finding]:
+    """Return findings where no working target, or more than one, asks for a system's sites."""
+    counts = {m.key: m.counts for m in sector.measures}
+    mine = [
+        t for t in study.targets
+        if t.is_working and t.sector == sector.key and counts.get(t.measure) == "sites"
+    ]  # fmt: skip
+    if len(mine) == 1:
+        return []
+    where = f"sectors.{sector.key}"
+    if mine:
+        return [
+            Finding(
+                file, 0, where, f"{len(mine)} working targets: {', '.join(t.key for t in mine)}",
+                "one", "make the others readings of it, or is_working = false",
+            )
+        ]  # fmt: skip
+    measures = ", ".join(m.key for m in sector.measures if m.counts == "sites")
+    return [
+        Finding(
+            file, 0, where, "no working target asks for it",
+            f"a working target with sector = {sector.key!r} and measure one of: {measures}",
+            "add the target or leave the system out",
+        )
+    ]  # fmt: skip

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,14 @@ from groundplan.plan.answer import (
     answer_sentence,
     county_rows,
     money_record,
+    place_rows,
     sector_record,
     target_records,
 )
+from groundplan.plan.columns import attribute_columns, column_record
 from groundplan.plan.exports import asset_table, write_assets, write_cells
 from groundplan.plan.manifest import file_hash, library_versions, write_json
+from groundplan.plan.placing import new_folder, put_in_place
 from groundplan.plan.proof import write_proof
 from groundplan.plan.system import SystemPlan
 from groundplan.plan.workbook import write_workbook
@@ -84,6 +86,7 @@ def asset_columns(
         "servers_count": plan.sized.servers[at].astype(np.int64),
         "load": np.round(plan.sized.load[at], 6),
         "reach_m": np.round(system.reach_m[at], 2),
+        "is_overloaded": plan.sized.is_overloaded[at],
         "capex_cny": np.where(kept, 0, plan.sized.capex_cny[at]),
         "phase_year": np.where(kept, 0, phase_years(plan, years)[at]).astype(np.int16),
         "state": np.where(kept, "built", "planned"),
@@ -92,6 +95,7 @@ def asset_columns(
         "outside_id": [None] * at.size
         if outside is None
         else [outside[int(i)] or None for i in at],
+        **attribute_columns(plan, at),
     }
 
 
@@ -198,11 +202,20 @@ def modelled_notes(ground: Any, plans: Mapping[str, SystemPlan]) -> list[dict[st
 
 
 def write_plan_folder(
-    study: Any, ground: Any, plans: Mapping[str, SystemPlan], folder: Path
+    study: Any,
+    ground: Any,
+    plans: Mapping[str, SystemPlan],
+    folder: Path,
+    seal: Callable[[Path, dict[str, Any]], None],
 ) -> dict[str, Any]:
     """Write every deterministic file of the plan and return the record of ``plan.json``.
 
     The files are written into a folder aside; an older plan is replaced in one rename.
+
+    Parameters
+    ----------
+    seal : callable
+        ``seal(aside, record)``: writes what comes last, manifest included, before the rename.
     """
     region = ground.region
     counties = [
@@ -211,16 +224,15 @@ def write_plan_folder(
             region.counties.code, region.counties.name, region.counties.name_en, strict=True
         )
     ]
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    if aside.exists():
-        shutil.rmtree(aside)
-    (aside / "certificate").mkdir(parents=True)
+    aside = new_folder(folder)
+    (aside / "certificate").mkdir()
     try:
         record = fill_folder(study, ground, plans, aside, counties)
+        seal(aside, record)
+        put_in_place(aside, folder)
     except BaseException:
-        shutil.rmtree(aside)
+        shutil.rmtree(aside, ignore_errors=True)
         raise
-    put_in_place(aside, folder)
     return record
 
 
@@ -233,7 +245,8 @@ def fill_folder(
 ) -> dict[str, Any]:
     """Write every file of the plan into `aside` and return the record of ``plan.json``."""
     grid, region = ground.grid, ground.region
-    sectors, tables = {}, []
+    sectors: dict[str, Any] = {}
+    tables: dict[str, pa.Table] = {}
     for key, plan in plans.items():
         sites = plan.system.sites
         of_site = county_of_points(grid, sites.x_m, sites.y_m)
@@ -243,30 +256,33 @@ def fill_folder(
             if sites.is_synthetic
             else ("the user's register", "使用者台账")
         )
-        sectors[key] = sector_record(plan, rows, label, opex_cny_per_year(plan))
+        sectors[key] = sector_record(
+            plan,
+            rows,
+            place_rows(plan, ground.land.density_per_km2),
+            label,
+            opex_cny_per_year(plan),
+        )
+        if plan.register is not None:
+            sectors[key]["register"] = dict(plan.register)
         years = (study.years[0], due_year(study, key))
-        tables.append(asset_table(asset_columns(plan, region, of_site, counties, years)))
+        sectors[key]["columns"] = column_record(plan)
+        meaning = {column["name"]: column["doc"] for column in sectors[key]["columns"]}
+        tables[key] = asset_table(
+            asset_columns(plan, region, of_site, counties, years),
+            meaning,
+            plan.system.sector.demand.unit,
+        )
         write_proof(aside / "certificate", plan, sectors[key])
-    assets = pa.concat_tables(tables)
     record = plan_record(study, ground, plans, sectors)
-    write_assets(aside, assets, county_polygons(grid, counties, region))
+    write_assets(aside, tables, county_polygons(grid, counties, region))
     write_cells(aside, cell_columns(ground, plans), cell_note(ground, counties))
-    write_workbook(aside / "plan.xlsx", record, assets)
+    write_workbook(aside / "plan.xlsx", record, tables)
     write_json(aside / "ledger.json", record["ledger"])
     (aside / "study.toml").write_bytes(study.source_text.encode())
     record["inputs"] = {"study.toml": file_hash(aside / "study.toml"), **study.file_hashes()}
     write_json(aside / "plan.json", record)
     return record
-
-
-def put_in_place(aside: Path, folder: Path) -> None:
-    """Let the new folder take the place of the old one."""
-    old = folder.with_name(f".{folder.name}.old.{os.getpid()}")
-    if folder.exists():
-        folder.rename(old)
-    aside.rename(folder)
-    if old.exists():
-        shutil.rmtree(old)
 
 
 def cell_columns(ground: Any, plans: Mapping[str, SystemPlan]) -> dict[str, NDArray[Any]]:

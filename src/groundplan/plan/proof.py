@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from groundplan.engine.problem import Certificate
 from groundplan.errors import UsageError, VerificationError
-from groundplan.plan.manifest import manifest_differences, write_json
+from groundplan.plan.manifest import MANIFEST, manifest_differences, write_json
 
 if TYPE_CHECKING:
     from groundplan.plan.system import SystemPlan
@@ -58,6 +58,7 @@ def write_proof(folder: Path, plan: SystemPlan, record: Mapping[str, Any]) -> No
             "value": decision.value,
             "base_value": decision.base_value,
             "bound": decision.bound,
+            "bound_by": decision.bound_by,
             "gap": decision.gap,
             "demand_total": record["demand_total"],
             "demand_scale": record["demand_scale"],
@@ -91,6 +92,8 @@ def verify_plan(
     """
     if not folder.is_dir():
         raise UsageError(f"no plan folder {folder}")
+    if not any((folder / name).is_file() for name in ("plan.json", MANIFEST)):
+        raise UsageError(f"{folder} is no plan folder: it has no plan.json")
     progress("bytes")
     differences = manifest_differences(folder)
     if differences:
@@ -107,7 +110,7 @@ def verify_plan(
         except VerificationError as error:
             differences += [f"{key}: {text}" for text in error.differences]
             continue
-        for name in ("value", "base_value", "bound"):
+        for name in ("value", "base_value", "bound", "bound_by"):
             if found[key][name] != part[name]:
                 differences.append(
                     f"{key}: {name} is {found[key][name]}, plan.json says {part[name]}"
@@ -142,7 +145,16 @@ def census_differences(
 
 
 def verify_system(folder: Path, note: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """Recompute value and bound of one system from its files alone."""
+    """Recompute value and bound of one system from its files alone.
+
+    Returns
+    -------
+    dict
+        ``value``, ``base_value``, ``sites``; ``bound_by_prices``, recomputed; ``bound``, the same
+        or, where `bound_by` is ``"search"``, the tighter one that the certificate takes from an
+        exhaustive search: that it lies between value and recomputed bound is checked, the search
+        itself is not done again.
+    """
     from groundplan.engine.location.check_radius import verify_radius
 
     stored = json.loads((folder / "certificate" / f"{key}.json").read_bytes())
@@ -172,7 +184,16 @@ def verify_system(folder: Path, note: Mapping[str, Any], key: str) -> dict[str, 
         ),
         demand_reach_m=proof["reach_table_m"][:, table[environment].to_numpy()].ravel(),
     )
-    return {**result, "sites": int(proof["chosen"].size)}
+    bound, by_prices = result["bound"], result["bound_by_prices"]
+    if not result["value"] <= bound <= by_prices:
+        raise VerificationError(
+            f"bound {bound} of the search lies outside {result['value']}..{by_prices}"
+        )
+    return {
+        **result,
+        "bound_by": "prices" if bound == by_prices else "search",
+        "sites": int(proof["chosen"].size),
+    }
 
 
 def asset_differences(folder: Path, record: Mapping[str, Any]) -> list[str]:

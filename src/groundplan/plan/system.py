@@ -19,6 +19,7 @@ from groundplan.engine.problem import Decision
 from groundplan.errors import DataError, Finding, InfeasibleError
 from groundplan.plan.kinds import reach_of, site_reach, sizing_model
 from groundplan.sectors.contract import Action, Land, Sector, Settings, Sites, Sized
+from groundplan.study.faults import near
 
 __all__ = ["System", "SystemPlan", "decide", "prepare", "settle"]
 
@@ -83,6 +84,8 @@ class SystemPlan:
     served_before: NDArray[np.bool_]
     served_after: NDArray[np.bool_]
     sized: Sized
+    #: How the existing assets came to be known, where the study names a file of them.
+    register: Mapping[str, Any] | None = None
 
 
 def stream(seed: int, *names: str) -> np.random.Generator:
@@ -104,7 +107,7 @@ def complete_settings(sector: Sector, given: Mapping[str, Any], file: str) -> di
     for name, value in given.items():
         key = f"sectors.{sector.key}.settings.{name}"
         if name not in fields:
-            hint = "known settings: " + ", ".join(sorted(fields))
+            hint = near(name, list(fields)) or "known settings: groundplan schema --markdown"
             findings.append(Finding(file, 0, key, repr(value), "a setting of this sector", hint))
         elif (expected := fields[name].fault(value)) is not None:
             findings.append(Finding(file, 0, key, repr(value), expected, fields[name].doc))
@@ -224,7 +227,26 @@ def decide(system: System, coverage: Coverage, **options: Any) -> Decision:
         decision = maximal_covering(
             coverage, budget=system.budget_cny, cost=system.sites.capex_cny, **options
         )
+    refuse_nothing(system, decision)
     return decision
+
+
+def refuse_nothing(system: System, decision: Decision) -> None:
+    """Raise where a plan builds nothing although something is asked, or serves nobody."""
+    if decision.value <= 0:
+        raise DataError(
+            Finding(
+                f"sector {system.sector.key}", 0, "reach", "no demand within reach of any site",
+                f"some {system.sector.demand.unit} served",
+                "is the register in another place than the people, or a reach set near 0?",
+            )
+        )  # fmt: skip
+    if system.count and not decision.sites.size:
+        money = "none set" if system.budget_cny is None else f"{system.budget_cny:,} CNY"
+        raise InfeasibleError(
+            f"{system.sector.title}: no candidate that can be paid serves anyone new",
+            [f"target: {system.count:,} to add", f"budget of this system: {money}"],
+        )
 
 
 def settle(

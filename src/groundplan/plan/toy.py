@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.errors import Findings
+from groundplan.plan.columns import check_attributes
 from groundplan.plan.system import (
     System,
     SystemPlan,
@@ -19,7 +21,7 @@ from groundplan.plan.system import (
 )
 from groundplan.sectors.contract import Land, Sector
 
-__all__ = ["best_single_value", "check_toy_plan", "toy_land"]
+__all__ = ["best_single_value", "check_toy_plan", "square_land", "toy_land"]
 
 
 def toy_land(n_side: int = 40, cell_m: float = 250.0, seed: int = 7) -> Land:
@@ -31,12 +33,27 @@ def toy_land(n_side: int = 40, cell_m: float = 250.0, seed: int = 7) -> Land:
     >>> land.people.shape, bool(land.people.sum() > 0)
     ((100,), True)
     """
-    rng = np.random.default_rng(seed)
+    more = np.random.default_rng(seed).gamma(0.5, 20, n_side * n_side)
+    return square_land(n_side, cell_m, lambda d_m: np.round(400 * np.exp(-d_m / 1500) + more, 2))
+
+
+def square_land(
+    n_side: int, cell_m: float, people_at: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> Land:
+    """Return a square land of one unit and one county, its seat in the middle.
+
+    Parameters
+    ----------
+    n_side : int
+        Cells along a side.
+    cell_m : float
+    people_at : callable
+        Residents of each cell, from its distance to the middle in metres.
+    """
     row, col = np.divmod(np.arange(n_side * n_side), max(n_side, 1))
     x_m, y_m = cell_m * (col + 0.5), cell_m * (n_side - row - 0.5)
     middle = cell_m * n_side / 2
-    distance_m = np.hypot(x_m - middle, y_m - middle)
-    people = np.round(400 * np.exp(-distance_m / 1500) + rng.gamma(0.5, 20, row.size), 2)
+    people = people_at(np.hypot(x_m - middle, y_m - middle))
     return Land(
         cell_m=cell_m,
         x_m=x_m,
@@ -110,23 +127,3 @@ def check_sized(found: Findings, plan: SystemPlan) -> None:
     if sized.servers[~plan.chosen].any() or sized.capex_cny[~planned].any():
         found.add(0, "sizing", "equipment or cost where nothing is planned", "0")
     check_attributes(found, system.sector, "sizing", sized.attributes, len(system.sites))
-
-
-def check_attributes(
-    found: Findings, sector: Sector, where: str, attributes: Any, n_site: int
-) -> None:
-    """Note columns of the asset table that no `Field` describes, or that break theirs."""
-    fields = {item.name: item for asset in sector.assets for item in asset.fields}
-    kinds = {float: np.floating, int: np.integer, bool: np.bool_, str: np.str_}
-    for name, column in attributes.items():
-        if name not in fields:
-            found.add(0, f"{where}.{name}", "no Field", "a Field with unit in AssetType.fields")
-            continue
-        item, values = fields[name], np.asarray(column)
-        if values.shape != (n_site,) or not np.issubdtype(values.dtype, kinds[item.type]):
-            got = f"{values.dtype} of shape {values.shape}"
-            found.add(0, f"{where}.{name}", got, f"{item.type.__name__} for each site")
-        elif values.size and item.type in (float, int):
-            for extreme in (values.min().item(), values.max().item()):
-                if item.fault(extreme) is not None:
-                    found.add(0, f"{where}.{name}", extreme, item.expected())

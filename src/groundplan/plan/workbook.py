@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from groundplan.plan.exports import ASSET_COLUMNS
+from groundplan.plan.columns import ASSET_COLUMNS
 from groundplan.quantity import unit_of
 
 __all__ = ["write_workbook"]
@@ -34,12 +34,13 @@ COUNTY_COLUMNS = (
 ASSUMPTION_COLUMNS = (
     "name", "value", "unit", "low", "high", "year", "source", "confidence", "used_by", "note",
 )  # fmt: skip
+COLUMN_COLUMNS = ("name", "unit", "system", "doc", "source")
 LEDGER_COLUMNS = (
     "step", "sum_in", "sum_out", "outside", "nodata_cells", "clipped", "residual", "note",
 )  # fmt: skip
 
 
-def write_workbook(path: Path, plan: Mapping[str, Any], assets: pa.Table) -> None:
+def write_workbook(path: Path, plan: Mapping[str, Any], tables: Mapping[str, pa.Table]) -> None:
     """Write the workbook of a plan; the same plan gives the same bytes.
 
     Parameters
@@ -47,8 +48,8 @@ def write_workbook(path: Path, plan: Mapping[str, Any], assets: pa.Table) -> Non
     path : Path
     plan : mapping
         The record of ``plan.json``.
-    assets : pyarrow.Table
-        All assets; only planned ones go into the workbook.
+    tables : mapping of str to pyarrow.Table
+        Sector key -> assets; only planned ones go into the workbook, a sheet a system.
     """
     import xlsxwriter
 
@@ -81,13 +82,30 @@ def write_workbook(path: Path, plan: Mapping[str, Any], assets: pa.Table) -> Non
     write_sheet(book, style, "targets", TARGET_COLUMNS, plan["targets"])
     write_sheet(book, style, "money", MONEY_COLUMNS, [*money["lines"], unallocated])
     write_sheet(book, style, "counties", COUNTY_COLUMNS, counties)
-    planned = assets.filter(pc.not_equal(assets["action"], "keep")).slice(0, ROWS_MAX)
-    names = tuple(ASSET_COLUMNS)
-    columns = [planned[name].to_pylist() for name in names]
-    write_rows(book, style, "planned assets", names, zip(*columns, strict=True))
+    for key, assets in tables.items():
+        planned = assets.filter(pc.not_equal(assets["action"], "keep")).slice(0, ROWS_MAX)
+        names = tuple(name for name in planned.column_names if name != "geometry")
+        columns = [planned[name].to_pylist() for name in names]
+        # Excel takes 31 characters
+        write_rows(
+            book, style, f"planned {key}"[:31], names, zip(*columns, strict=True),
+            units={"load": plan["sectors"][key]["demand_unit"]},
+        )  # fmt: skip
+    write_sheet(book, style, "columns", COLUMN_COLUMNS, column_rows(plan))
     write_sheet(book, style, "assumptions", ASSUMPTION_COLUMNS, plan["assumptions"])
     write_sheet(book, style, "ledger", LEDGER_COLUMNS, plan["ledger"])
     book.close()
+
+
+def column_rows(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what each column of the sheets of planned assets means."""
+    rows: list[dict[str, Any]] = [
+        {"name": name, "unit": unit_of(name) or "", "system": "every system", "doc": doc}
+        for name, doc in ASSET_COLUMNS.items()
+    ]
+    for key, part in plan["sectors"].items():
+        rows += [{**column, "system": key} for column in part["columns"]]
+    return rows
 
 
 def write_sheet(
@@ -103,18 +121,25 @@ def write_sheet(
 
 
 def write_rows(
-    book: Any, style: Mapping[str, Any], title: str, names: Sequence[str], rows: Any
+    book: Any,
+    style: Mapping[str, Any],
+    title: str,
+    names: Sequence[str],
+    rows: Any,
+    units: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a sheet row by row: header, units, then values."""
+    """Write a sheet row by row: header, units (of the names, else of `units`), then values."""
     sheet = book.add_worksheet(title)
     sheet.freeze_panes(2, 1)
     for column, name in enumerate(names):
-        wide = 32 if name in {"title", "source", "note", "words", "definition", "step"} else 16
+        wide = (
+            32 if name in {"title", "source", "note", "words", "definition", "step", "doc"} else 16
+        )
         sheet.set_column(column, column, wide)
     for column, name in enumerate(names):
         sheet.write_string(0, column, name, style["head"])
     for column, name in enumerate(names):
-        sheet.write_string(1, column, unit_of(name) or "", style["unit"])
+        sheet.write_string(1, column, unit_of(name) or (units or {}).get(name, ""), style["unit"])
     for number, row in enumerate(rows, start=2):
         for column, value in enumerate(row):
             if value is None:

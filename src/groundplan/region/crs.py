@@ -8,6 +8,7 @@ contradiction is an error, never a guess.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,12 +80,18 @@ class Crs:
         return (lon, lat) if self.datum == "GCJ-02" else bd09_from_gcj02(lon, lat)
 
 
+@lru_cache(maxsize=32)
+def transformer(source: Any, target: Any) -> Any:
+    """Return the way between two systems, east first; finding it takes PROJ up to 0.3 s."""
+    from pyproj import Transformer
+
+    return Transformer.from_crs(source, target, always_xy=True)
+
+
 def _transform(
     source: Any, target: Any, x: FloatArray, y: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    from pyproj import Transformer
-
-    out = Transformer.from_crs(source, target, always_xy=True).transform(x, y)
+    out = transformer(source, target).transform(x, y)
     return np.asarray(out[0], dtype=np.float64), np.asarray(out[1], dtype=np.float64)
 
 
@@ -327,10 +334,7 @@ def check_positions(
 
 def transformer_to(crs: Crs, target: str) -> Callable[[FloatArray, FloatArray], Any]:
     """Return a function from this system to `target`, for many calls in a row."""
-    from pyproj import Transformer
-
     if crs.datum:
         return lambda x, y: crs.to(target, x, y)
-    move: Callable[[FloatArray, FloatArray], Any]
-    move = Transformer.from_crs(crs.proj, target, always_xy=True).transform
+    move: Callable[[FloatArray, FloatArray], Any] = transformer(crs.proj, target).transform
     return move

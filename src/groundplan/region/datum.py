@@ -221,6 +221,15 @@ class DatumVerdict:
         """True where the data as a whole are displaced."""
         return self.verdict in {"GCJ-02", "BD-09", "shifted"}
 
+    @property
+    def status(self) -> str:
+        """``"ok"``, ``"warned"``, ``"not enough points"`` or ``"too scattered"``."""
+        if self.is_systematic:
+            return "warned"
+        if self.verdict == "agrees":
+            return "ok"
+        return "not enough points" if self.pairs < PAIRS_MIN else "too scattered"
+
     def invert(self) -> Pair:
         """Return the positions with the datum named undone, or as they were where none is named.
 
@@ -397,7 +406,7 @@ def guard_sites(
     lon_deg, lat_deg : (n,) array_like
         Sites as declared WGS84, degrees.
     reference_lon_deg, reference_lat_deg : (m,) array_like
-        Trusted places or seats, WGS84, degrees.
+        Trusted places or seats, WGS84, degrees: `Region.reference_lonlat`.
     cell_m : float
         Side of the cells the plan will use.
     path : object
@@ -408,7 +417,8 @@ def guard_sites(
     Returns
     -------
     DatumVerdict
-        Where it is systematic and the cells are larger than the shift, show its text as a warning.
+        Where `status` is ``"warned"`` (systematic, and smaller than a cell or accepted), show its
+        text as a warning; where it is not ``"ok"``, say that the datum could not be judged.
 
     Raises
     ------

@@ -36,6 +36,12 @@ STATUSES = (
 #: Open Charge Map status ids: 150 planned, 200 and 210 removed (its core reference data).
 OCM_PLANNED, OCM_REMOVED = frozenset({150}), frozenset({200, 210})
 OCM_OPERATIONAL = frozenset({10, 20, 50, 75})
+#: Open Charge Map current type of direct current (its core reference data).
+OCM_DC = 30
+#: OCPI capability of an EVSE that takes power limits (2.2.1, section 8.4.3, Capability enum).
+OCPI_SMART = "CHARGING_PROFILE_CAPABLE"
+#: Keys by which the records of a feed are known.
+OCPI_KEYS, OCM_KEYS = frozenset({"coordinates", "evses"}), frozenset({"AddressInfo"})
 
 
 class _Stations:
@@ -64,6 +70,21 @@ class _Stations:
                 "join pages of the feed without overlap",
             )
         self.seen.setdefault(outside_id, row)
+
+    def position(
+        self, row: int, place: Mapping[str, Any], key: str, lon: str, lat: str, hint: str
+    ) -> tuple[float, float]:
+        """Return a place's longitude and latitude; one that is no degrees is a fault and NaN."""
+        out = []
+        for name, limit in ((lon, 180), (lat, 90)):
+            degrees = _degrees(place.get(name), limit)
+            if degrees is None:
+                # OCPI writes coordinates as text, and either may write numbers
+                expected = f"decimal degrees -{limit}..{limit}"
+                expected += " as text" if key == "coordinates" else ""
+                self.fault(row, f"{key}.{name}", place.get(name), expected, hint)
+            out.append(np.nan if degrees is None else degrees)
+        return out[0], out[1]
 
     def add(self, row: int, **values: Any) -> None:
         self.row.append(row)
@@ -123,6 +144,27 @@ def _records(source: Any, what: str) -> tuple[list[Any], str]:
     return list(source), path
 
 
+def _refuse_other(records: Sequence[Any], keys: frozenset[str], path: str, what: str) -> None:
+    """Refuse, in one sentence, a list in which no record has a key of the feed."""
+    objects = [record for record in records if isinstance(record, Mapping)]
+    if any(keys & set(record) for record in objects):
+        return
+    is_other = any((OCPI_KEYS | OCM_KEYS) & set(record) for record in objects)
+    seen = sorted({str(key) for record in objects[:10] for key in record})[:6]
+    raise DataError(
+        Finding(
+            path,
+            0,
+            "records",
+            f"{len(records)} records with " + (", ".join(seen) or "no keys"),
+            f"{what}: records with " + " and ".join(sorted(keys)),
+            ("this is the other feed: " if is_other else "is this the right feed? ")
+            + ("openchargemap" if keys == OCPI_KEYS else "ocpi")
+            + ("" if is_other else " is the other one"),
+        )
+    )
+
+
 def _degrees(value: Any, limit: float) -> float | None:
     """Return a coordinate written as text (OCPI) or number, None where it is neither or beyond."""
     if isinstance(value, str) and DECIMAL.fullmatch(value.strip()):
@@ -157,10 +199,12 @@ def read_ocpi(source: str | Path | Mapping[str, Any] | Sequence[Any]) -> SitesTa
     -------
     SitesTable
         Columns ``outside_id`` (country, party and id where the version has them), ``name``,
-        ``operator_name``, ``evse_count``, ``connector_count``, ``power_kw`` (sum over EVSEs of
-        the strongest connector, since an EVSE serves one vehicle at a time), ``max_power_kw``,
-        ``is_published``. `counts`: stations, evses, connectors, evses planned or removed (not in
-        the columns), connectors whose power is not stated. `row` is the record, from 1.
+        ``operator_name``, ``evse_count``, ``dc_evse_count`` (with a direct-current connector),
+        ``smart_evse_count`` (that say they take charging profiles), ``connector_count``,
+        ``power_kw`` (sum over EVSEs of the strongest connector, since an EVSE serves one vehicle
+        at a time), ``max_power_kw``, ``is_published``. `counts`: stations, evses,
+        connectors, evses planned or removed (not in the columns), connectors whose power is not
+        stated. `row` is the record, from 1.
 
     Raises
     ------
@@ -175,6 +219,7 @@ def read_ocpi(source: str | Path | Mapping[str, Any] | Sequence[Any]) -> SitesTa
     and whether an EVSE answers, which is evidence and not a plan.
     """
     records, path = _records(source, "OCPI locations")
+    _refuse_other(records, OCPI_KEYS, path, "OCPI locations")
     stations = _Stations(path)
     counts = dict.fromkeys(
         ("stations", "evses", "connectors", "evses_planned", "evses_removed", "power_not_stated"), 0
@@ -185,23 +230,18 @@ def read_ocpi(source: str | Path | Mapping[str, Any] | Sequence[Any]) -> SitesTa
             continue
         place = record.get("coordinates")
         place = place if isinstance(place, Mapping) else {}
-        lat, lon = _degrees(place.get("latitude"), 90), _degrees(place.get("longitude"), 180)
-        for name, value, limit in (("latitude", lat, 90), ("longitude", lon, 180)):
-            if value is None:
-                stations.fault(
-                    row,
-                    f"coordinates.{name}",
-                    place.get(name),
-                    f"decimal degrees -{limit}..{limit} as text",
-                    "is this a full Location, and latitude where it belongs?",
-                )
+        hint = "is this a full Location, and latitude where it belongs?"
+        lon, lat = stations.position(row, place, "coordinates", "longitude", "latitude", hint)
         if record.get("id") is None:
             stations.fault(row, "id", None, "an identifier", "is this a full Location?")
         parts = (record.get("country_code"), record.get("party_id"), record.get("id"))
         outside_id = "*".join(str(part) for part in parts if part is not None)
         stations.identify(row, "id", outside_id)
-        evses, powers, plugs = 0, [], 0
+        evses, powers, plugs, with_dc, smart = 0, [], 0, 0, 0
         for at, evse in enumerate(record.get("evses") or []):
+            if not isinstance(evse, Mapping):
+                stations.fault(row, f"evses[{at}]", evse, "an object", "is this a full Location?")
+                continue
             status = evse.get("status")
             if status not in STATUSES:
                 key = f"evses[{at}].status"
@@ -210,27 +250,32 @@ def read_ocpi(source: str | Path | Mapping[str, Any] | Sequence[Any]) -> SitesTa
                 counts[f"evses_{str(status).lower()}"] += 1
                 continue
             evses += 1
-            strongest_kw = 0.0
+            smart += OCPI_SMART in (evse.get("capabilities") or [])
+            strongest_kw, is_dc = 0.0, False
             for number, connector in enumerate(evse.get("connectors") or []):
                 plugs += 1
+                is_dc |= connector.get("power_type") == "DC"
                 power_kw = _power_kw(connector)
                 counts["power_not_stated"] += "max_electric_power" not in connector
                 if power_kw < 0:
                     key = f"evses[{at}].connectors[{number}].max_electric_power"
                     stations.fault(row, key, power_kw * 1000, ">= 0 W", "correct the power")
                 strongest_kw = max(strongest_kw, power_kw)
+            with_dc += is_dc
             powers.append(strongest_kw)
         counts["stations"] += 1
         counts["evses"] += evses
         counts["connectors"] += plugs
         stations.add(
             row,
-            lon=np.nan if lon is None else lon,
-            lat=np.nan if lat is None else lat,
+            lon=lon,
+            lat=lat,
             outside_id=outside_id,
             name=str(record.get("name") or ""),
             operator_name=str((record.get("operator") or {}).get("name") or ""),
             evse_count=evses,
+            dc_evse_count=with_dc,
+            smart_evse_count=smart,
             connector_count=plugs,
             power_kw=float(sum(powers)),
             max_power_kw=float(max(powers, default=0.0)),
@@ -252,6 +297,7 @@ def read_openchargemap(source: str | Path | Sequence[Any]) -> SitesTable:
     SitesTable
         Columns ``outside_id`` ("OCM-" and number), ``name``, ``point_count`` (`NumberOfPoints`,
         bays; 0 where not stated), ``connector_count`` (sum of `Quantity`, 1 where not stated),
+        ``dc_connector_count`` (of these, direct current; 0 where the current is not stated),
         ``power_kw`` (sum of `PowerKW` x quantity), ``max_power_kw``, ``is_operational``. Planned
         and removed places are left out and counted. `counts`: stations, points, connectors,
         planned, removed, power_not_stated.
@@ -268,6 +314,7 @@ def read_openchargemap(source: str | Path | Sequence[Any]) -> SitesTable:
     and licence; the base is CC BY 4.0 unless a provider says otherwise.
     """
     records, path = _records(source, "Open Charge Map places")
+    _refuse_other(records, OCM_KEYS, path, "Open Charge Map places")
     stations = _Stations(path)
     counts = dict.fromkeys(
         ("stations", "points", "connectors", "planned", "removed", "power_not_stated"), 0
@@ -284,25 +331,25 @@ def read_openchargemap(source: str | Path | Sequence[Any]) -> SitesTable:
         if status in OCM_PLANNED or status in OCM_REMOVED:
             counts["planned" if status in OCM_PLANNED else "removed"] += 1
             continue
-        lat, lon = _degrees(place.get("Latitude"), 90), _degrees(place.get("Longitude"), 180)
-        for name, value, limit in (("Latitude", lat, 90), ("Longitude", lon, 180)):
-            if value is None:
-                stations.fault(
-                    row,
-                    f"AddressInfo.{name}",
-                    place.get(name),
-                    f"decimal degrees -{limit}..{limit}",
-                    "find the place or delete the record",
-                )
+        hint = "find the place or delete the record"
+        lon, lat = stations.position(row, place, "AddressInfo", "Longitude", "Latitude", hint)
         outside_id = f"OCM-{record.get('ID')}"
         stations.identify(row, "ID", outside_id)
-        plugs, total_kw, strongest_kw = 0, 0.0, 0.0
+        plugs, dc_plugs, total_kw, strongest_kw = 0, 0, 0.0, 0.0
         for number, connection in enumerate(record.get("Connections") or []):
             quantity = connection.get("Quantity")
             quantity = quantity if isinstance(quantity, int) and quantity > 0 else 1
             power = connection.get("PowerKW")
             counts["power_not_stated"] += power is None
-            power_kw = float(power or 0.0)
+            is_number = isinstance(power, (int, float)) and not isinstance(power, bool)
+            if power is not None and not is_number:
+                key = f"Connections[{number}].PowerKW"
+                stations.fault(row, key, power, "a number of kW", "correct the power")
+            power_kw = float(power) if is_number else 0.0
+            current = connection.get("CurrentTypeID")
+            if current is None and isinstance(connection.get("CurrentType"), Mapping):
+                current = connection["CurrentType"].get("ID")
+            dc_plugs += quantity * (current == OCM_DC)
             if power_kw < 0:
                 key = f"Connections[{number}].PowerKW"
                 stations.fault(row, key, power_kw, ">= 0 kW", "correct the power")
@@ -316,12 +363,13 @@ def read_openchargemap(source: str | Path | Sequence[Any]) -> SitesTable:
         said = about.get("IsOperational") if isinstance(about, Mapping) else None
         stations.add(
             row,
-            lon=np.nan if lon is None else lon,
-            lat=np.nan if lat is None else lat,
+            lon=lon,
+            lat=lat,
             outside_id=outside_id,
             name=str(place.get("Title") or ""),
             point_count=int(points),
             connector_count=plugs,
+            dc_connector_count=dc_plugs,
             power_kw=total_kw,
             max_power_kw=strongest_kw,
             is_operational=bool(said) if said is not None else status in OCM_OPERATIONAL,

@@ -145,7 +145,9 @@ def numbers_of(
             sound[i] = False
             if len(findings) < MAX_FINDINGS:
                 shown = "nothing" if value is None else repr(value)
-                expected = field.expected() + (", all digits" if field.type is str else "")
+                expected = field.expected() + (
+                    ", all digits" if field.type is str and not field.choices else ""
+                )
                 findings.add(table.rows[i], header, shown, expected, _hint(got, field))
             got = filler
         out.append(got)

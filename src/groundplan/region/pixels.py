@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from groundplan.errors import CrsError, DataError, Finding, Findings
 from groundplan.region.crs import transformer_to
-from groundplan.region.warp import Sums, Window, parts_per_pixel, pixel_area_km2
+from groundplan.region.warp import Sums, Window, cut_pixels, pixel_area_km2
 
 if TYPE_CHECKING:
     from groundplan.region.layer import Grid
@@ -44,7 +44,7 @@ class PixelPass:
 
         self.move: Move = place
         self.window = self._window()
-        self.k, self.edge_m = parts_per_pixel(self.window, self.move, grid.cell_m)
+        self.cut = cut_pixels(self.window, self.move, grid.cell_m)
 
     def _pixels(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return pixel column and row of positions in the grid's system."""
@@ -185,7 +185,7 @@ class PixelPass:
 
     def sums(self) -> FloatArray:
         """Return counts per cell; densities become counts by the area of each pixel."""
-        sums = Sums(self.grid, self.move, self.k)
+        sums = Sums(self.grid, self.move, self.cut)
         parts = []
         for part, values, _ in self.read():
             for block in part.blocks(sums.side):
@@ -203,7 +203,7 @@ class PixelPass:
 
     def mean(self) -> FloatArray:
         """Return the mean of the values in each cell, weighted by area; NaN without any."""
-        sums = Sums(self.grid, self.move, self.k, 2)
+        sums = Sums(self.grid, self.move, self.cut, 2)
         parts = []
         for part, values, is_value in self.read():
             for block in part.blocks(sums.side):
@@ -221,7 +221,7 @@ class PixelPass:
 
     def class_shares(self) -> tuple[FloatArray, NDArray[np.int64]]:
         """Return the area in km2 of each class in each cell (n_class, n_cell), and the codes."""
-        sums = Sums(self.grid, self.move, self.k, 1)
+        sums = Sums(self.grid, self.move, self.cut, 1)
         codes: list[int] = []
         parts = []
         for part, values, is_value in self.read():

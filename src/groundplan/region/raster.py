@@ -105,7 +105,7 @@ class RasterLayer:
             Damaged file, nodata everywhere, negative counts, shares outside 0..1.
         """
         pass_ = PixelPass(self, grid)
-        if self.kind == "height" and pass_.edge_m > grid.cell_m:
+        if self.kind == "height" and pass_.cut.edge_m > grid.cell_m:
             values, outside, note = pass_.sample(), 0.0, "bilinear at cell centres"
         elif self.kind == "class":
             shares, codes = pass_.class_shares()
@@ -114,7 +114,7 @@ class RasterLayer:
             outside, note = pass_.outside, f"largest of {codes.size} classes by area"
         elif self.kind in {"count", "density"}:
             values, outside = pass_.sums(), pass_.outside
-            note = f"{pass_.k} x {pass_.k} parts per pixel"
+            note = f"by overlap, {pass_.cut.rows} x {pass_.cut.cols} parts per pixel"
         else:
             values, outside = pass_.mean(), pass_.outside
             note = "mean weighted by area"

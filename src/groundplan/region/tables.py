@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.errors import Findings, UsageError
+from groundplan.errors import DataError, Findings, UsageError
 from groundplan.quantity import Field
+from groundplan.region.fieldcheck import take_fields
 from groundplan.region.layer import Grid
+from groundplan.region.sheets import read_table
 
 __all__ = ["Counties", "Region", "Units", "load"]
 
@@ -39,18 +40,28 @@ UNIT_FIELDS = (
     ratio("urban_ratio"),
     ratio("core_ratio"),
     ratio("middle_ratio"),
+    *(
+        Field(f"{what}_count", float, ge=0, default=float("nan"), doc="empty where not known")
+        for what in ("townships", "villages")
+    ),
 )
 COUNTY_FIELDS = (
     Field("code", str, doc="six digits, text"),
     Field("name", str, doc="name"),
-    Field("name_en", str, doc="name in Latin letters, may be empty"),
+    Field("name_en", str, default="", doc="name in Latin letters, may be empty"),
     Field("prefecture_code", str, doc="parent"),
     *(
         Field(f"{what}_{axis}_deg", float, "degree", ge=-180, le=180, doc="EPSG:4326")
         for what in ("seat", "label")
         for axis in ("lon", "lat")
     ),
+    Field("seat_source", str, default="", doc="where the seat's position is from"),
 )
+#: Seats of these sources are no reference for a datum: cpca states none, and its points scatter by
+#: more than a datum around the places near them; a label point is the middle of a county.
+UNFIT_SEATS = ("cpca", "label")
+#: What ``region.json`` may say of a source; all but the title may be left out.
+SOURCE_WORDS = ("title", "licence", "vintage", "url_or_isbn", "use")
 CROSSWALK_FIELDS = (
     Field("unit", str, doc="unit code"),
     Field("county", str, doc="county code"),
@@ -82,7 +93,10 @@ class Units:
 
 @dataclass(frozen=True)
 class Counties:
-    """Counties of reporting. All arrays (n_county,); degrees EPSG:4326."""
+    """Counties of reporting. All arrays (n_county,); degrees EPSG:4326.
+
+    `seat_source` says where each seat's position is from, empty where the table does not.
+    """
 
     code: TextArray
     name: TextArray
@@ -92,6 +106,7 @@ class Counties:
     seat_lat_deg: FloatArray
     label_lon_deg: FloatArray
     label_lat_deg: FloatArray
+    seat_source: TextArray
 
 
 @dataclass(frozen=True)
@@ -157,6 +172,19 @@ class Region:
         """Return other named places (n_place, 2), grid coordinates."""
         return np.column_stack(self.project(self.place_lon_deg, self.place_lat_deg))
 
+    def reference_lonlat(self) -> tuple[FloatArray, FloatArray]:
+        """Return longitude and latitude of seats and places fit to judge the datum of others.
+
+        Left out are seats of a source that states no datum, or that are label points.
+        """
+        c = self.counties
+        words = [source.casefold() for source in c.seat_source.tolist()]
+        good = np.array([not any(w in text for w in UNFIT_SEATS) for text in words], bool)
+        return (
+            np.concatenate([c.seat_lon_deg[good], self.place_lon_deg]),
+            np.concatenate([c.seat_lat_deg[good], self.place_lat_deg]),
+        )
+
     def county_area_km2(self) -> FloatArray:
         """Return the area of each county from the units' areas."""
         return self.units.area_km2 @ self.crosswalk
@@ -168,59 +196,84 @@ class Region:
         return make_grid(self, float(cell_m), polygons)
 
 
-def read_table(path: Path, fields: tuple[Field, ...]) -> dict[str, NDArray[Any]]:
-    """Read a CSV by its fields; every fault of the file at once.
+def read_columns(
+    path: Path, fields: tuple[Field, ...], findings: Findings | None = None
+) -> dict[str, NDArray[Any]]:
+    """Read the columns that `fields` name; text as text arrays.
+
+    Parameters
+    ----------
+    path : Path
+    fields : tuple of Field
+    findings : Findings, optional
+        Takes every fault of the file, and an incomplete result is returned; without it they raise.
 
     Raises
     ------
     DataError
         With file, row, column, value and what was expected.
-    UsageError
-        Where the file is absent.
     """
-    if not path.is_file():
-        raise UsageError(f"no table {path}")
     found = Findings(path)
+    taken: dict[str, NDArray[Any]] = {}
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        found.add(0, "encoding", f"byte {error.start}", "UTF-8 text", "save the table as UTF-8")
+        taken = take_fields(read_table(path), fields, found)
+    except DataError as error:
+        found.items += error.findings
+    if findings is None:
         found.raise_if_any()
-        raise
-    reader = csv.DictReader(text.splitlines())
-    names = reader.fieldnames or []
-    for field in fields:
-        if field.name not in names:
-            found.add(1, field.name, None, "a column of this name", f"have: {', '.join(names)}")
-    found.raise_if_any()
-    columns: dict[str, list[Any]] = {name: [] for name in names}
-    known = {f.name: f for f in fields}
-    for number, row in enumerate(reader, start=2):
-        for name in names:
-            raw = (row[name] or "").strip()
-            wanted = known.get(name)
-            if wanted is None or wanted.type is str:
-                columns[name].append(raw)
-                continue
-            try:
-                value: float = wanted.type(raw)
-            except ValueError:
-                found.add(number, name, repr(raw), wanted.expected(), "is the cell empty or text?")
-                continue
-            if (expected := wanted.fault(value)) is not None:
-                found.add(number, name, value, expected, "is the column in another unit?")
-            columns[name].append(value)
-    if not columns or not next(iter(columns.values())):
-        found.add(0, "", "no rows", "at least one row below the header", "is the file complete?")
-    found.raise_if_any()
-    return {name: np.array(values) for name, values in columns.items()}
+    else:
+        findings.items += found.items
+    return {k: v.astype(str) if v.dtype == object else v for k, v in taken.items()}
 
 
-def optional_counts(columns: Mapping[str, NDArray[Any]], name: str, n: int) -> FloatArray:
-    """Return a column of counts, NaN where a unit has none."""
-    if name not in columns:
-        return np.full(n, np.nan)
-    return np.array([float(v) if str(v) else np.nan for v in columns[name]])
+def read_note(path: Path, findings: Findings) -> dict[str, Any]:
+    """Return ``region.json``; what it lacks is a finding."""
+    try:
+        note = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        line = getattr(error, "lineno", 0)
+        findings.add(line, "json", str(error)[:80], "JSON in UTF-8", "mend the file", str(path))
+        return {}
+    if not isinstance(note, dict):
+        findings.add(
+            0,
+            "json",
+            type(note).__name__,
+            "an object with key, crs and sources",
+            "copy one",
+            str(path),
+        )
+        return {}
+    kinds = {"key": str, "name_en": str, "name_zh": str, "census_year": int, "sources": list}
+    for key, kind in kinds.items():
+        if not isinstance(note.get(key), kind):
+            expected = {str: "text", int: "a year", list: "a list of sources"}[kind]
+            findings.add(0, key, note.get(key), expected, "add the key", str(path))
+    check_grid_crs(note.get("crs"), path, findings)
+    sources = note.get("sources")
+    for i, source in enumerate(sources if isinstance(sources, list) else []):
+        if not isinstance(source, dict) or not str(source.get("title") or "").strip():
+            expected = "an object with title, and " + ", ".join(SOURCE_WORDS[1:]) + " where known"
+            findings.add(0, f"sources[{i}]", source, expected, "say what it is", str(path))
+    return note
+
+
+def check_grid_crs(text: Any, path: Path, findings: Findings) -> None:
+    """Note a system that is not equal-area in metres."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    expected = "an equal-area system in metres, such as +proj=aea or +proj=laea"
+    hint = "take the Albers system with two parallels inside the region"
+    try:
+        crs = CRS.from_user_input(text)
+    except CRSError:
+        findings.add(0, "crs", repr(text)[:60], expected, hint, str(path))
+        return
+    operation = crs.coordinate_operation
+    method = "" if operation is None else operation.method_name.lower()
+    if crs.is_geographic or "equal area" not in method or crs.axis_info[0].unit_name != "metre":
+        findings.add(0, "crs", repr(text)[:60], expected, hint, str(path))
 
 
 def load(region: str | Path) -> Region:
@@ -231,7 +284,7 @@ def load(region: str | Path) -> Region:
     UsageError
         Where there is no such region.
     DataError
-        Where a table does not say what it must.
+        Where a table does not say what it must: every fault of every table.
     """
     folder = DATA / str(region) if (DATA / str(region)).is_dir() else Path(region)
     if not (folder / "region.json").is_file():
@@ -239,52 +292,49 @@ def load(region: str | Path) -> Region:
         raise UsageError(
             f"no region {str(region)!r}: known are {known}, or a folder with region.json"
         )
-    note = json.loads((folder / "region.json").read_text(encoding="utf-8"))
-    unit = read_table(folder / "units.csv", UNIT_FIELDS)
-    county = read_table(folder / "counties.csv", COUNTY_FIELDS)
-    walk = read_table(folder / "crosswalk.csv", CROSSWALK_FIELDS)
-    place = read_table(folder / "places.csv", PLACE_FIELDS)
-    n_unit = len(unit["code"])
-    units = Units(
-        **{f.name: unit[f.name] for f in UNIT_FIELDS},
-        townships_count=optional_counts(unit, "townships_count", n_unit),
-        villages_count=optional_counts(unit, "villages_count", n_unit),
-    )
-    counties = Counties(**{f.name: county[f.name] for f in COUNTY_FIELDS})
-    crosswalk = join(folder / "crosswalk.csv", walk, units.code, counties.code)
+    found = Findings(folder)
+    note = read_note(folder / "region.json", found)
+    unit = read_columns(folder / "units.csv", UNIT_FIELDS, found)
+    county = read_columns(folder / "counties.csv", COUNTY_FIELDS, found)
+    walk = read_columns(folder / "crosswalk.csv", CROSSWALK_FIELDS, found)
+    place = read_columns(folder / "places.csv", PLACE_FIELDS, found)
+    matrix = np.zeros((0, 0))
+    if all("code" in columns for columns in (unit, county)) and len(walk) == len(CROSSWALK_FIELDS):
+        matrix = join(folder / "crosswalk.csv", walk, unit["code"], county["code"], found)
+    found.raise_if_any()
     return Region(
         note["key"],
         note["name_en"],
         note["name_zh"],
         note["crs"],
-        units,
-        counties,
-        crosswalk,
+        Units(**unit),
+        Counties(**county),
+        np.asarray(matrix / matrix.sum(axis=1, keepdims=True)),
         place["lon_deg"],
         place["lat_deg"],
         int(note["census_year"]),
-        tuple(note["sources"]),
+        tuple({**dict.fromkeys(SOURCE_WORDS, ""), **source} for source in note["sources"]),
         folder,
     )
 
 
 def join(
-    path: Path, walk: Mapping[str, NDArray[Any]], units: TextArray, counties: TextArray
-) -> FloatArray:
+    path: Path, walk: Mapping[str, NDArray[Any]], units: TextArray, counties: TextArray,
+    found: Findings,
+) -> FloatArray:  # fmt: skip
     """Return the crosswalk as a matrix; codes must be known and rows add up to 1."""
-    found = Findings(path)
     at_unit = {code: i for i, code in enumerate(units)}
     at_county = {code: i for i, code in enumerate(counties)}
     matrix = np.zeros((len(units), len(counties)))
     rows = zip(walk["unit"], walk["county"], walk["weight_ratio"], strict=True)
     for number, (unit, county, weight) in enumerate(rows, start=2):
         if unit not in at_unit:
-            found.add(number, "unit", unit, "a code of units.csv")
+            found.add(number, "unit", unit, "a code of units.csv", file=str(path))
         elif county not in at_county:
-            found.add(number, "county", county, "a code of counties.csv")
+            found.add(number, "county", county, "a code of counties.csv", file=str(path))
         else:
             matrix[at_unit[unit], at_county[county]] += weight
     for i in np.flatnonzero(np.abs(matrix.sum(axis=1) - 1) > 1e-6):
-        found.add(0, f"unit {units[i]}", f"{matrix[i].sum():g}", "weights that add up to 1")
-    found.raise_if_any()
-    return np.asarray(matrix / matrix.sum(axis=1, keepdims=True))
+        got, expected = f"{matrix[i].sum():g}", "weights that add up to 1"
+        found.add(0, f"unit {units[i]}", got, expected, file=str(path))
+    return matrix

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.quantity import Field
+from groundplan.sectors.charging_feeds import CHARGING_FEEDS
 from groundplan.sectors.charging_standin import build_candidates, stand_stations
 from groundplan.sectors.contract import (
     Action,
@@ -296,6 +297,7 @@ CHARGING = Sector(
     existing_fields=EXISTING_FIELDS,
     from_register=sites_from_register,
     service=Catchment("distance", service_parameters, cell_environment, decided_by="cell"),
+    feeds=CHARGING_FEEDS,
     sizing=Sizing("erlang_c", build_sizing),
     cost=Cost(read_fields("charging_costs"), price_year=2023),
     evidence=(

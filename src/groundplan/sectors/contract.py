@@ -30,6 +30,7 @@ __all__ = [
     "Cost",
     "Demand",
     "EvidenceRule",
+    "Feed",
     "Land",
     "Layer",
     "Measure",
@@ -267,6 +268,37 @@ class EvidenceRule:
 
 
 @dataclass(frozen=True)
+class Feed:
+    """How a published format fills the register of a system.
+
+    Attributes
+    ----------
+    columns : callable
+        ``(feed columns, settings) -> (register columns, kept)``. `kept` (n_record,) bool marks the
+        records that are assets of this system; register columns are those of
+        `Sector.existing_fields`, (n_record,) each. Pure and vectorised.
+    note, note_zh : str
+        What a reader must know of a register made from this format.
+    join_column, join_setting : str
+        Where several records may stand on one structure: the register column that names the
+        structure, and the setting with the distance, m, within which records share one. Empty
+        where each record is a structure of its own.
+    weight_column : str
+        Feed column by which the record is chosen that gives a shared structure its position.
+    """
+
+    columns: Callable[
+        [Mapping[str, NDArray[Any]], Settings],
+        tuple[Mapping[str, NDArray[Any]], NDArray[np.bool_]],
+    ]
+    note: str
+    note_zh: str
+    join_column: str = ""
+    join_setting: str = ""
+    weight_column: str = ""
+
+
+@dataclass(frozen=True)
 class Sector:
     """One system, whole. A new system is one file that builds one of these.
 
@@ -283,6 +315,9 @@ class Sector:
         Columns that a user's file of existing assets must or may have, besides lon and lat.
     from_register : callable
         ``(columns, x_m, y_m, land, settings) -> Sites``: existing assets from the user's columns.
+    feeds : mapping of str to Feed
+        Published formats that can stand in for a table of existing assets, by the word that a
+        study gives as ``format``.
     limits : tuple of str
         What the plan of this system cannot tell, in plain words.
     limits_zh : tuple of str
@@ -315,6 +350,7 @@ class Sector:
     limits: tuple[str, ...] = ()
     limits_zh: tuple[str, ...] = ()
     toy_value: int | None = None
+    feeds: Mapping[str, Feed] = field(default_factory=dict)
 
     def defaults(self) -> dict[str, Any]:
         """Return every setting and price with its default."""

@@ -36,6 +36,7 @@ from groundplan.sectors.contract import (
     Sizing,
 )
 from groundplan.sectors.fields import read_fields
+from groundplan.sectors.mobile_feeds import MOBILE_FEEDS
 from groundplan.sectors.mobile_standin import stand_masts
 from groundplan.sectors.places import (
     ENVIRONMENTS,
@@ -357,6 +358,7 @@ MOBILE = Sector(
     existing_fields=EXISTING_FIELDS,
     from_register=sites_from_register,
     service=Catchment("link_budget", service_parameters, cell_environment),
+    feeds=MOBILE_FEEDS,
     sizing=Sizing("traffic", build_sizing),
     cost=Cost(read_fields("mobile_costs"), price_year=2023),
     evidence=(

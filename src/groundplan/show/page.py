@@ -3,66 +3,81 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from groundplan.errors import UsageError
-from groundplan.plan.answer import in_ten_thousands
 from groundplan.plan.manifest import write_aside
 from groundplan.quantity import CONFIDENCES
+from groundplan.show import words
 from groundplan.show.tiles import map_data
 
 __all__ = ["write_report"]
 
 TEMPLATES = Path(__file__).parent / "templates"
-CONFIDENCES_ZH = {"H": "高", "M": "中", "L": "低", "U": "未核实", "A": "假设"}
-STATUS = {
-    "reached": ("reached by this plan", "本方案达到"),
-    "missed": ("missed by this plan", "本方案未达到"),
-    "not_planned_here": ("priced, not sited here", "已计价，未选址"),
-    "milestone": ("milestone", "里程碑"),
+#: Licences that bind what a reader may do with a plan made from such data.
+BINDING = re.compile(
+    r"odbl|share.?alike|by-sa|non.?commercial|by-nc|internal|confidential", re.IGNORECASE
+)
+#: What the map takes of a system as it stands in the record.
+MAP_PART = ("title", "title_zh", "layers", "counts", "reach", "reach_decided_by", "existing")
+#: Words of plans written before the record had them.
+ABSENT: dict[str, Any] = {
+    "register": None,
+    "places": [],
+    "columns": [],
+    "reach_decided_by": "site_and_cell",
 }
 
 
-def both(english: object, chinese: object) -> Markup:
-    """Return a text in both languages; the page shows one of them."""
-    frame = Markup('<span lang="en">{}</span><span lang="zh">{}</span>')
-    return frame.format(english, chinese)
-
-
-def number(value: float | None, digits: int = 0) -> Markup:
-    """Return a number grouped for English and in 万 and 亿 for Chinese."""
-    if value is None:
-        return Markup("–")
-    english = f"{value:,.{digits}f}"
-    if abs(value) < 10_000:
-        return Markup(escape(english))  # noqa: S704 - constant frame
-    return both(english, in_ten_thousands(value))
-
-
-def money(value: float | None) -> Markup:
-    """Return an amount in bn or M CNY, 亿元 or 万元."""
-    if value is None:
-        return Markup("–")
-    if abs(value) >= 1e8:
-        return both(f"{value / 1e9:,.2f} bn CNY", f"{value / 1e8:,.1f}亿元")
-    return both(f"{value / 1e6:,.2f} M CNY", f"{value / 1e4:,.0f}万元")
-
-
-def percent(value: float | None, digits: int = 1) -> str:
-    """Return a ratio as a percentage."""
-    return "–" if value is None else f"{value:.{digits}%}"
+def systems_of(record: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the systems in the order of the answer, with every word the page asks for."""
+    order = [a["sector"] for a in record["answer"]]
+    return [(key, {**ABSENT, **record["sectors"][key]}) for key in order]
 
 
 def extreme_counties(part: dict[str, Any], n: int = 10) -> tuple[list[Any], list[Any]]:
-    """Return the counties served worst and best after the plan."""
+    """Return the counties served worst and best after the plan; none of them twice."""
     ordered = sorted(part["counties"], key=lambda c: (c["served_after_ratio"], c["code"]))
-    return ordered[:n], ordered[-n:][::-1]
+    n = min(n, -(-len(ordered) // 2))
+    return ordered[:n], ordered[max(n, len(ordered) - n) :][::-1]
 
 
-def write_report(folder: Path, out: Path | None = None) -> Path:
+def unserved_sentence(part: dict[str, Any]) -> Markup | None:
+    """Return who is left out, and where most of them are; None for a plan without places."""
+    places = part.get("places") or []
+    left = sum(p["unserved"] for p in places)
+    if left <= 0:
+        return None
+    most = max(places, key=lambda p: p["unserved"])
+    ratio, share = left / (part["demand_total"] / part["demand_scale"]), most["unserved"] / left
+    return words.both(
+        f"Not served: {left:,.0f} {part['demand_unit']} ({ratio:.1%}); the largest part of this, "
+        f"{share:.0%}, is {most['title'][:1].lower()}{most['title'][1:]}.",
+        f"未服务：{ratio:.1%}，其中最大部分（{share:.0%}）位于{most['title_zh']}。",
+    )
+
+
+def licences_of(record: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """Return the licences of every input, and those among them that bind the reader."""
+    registers = [p.get("register") or {} for p in record["sectors"].values()]
+    named = {s.get("licence", "") for s in record["sources"]}
+    named |= {record["people"].get("licence", "")} | {r.get("licence", "") for r in registers}
+    found = sorted(n for n in named if n)
+    return found, [n for n in found if BINDING.search(n)]
+
+
+def confidence_counts(record: dict[str, Any]) -> list[tuple[str, int]]:
+    """Return how many values rest on each confidence, best first."""
+    count = Counter(a["confidence"] for a in record["assumptions"])
+    return [(key, count[key]) for key in CONFIDENCES if count[key]]
+
+
+def write_report(folder: Path, out: Path | None = None, *, name: str = "") -> Path:
     """Write ``report.html`` of a plan folder; the same plan gives the same bytes.
 
     Parameters
@@ -71,6 +86,8 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
         Plan folder with ``plan.json``, ``cells.parquet`` and ``assets.parquet``.
     out : Path, optional
         Default ``report.html`` in the folder.
+    name : str, optional
+        What the folder is called in the report; default its own name.
 
     Returns
     -------
@@ -95,21 +112,27 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals.update({name: getattr(words, name) for name in words.__all__})
     environment.globals.update(
-        both=both,
-        number=number,
-        money=money,
-        percent=percent,
         extreme=extreme_counties,
-        confidence=lambda c: both(CONFIDENCES[c], CONFIDENCES_ZH[c]),
-        status=lambda s: both(*STATUS[s]),
+        unserved=unserved_sentence,
+        licences=licences_of,
+        confidence_counts=confidence_counts,
     )
-    data = {**map_data(folder, record), "sectors": record["sectors"], "study": record["study"]}
+    systems = systems_of(record)
+    data = {
+        **map_data(folder, record),
+        "order": [key for key, _ in systems],
+        "sectors": {key: map_part(part) for key, part in systems},
+        "words": {key: {"en": en, "zh": zh} for key, (en, zh) in words.WORDS.items()},
+        "people_is_modelled": record["people"]["is_modelled"],
+    }
     # '</' inside a script element would end it
     embedded = json.dumps(data, ensure_ascii=False, sort_keys=True).replace("</", "<\\/")
     page = environment.get_template("report.html.j2").render(
         plan=record,
-        folder=folder.name,
+        systems=systems,
+        folder=name or folder.resolve().name,
         css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
         js=Markup((TEMPLATES / "map.js").read_text(encoding="utf-8")),  # noqa: S704 - ours
         data=Markup(embedded),  # noqa: S704 - escaped above
@@ -117,3 +140,13 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
     target = out or folder / "report.html"
     write_aside(target, page.encode())
     return target
+
+
+def map_part(part: dict[str, Any]) -> dict[str, Any]:
+    """Return what the map tells of a system."""
+    county = ("people", "served_before_ratio", "served_after_ratio", "planned_count", "cost_cny")
+    return {
+        **{k: part[k] for k in MAP_PART},
+        "counties": [{k: c[k] for k in county} for c in part["counties"]],
+        "columns": [{**c, **words.column_label(c["name"])} for c in part["columns"]],
+    }

@@ -18,6 +18,8 @@ PEOPLE_CLASSES = (10, 30, 100, 300, 1000, 3000, 10000)
 ACTIONS = ("keep", "upgrade", "share", "new")
 #: Cells across the longer side of the map's rasters.
 SIDE = 620
+#: Drawn as nothing: outside the region, or without demand.
+NO_VALUE = 255
 
 
 def packed(array: NDArray[Any]) -> str:
@@ -54,18 +56,20 @@ def map_data(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
     area = np.maximum(inside / factor**2, 1e-9) * side_km**2
     density = np.where(inside > 0, people / area, 0)
     classes = np.digitize(density, PEOPLE_CLASSES).astype(np.uint8)
-    classes[inside == 0] = 255
-    county = np.full(n, 255, np.uint8)
+    classes[inside == 0] = NO_VALUE
+    county = np.full(n, NO_VALUE, np.uint8)
     county[at] = np.minimum(table["county"].to_numpy(), 254)
     layers = {"people": packed(classes), "county": packed(county)}
     for key, part in record["sectors"].items():
         demand = [table[f"{key}_demand_{layer['key']}"].to_numpy() for layer in part["layers"]]
-        whole = np.maximum(total(np.sum(demand, axis=0)), 1e-9)
+        whole = total(np.sum(demand, axis=0))
         for when in ("before", "after"):
             bits = table[f"{key}_{when}"].to_numpy()
             served = np.sum([d * (bits >> k & 1) for k, d in enumerate(demand)], axis=0)
-            share = np.rint(100 * total(served) / whole).astype(np.uint8)
-            share[inside == 0] = 255
+            part_ratio = np.divide(total(served), whole, out=np.zeros(n), where=whole > 0)
+            share = np.rint(100 * part_ratio).astype(np.uint8)
+            # where hardly anyone lives, a dark area would pass for people left out
+            share[(whole <= 0) | (density < PEOPLE_CLASSES[0])] = NO_VALUE
             layers[f"{key}_{when}"] = packed(share)
     return {
         "rows": rows,
@@ -76,6 +80,7 @@ def map_data(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
         "layers": layers,
         "borders": packed(borders(county.reshape(rows, cols))),
         "people_classes": PEOPLE_CLASSES,
+        "uncoloured_people_ratio": float(people[density < PEOPLE_CLASSES[0]].sum() / people.sum()),
         "counties": note["counties"],
         "sites": site_data(folder, record, note, factor),
     }
@@ -107,10 +112,16 @@ def site_data(
 ) -> dict[str, Any]:
     """Return the assets of each system: positions in 1/65535 of the raster, attributes packed."""
     names = [
-        "sector", "layer", "action", "environment", "x_m", "y_m", "host", "servers_count",
-        "reach_m", "capex_cny", "phase_year", "county_code",
+        "asset_id", "sector", "layer", "action", "environment", "x_m", "y_m", "servers_count",
+        "capex_cny", "phase_year", "is_overloaded",
     ]  # fmt: skip
-    table = pq.read_table(folder / "assets.parquet", columns=names)
+    own = {key: [c["name"] for c in part.get("columns", [])]
+           for key, part in record["sectors"].items()}  # fmt: skip
+    known = set(pq.read_schema(folder / "assets.parquet").names)
+    more = sorted({name for columns in own.values() for name in columns} & known)
+    # a folder written by an older version has fewer columns
+    have = [name for name in names if name in known]
+    table = pq.read_table(folder / "assets.parquet", columns=[*have, *more])
     sector = np.asarray(table["sector"].to_pylist())
     width = -(-note["n_col"] // factor) * factor * note["cell_m"]
     height = -(-note["n_row"] // factor) * factor * note["cell_m"]
@@ -129,8 +140,14 @@ def site_data(
         y = (note["y1_m"] - rows["y_m"].to_numpy()) / height
         planned = np.flatnonzero(action[order] > 0)
         first = int(planned[0]) if planned.size else len(order)
+        late = order[first:]
         servers = np.minimum(rows["servers_count"].to_numpy(), 65535)
-        capex_cny = rows["capex_cny"].to_numpy()
+        asset = [int(name.rsplit("-", 1)[1]) for name in rows["asset_id"].to_pylist()]
+        overloaded = (
+            rows["is_overloaded"].to_numpy(zero_copy_only=False)
+            if "is_overloaded" in known
+            else np.zeros(len(order), np.bool_)
+        )
         out[key] = {
             "x": packed(np.clip(np.rint(x * 65535), 0, 65535).astype(np.uint16)[order]),
             "y": packed(np.clip(np.rint(y * 65535), 0, 65535).astype(np.uint16)[order]),
@@ -138,9 +155,16 @@ def site_data(
             "layer": packed(layer[order]),
             "environment": packed(kind[order]),
             "environments": environments,
-            "number": packed(mine[order].astype(np.uint32)),
+            "number": packed(np.array(asset, np.uint32)[order]),
             "servers": packed(servers.astype(np.uint16)[order]),
+            "overloaded": packed(overloaded.astype(np.uint8)[order]),
             "first_planned": first,
-            "capex_kcny": packed((capex_cny[order][first:] // 1000).astype(np.uint32)),
-        }  # fmt: skip
+            "capex_kcny": packed((rows["capex_cny"].to_numpy()[late] // 1000).astype(np.uint32)),
+            "year": packed(rows["phase_year"].to_numpy()[late].astype(np.uint16)),
+            "columns": {
+                name: packed(rows[name].to_numpy(zero_copy_only=False)[late].astype(np.float32))
+                for name in own[key]
+                if name in known
+            },
+        }
     return out

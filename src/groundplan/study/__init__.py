@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from groundplan.study.model import Assumption, Budget, CostLine, SectorChoice, Study, Target
 from groundplan.study.money import Programme, price_programme
-from groundplan.study.reading import read_example, read_study, study_schema, write_study_template
+from groundplan.study.reading import (
+    read_example,
+    read_study,
+    sound_systems,
+    with_lines,
+    write_study_template,
+)
+from groundplan.study.schema import reference_page, study_schema
 
 __all__ = [
     "Assumption",
@@ -17,6 +24,9 @@ __all__ = [
     "price_programme",
     "read_example",
     "read_study",
+    "reference_page",
+    "sound_systems",
     "study_schema",
+    "with_lines",
     "write_study_template",
 ]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine._jit import jit
 from groundplan.engine.location.setcover_lists import Lists
+from groundplan.engine.location.solver import silent_solver
 
 __all__ = ["anneal_levels", "finish_levels", "level_value", "swap_greedily"]
 
@@ -216,10 +217,7 @@ def finish_levels(
     lp.integrality_ = [highspy.HighsVarType.kInteger] * n + [highspy.HighsVarType.kContinuous] * (
         m * k
     )
-    solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("log_to_console", False)
-    solver.setOptionValue("threads", 1)
+    solver = silent_solver()
     solver.setOptionValue("mip_rel_gap", 0.0)
     solver.setOptionValue("mip_abs_gap", 0.5)
     solver.setOptionValue("mip_max_nodes", 20_000)

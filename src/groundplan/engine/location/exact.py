@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine.location.program import Program
+from groundplan.engine.location.solver import silent_solver
 
 __all__ = ["ROWS_MAX", "SITES_MAX", "solve_exactly"]
 
@@ -58,11 +59,9 @@ def solve_exactly(
     lp.a_matrix_.start_ = np.concatenate([at, [mask.size, index.size]]).astype(np.int32)
     lp.a_matrix_.index_, lp.a_matrix_.value_ = index, value
     lp.integrality_ = [highspy.HighsVarType.kInteger] * n + [highspy.HighsVarType.kContinuous] * m
-    solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
+    solver = silent_solver()
     solver.setOptionValue("mip_rel_gap", 0.0)
     solver.setOptionValue("mip_abs_gap", 0.5)
-    solver.setOptionValue("threads", 1)
     if time_limit_s is not None:
         solver.setOptionValue("time_limit", float(time_limit_s))
     solver.passModel(model)

@@ -38,6 +38,7 @@ from groundplan.engine.location.setcover import (
 )
 from groundplan.engine.location.setcover_dual import reduced_costs
 from groundplan.engine.location.setcover_lists import Lists
+from groundplan.engine.location.solver import silent_solver
 from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import InfeasibleError
 
@@ -373,10 +374,7 @@ def finish_partial(search: PartialSearch, grain: int, time_limit_s: float | None
     lp.a_matrix_.start_ = np.concatenate([at, [index.size]]).astype(np.int32)
     lp.a_matrix_.index_, lp.a_matrix_.value_ = index, value
     lp.integrality_ = [highspy.HighsVarType.kInteger] * n + [highspy.HighsVarType.kContinuous] * m
-    solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("log_to_console", False)
-    solver.setOptionValue("threads", 1)
+    solver = silent_solver()
     solver.setOptionValue("mip_rel_gap", 0.0)
     solver.setOptionValue("mip_abs_gap", 0.99)
     solver.setOptionValue("mip_max_nodes", 20_000)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from groundplan.engine.location.solver import silent_solver
+
 __all__ = ["Relaxation"]
 
 FloatArray = NDArray[np.float64]
@@ -38,9 +40,7 @@ class Relaxation:
         lp.a_matrix_.start_ = np.asarray(indptr, np.int32)
         lp.a_matrix_.index_ = np.asarray(indices, np.int32)
         lp.a_matrix_.value_ = values
-        self.solver = highspy.Highs()
-        self.solver.setOptionValue("output_flag", False)
-        self.solver.setOptionValue("threads", 1)
+        self.solver = silent_solver()
         self.solver.passModel(model)
         self.n_column = int(cost.size)
 

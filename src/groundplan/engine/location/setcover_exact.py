@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine.location.setcover_dual import bound_of, reduced_costs
 from groundplan.engine.location.setcover_lists import Lists, narrow, reduce
+from groundplan.engine.location.solver import silent_solver
 
 __all__ = ["Finish", "finish", "promising"]
 
@@ -93,10 +94,7 @@ def finish(
     lp.a_matrix_.index_ = program.row_indices
     lp.a_matrix_.value_ = np.ones(program.row_indices.size)
     lp.integrality_ = [highspy.HighsVarType.kInteger] * n
-    solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("log_to_console", False)
-    solver.setOptionValue("threads", 1)
+    solver = silent_solver()
     solver.setOptionValue("mip_rel_gap", 0.0)
     # plans cost whole multiples of the grain
     solver.setOptionValue("mip_abs_gap", 0.99)

@@ -10,23 +10,34 @@
   if (location.hash === "#zh") setLanguage("zh");
   document.getElementById("language").addEventListener("click", () => setLanguage(html.lang === "en" ? "zh" : "en"));
 
+  // numbers as each language groups them: thousands, or 万 and 亿
+  const tenThousands = (v) => {
+    for (const [size, name] of [[1e8, "亿"], [1e4, "万"]]) if (Math.abs(v) >= Math.max(size, 1e5)) return `${Number((v / size).toFixed(2)).toLocaleString("en")}${name}`;
+    return Math.round(v).toLocaleString("en");
+  };
+  const num = (v) => say(Math.round(v).toLocaleString("en"), tenThousands(v));
+  const yuan = (v) => say(`${(v / 1e6).toFixed(2)} M CNY`, `${Math.round(v / 1e4).toLocaleString("en")}万元`);
+  const word = (key) => { const w = data.words[key]; return w ? say(safe(w.en), safe(w.zh)) : safe(key); };
+
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const words = (text) => new Uint16Array(bytes(text).buffer);
   const longs = (text) => new Uint32Array(bytes(text).buffer);
+  const floats = (text) => new Float32Array(bytes(text).buffer);
   const { rows, cols } = data;
   const layers = Object.fromEntries(Object.entries(data.layers).map(([k, v]) => [k, bytes(v)]));
   const border = words(data.borders);
   const sites = Object.fromEntries(Object.entries(data.sites).map(([key, s]) => [key, {
     ...s, x: words(s.x), y: words(s.y), action: bytes(s.action), layer: bytes(s.layer),
     environment: bytes(s.environment), number: longs(s.number), servers: words(s.servers), capex: longs(s.capex_kcny),
+    overloaded: bytes(s.overloaded), year: words(s.year), columns: Object.fromEntries(Object.entries(s.columns).map(([k, v]) => [k, floats(v)])),
   }]));
 
-  // viridis-like steps (van der Walt and Smith 2015) for people, cividis-like for shares
-  const ramp = { people: ["#f7fcf5", "#d8ecd0", "#a9d5b0", "#6fbfa3", "#3a9a97", "#2b7489", "#2c4f75", "#2a2858"],
-    share: ["#00224e", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838"] };
+  // greys for people and a purple that is darkest where nobody is served: sites stand out on both
+  const ramp = { people: ["#ffffff", "#f0f0f0", "#dcdcdc", "#c3c3c3", "#a6a6a6", "#858585", "#616161", "#3d3d3d"],
+    share: ["#3f007d", "#6a51a3", "#9e9ac8", "#bcbddc", "#dadaeb", "#f7f5fb"] };
   const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
   const actions = [
-    { key: "keep", en: "existing", zh: "现有", colour: "#8c8c8c", shape: "dot" },
+    { key: "keep", en: "existing", zh: "现有", colour: "#222222", shape: "dot" },
     { key: "upgrade", en: "upgraded", zh: "升级", colour: "#0072b2", shape: "triangle" },
     { key: "share", en: "shared", zh: "共享", colour: "#009e73", shape: "square" },
     { key: "new", en: "new", zh: "新建", colour: "#d55e00", shape: "diamond" },
@@ -58,26 +69,30 @@
     else if (shape === "diamond") { context.moveTo(x, y - 1.3 * r); context.lineTo(x + 1.3 * r, y); context.lineTo(x, y + 1.3 * r); context.lineTo(x - 1.3 * r, y); context.closePath(); }
     else context.rect(x - r, y - r, 2 * r, 2 * r);
   };
+  // a dark rim tells the second system from the first, whose symbols have none
+  const rimmed = (key) => data.order.indexOf(key) > 0;
   const drawSites = (key, number) => {
     const s = sites[key], action = actions[number], w = canvas.clientWidth, h = canvas.clientHeight;
-    const zoomed = view.scale / Math.min(w / cols, h / rows);
-    const r = Math.min(5, (number ? 1.1 : 0.5) * Math.sqrt(zoomed) + (key === "charging" && number ? 1.2 : 0));
+    const zoomed = view.scale / Math.min(w / cols, h / rows), rim = rimmed(key) && number > 0;
+    const small = Math.min(1, w / 800);  // a phone shows as many sites on less room
+    const r = Math.min(rim ? 7 : 5.5, (number ? 1.2 : 0.6) * Math.sqrt(zoomed) * (0.5 + small / 2) + (rim ? 1.6 * small : 0));
     context.fillStyle = action.colour; context.beginPath();
     const first = number ? s.first_planned : 0, last = number ? s.x.length : s.first_planned;
     for (let i = first; i < last; i += 1) {
       if (s.action[i] !== number) continue;
       const x = view.x + (s.x[i] / 65535) * cols * view.scale, y = view.y + (s.y[i] / 65535) * rows * view.scale;
-      if (x < -5 || y < -5 || x > w + 5 || y > h + 5) continue;
+      if (x < -r || y < -r || x > w + r || y > h + r) continue;
       symbol(action.shape, x, y, r);
     }
+    if (rim) { context.strokeStyle = "#000"; context.lineWidth = 1.6 * small; context.stroke(); } else if (r > 3) { context.strokeStyle = "#fff"; context.lineWidth = 1; context.stroke(); }
     context.fill();
   };
   const scaleBar = () => {
-    const metres = data.cell_m / view.scale, room = 110 * metres, power = 10 ** Math.floor(Math.log10(room));
-    const length = [5, 2, 1].map((k) => k * power).find((k) => k <= room), w = length / metres, y = canvas.clientHeight - 16;
-    const text = length >= 1000 ? `${length / 1000} km` : `${length} m`;
-    context.fillStyle = "rgba(255,255,255,.85)"; context.fillRect(8, y - 20, w + 20, 30);
-    context.fillStyle = "#111"; context.fillRect(16, y, w, 3); context.font = "12px sans-serif"; context.fillText(text, 16, y - 5);
+    const metres = data.cell_m / view.scale, most = 140 * metres;
+    const power = 10 ** Math.floor(Math.log10(most)), step = [5, 2, 1].find((k) => k * power <= most) * power;
+    const w = step / metres, y = canvas.clientHeight - 16, text = step >= 1000 ? `${step / 1000} km` : `${step} m`;
+    context.fillStyle = "rgba(255,255,255,.92)"; context.fillRect(8, y - 22, w + 16, 32);
+    context.fillStyle = "#111"; context.fillRect(16, y, w, 3); context.font = "13px sans-serif"; context.fillText(text, 16, y - 6);
   };
   let pending = false;
   const draw = () => { if (!pending) { pending = true; requestAnimationFrame(paint); } };
@@ -89,14 +104,14 @@
     context.imageSmoothingEnabled = view.scale < 1;
     if (area !== "none") context.drawImage(raster, view.x, view.y, cols * view.scale, rows * view.scale);
     if (shown.borders) {
-      context.strokeStyle = "rgba(30,30,30,.55)"; context.lineWidth = 0.7; context.beginPath();
+      context.strokeStyle = "rgba(110,110,110,.9)"; context.lineWidth = 0.8; context.beginPath();
       for (let i = 0; i < border.length; i += 4) {
         context.moveTo(view.x + border[i] * view.scale, view.y + border[i + 1] * view.scale);
         context.lineTo(view.x + border[i + 2] * view.scale, view.y + border[i + 3] * view.scale);
       }
       context.stroke();
     }
-    for (const key of Object.keys(sites)) for (let k = 0; k < 4; k += 1) if (shown[`${key}-${k}`]) drawSites(key, k);
+    for (const key of data.order) for (let k = 0; k < 4; k += 1) if (shown[`${key}-${k}`]) drawSites(key, k);
     scaleBar();
   };
   const zoom = (factor, x = canvas.clientWidth / 2, y = canvas.clientHeight / 2) => {
@@ -108,7 +123,15 @@
   // details of what lies under the pointer: a planned site first, then the county
   const details = document.getElementById("details");
   const row = (en, zh, value) => `<dt>${say(en, zh)}</dt><dd>${value}</dd>`;
-  const share = (v) => `${(100 * v).toFixed(1)} %`;
+  const share = (v) => `${(100 * v).toFixed(1)}%`;
+  const measured = (column, v) => column.unit === "1" ? share(v) : column.unit === "count" ? num(v) : `${Number(v.toPrecision(6)).toLocaleString("en")} ${safe(column.unit)}`;
+  // whose class of land decides: that of whom a site serves alone, or the lesser of both
+  const reachOf = (part, l, environment) => {
+    const metres = (r) => `${Math.round(r.reach_m).toLocaleString("en")} m`, mine = part.reach.filter((r) => r.layer === l.key);
+    if (part.reach_decided_by === "cell") return mine.map((r) => `${word(r.environment)} ${metres(r)}`).join("; ");
+    const own = metres(mine.find((r) => r.environment === environment));
+    return say(`${own} at most`, `至多${own}`);
+  };
   const describe = (px, py) => {
     let best = null, near = 81;
     for (const [key, s] of Object.entries(sites)) for (let i = 0; i < s.x.length; i += 1) {
@@ -121,23 +144,30 @@
     if (best) {
       const [key, i] = best, s = sites[key], part = data.sectors[key], a = actions[s.action[i]], l = part.layers[s.layer[i]];
       const environment = s.environments[s.environment[i]];
-      const reach = part.reach.find((r) => r.layer === l.key && r.environment === environment);
-      text += `<dl>${row("site", "站点", safe(`${key} #${s.number[i]}`))}${row("layer", "服务层", say(safe(l.title), safe(l.title_zh)))}${row("action", "措施", say(a.en, a.zh))}${row("environment", "环境", safe(environment))}${row("reach", "半径", `${Math.round(reach.reach_m)} m`)}${row("units", "设备", s.servers[i])}`;
-      if (i >= s.first_planned) text += row("cost", "投资", `${(s.capex[i - s.first_planned] / 1000).toFixed(2)} M CNY`);
-      text += `${row("state", "状态", s.action[i] ? say("planned", "规划") : say("standing (stand-in or register)", "现有（替代数据或台账）"))}</dl><hr>`;
+      text += `<div><strong>${say(safe(part.title), safe(part.title_zh))}</strong><dl class="pairs">`;
+      text += row("asset", "编号", safe(`${key}-${String(s.number[i]).padStart(7, "0")}`)) + row("layer", "服务层", say(safe(l.title), safe(l.title_zh)));
+      text += row("action", "措施", say(a.en, a.zh)) + row("place", "地类", word(environment)) + row("reach", "半径", reachOf(part, l, environment));
+      if (i >= s.first_planned) {
+        const at = i - s.first_planned;
+        text += row("cost", "投资", yuan(s.capex[at] * 1000)) + row("year", "年份", s.year[at]);
+        for (const column of part.columns) if (s.columns[column.name]) text += `<dt title="${safe(column.doc)}">${say(safe(column.en), safe(column.zh))}</dt><dd>${measured(column, s.columns[column.name][at])}</dd>`;
+        text += row("state", "状态", say("planned", "规划"));
+      } else text += row("units", "设备", num(s.servers[i])) + row("basis", "依据", say(safe(part.existing.label), safe(part.existing.label_zh)));
+      if (s.overloaded[i]) text += row("load", "负荷", say("more than the equipment allowed can carry", "超过允许配置的承载能力"));
+      text += "</dl></div>";
     }
     const c = Math.floor((px - view.x) / view.scale), r = Math.floor((py - view.y) / view.scale);
     const county = c >= 0 && r >= 0 && c < cols && r < rows ? layers.county[r * cols + c] : 255;
     if (county !== 255) {
-      const note = data.counties[county], name = `${safe(note.name)} ${safe(note.name_en)}`;
-      text += `<strong>${name}</strong><dl>`;
-      Object.values(data.sectors).forEach((part, k) => {
+      const note = data.counties[county], name = say(safe(note.name_en || note.name), safe(note.name));
+      text += `<div><strong>${name}</strong><dl class="pairs">`;
+      data.order.map((key) => data.sectors[key]).forEach((part, k) => {
         const me = part.counties[county];
-        if (!k) text += row("people", "人口", me.people.toLocaleString("en"));
+        if (!k) text += row("people", "人口", num(me.people));
         text += row(safe(part.title), safe(part.title_zh), `${share(me.served_before_ratio)} → ${share(me.served_after_ratio)}`);
-        text += row("planned", "规划数", `${me.planned_count.toLocaleString("en")} · ${(me.cost_cny / 1e6).toFixed(1)} M CNY`);
+        text += row("planned", "规划数", `${num(me.planned_count)} · ${yuan(me.cost_cny)}`);
       });
-      text += "</dl>";
+      text += "</dl></div>";
     }
     details.innerHTML = text || say("Nothing here.", "此处无内容。");
   };
@@ -173,43 +203,63 @@
   window.addEventListener("resize", () => { home(); draw(); });
 
   // controls and legend
-  const areas = [["people", say("people per km² (modelled)", "每平方公里人口（模拟）")]];
-  for (const [key, part] of Object.entries(data.sectors)) {
+  const areas = [["people", data.people_is_modelled ? say("people per km² (modelled)", "每平方公里人口（模拟）") : say("people per km²", "每平方公里人口")]];
+  for (const key of data.order) {
+    const part = data.sectors[key];
     areas.push([`${key}_before`, say(`${safe(part.title)}: served before`, `${safe(part.title_zh)}：此前服务率`)]);
     areas.push([`${key}_after`, say(`${safe(part.title)}: served after`, `${safe(part.title_zh)}：方案后服务率`)]);
   }
   areas.push(["none", say("none", "无")]);
   document.getElementById("areas").innerHTML = areas.map(([k, t]) => `<label><input type="radio" name="area" value="${k}"${k === area ? " checked" : ""}>${t}</label>`).join("");
-  const icon = (a) => ({ dot: "▪", triangle: "▲", square: "■", diamond: "◆" })[a.shape];
+  const icon = (a, rim) => {
+    const stroke = rim ? ' stroke="#000" stroke-width="1.8"' : "", d = { dot: "M5 5h6v6h-6z", triangle: "M8 2L14 14H2z", square: "M3 3h10v10H3z", diamond: "M8 1L15 8 8 15 1 8z" }[a.shape];
+    return `<svg class="chip" width="20" height="20" viewBox="-2 -2 20 20" aria-hidden="true"><path d="${d}" fill="${a.colour}"${stroke}/></svg>`;
+  };
+  // what would cover the map at first sight is off until asked for
+  const many = 3000;
   let overlays = `<label><input type="checkbox" value="borders" checked>${say("county borders", "县界")}</label>`;
-  for (const [key, part] of Object.entries(data.sectors)) {
+  for (const key of data.order) {
+    const part = data.sectors[key];
     overlays += `<strong>${say(safe(part.title), safe(part.title_zh))}</strong>`;
     actions.forEach((a, k) => {
       const n = part.counts[a.key]; if (!n) return;
-      const on = k > 0; shown[`${key}-${k}`] = on;
-      overlays += `<label><input type="checkbox" value="${key}-${k}"${on ? " checked" : ""}><span style="color:${a.colour}">${icon(a)}</span>${say(a.en, a.zh)} (${n.toLocaleString("en")})</label>`;
+      const on = k > 0 && n <= many; shown[`${key}-${k}`] = on;
+      overlays += `<label><input type="checkbox" value="${key}-${k}"${on ? " checked" : ""}>${icon(a, rimmed(key) && k > 0)}<span>${say(a.en, a.zh)} (${n.toLocaleString("en")})</span></label>`;
     });
   }
   document.getElementById("overlays").innerHTML = overlays;
   const legend = () => {
     const people = area === "people", colours = people ? ramp.people : ramp.share;
-    const limits = people ? ["0", ...data.people_classes] : ["0", "17", "33", "50", "67", "83"];
+    const limits = (people ? [0, ...data.people_classes] : [0, 17, 33, 50, 67, 83]).map((v) => v.toLocaleString("en"));
     const unit = people ? say("people per km²", "人/平方公里") : say("served share of demand, %", "需求服务率，%");
-    document.getElementById("legend").innerHTML = area === "none" ? say("no area shown", "未显示底图")
-      : `<div>${unit}</div>` + colours.map((c, i) => `<div><span class="swatch" style="background:${c}"></span>${limits[i]}${i + 1 < colours.length ? `–${limits[i + 1]}` : people ? "+" : "–100"}</div>`).join("");
+    const steps = colours.map((c, i) => `<div><span class="swatch" style="background:${c}"></span>${limits[i]}${i + 1 < colours.length ? `–${limits[i + 1]}` : people ? "+" : "–100"}</div>`).join("");
+    let text = area === "none" ? "" : `<strong>${unit}</strong><div class="steps">${steps}</div>${people ? "" : `<div class="soft">${say(`no colour: fewer than ${data.people_classes[0]} people per km² (${share(data.uncoloured_people_ratio)} of all)`, `无色：每平方公里不足${data.people_classes[0]}人（占总人口${share(data.uncoloured_people_ratio)}）`)}</div>`}`;
+    for (const key of data.order) {
+      const part = data.sectors[key], on = actions.filter((a, k) => shown[`${key}-${k}`]);
+      if (on.length) text += `<strong>${say(safe(part.title), safe(part.title_zh))}</strong><div class="steps">${on.map((a) => `<div>${icon(a, rimmed(key) && a.key !== "keep")}${say(a.en, a.zh)}</div>`).join("")}</div>`;
+    }
+    document.getElementById("legend").innerHTML = text || say("nothing shown", "未显示任何图层");
   };
   document.getElementById("areas").addEventListener("change", (e) => { area = e.target.value; paintArea(); legend(); draw(); });
-  document.getElementById("overlays").addEventListener("change", (e) => { shown[e.target.value] = e.target.checked; draw(); });
+  document.getElementById("overlays").addEventListener("change", (e) => { shown[e.target.value] = e.target.checked; legend(); draw(); });
 
-  // tables sort by a click on a header
-  for (const table of document.querySelectorAll("table.sortable")) {
-    table.tHead.addEventListener("click", (e) => {
-      const head = e.target.closest("th"); if (!head) return;
-      const k = head.cellIndex, up = head.dataset.up !== "1"; head.dataset.up = up ? "1" : "0";
+  // tables sort by the button that each header becomes
+  for (const table of document.querySelectorAll("table.sortable")) for (const head of table.tHead.rows[0].cells) {
+    const button = document.createElement("button");
+    button.type = "button"; button.innerHTML = head.innerHTML; head.replaceChildren(button);
+    button.addEventListener("click", () => {
+      const k = head.cellIndex, up = head.getAttribute("aria-sort") !== "ascending";
+      for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", up ? "ascending" : "descending");
       const value = (tr) => { const cell = tr.cells[k]; return cell.dataset.value === undefined ? cell.textContent : Number(cell.dataset.value); };
       const list = [...table.tBodies[0].rows].sort((a, b) => { const x = value(a), y = value(b); return (x < y ? -1 : x > y ? 1 : 0) * (up ? 1 : -1); });
       table.tBodies[0].append(...list);
     });
   }
+
+  // paper has no click: what is folded is opened for it
+  let folded = [];
+  window.addEventListener("beforeprint", () => { folded = [...document.querySelectorAll("details:not([open])")]; folded.forEach((d) => { d.open = true; }); });
+  window.addEventListener("afterprint", () => folded.forEach((d) => { d.open = false; }));
   paintArea(); legend(); home(); draw();
 })();

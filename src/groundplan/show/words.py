@@ -1,0 +1,156 @@
+"""Numbers, money and words of the report, in English and Chinese."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from groundplan.plan.answer import in_ten_thousands
+from groundplan.quantity import CONFIDENCES, unit_of
+
+__all__ = [
+    "both",
+    "column_label",
+    "confidence",
+    "money",
+    "money_range",
+    "number",
+    "percent",
+    "plain",
+    "register_verdict",
+    "sign",
+    "status",
+    "word",
+]
+
+CONFIDENCES_ZH = {"H": "高", "M": "中", "L": "低", "U": "未核实", "A": "假设"}
+STATUS = {
+    "reached": ("reached by this plan", "本方案达到"),
+    "missed": ("missed by this plan", "本方案未达到"),
+    "not_planned_here": ("not sited here", "未选址"),
+    "milestone": ("milestone", "里程碑"),
+}
+#: What the datum guard says of a register, by `DatumVerdict.status`.
+VERDICTS = {
+    "ok": ("agree with known places", "与已知地点一致"),
+    "warned": ("displaced as a whole, and planned all the same", "整体偏移，仍按原坐标规划"),
+    "not enough points": (
+        "not confirmed: too few of them lie near known places",
+        "未能确认：附近的已知地点过少",
+    ),
+    "too scattered": ("not confirmed: too scattered to judge", "未能确认：位置过于分散"),
+}
+#: Words of a plan's record that a reader meets.
+WORDS = {
+    "stock": ("in all, by the date", "截止日存量"),
+    "increment": ("newly added", "期间新增"),
+    "ratio": ("share", "比率"),
+    "milestone": ("milestone", "里程碑"),
+    "optimal": ("proven optimal", "已证明最优"),
+    "feasible": ("the asked gap is proven", "已证明达到要求的差距"),
+    "stopped": ("ended before the asked gap was proven", "在证明要求的差距之前结束"),
+    "residents": ("residents", "人"),
+    "kWh/day": ("kWh/day", "千瓦时/日"),
+    "dense_urban": ("dense urban", "密集城区"),
+    "urban": ("urban", "城区"),
+    "rural": ("rural", "乡村"),
+}
+#: Chinese for the columns that the systems of this package add; others show their name.
+COLUMNS_ZH = {
+    "carriers_count": "载波数",
+    "sector_load_ratio": "最忙扇区负荷",
+    "chargers_count": "现有充电桩",
+    "dc_chargers_count": "其中可接入的直流桩",
+    "reused_chargers_count": "接入的现有桩",
+    "added_chargers_count": "新增桩",
+    "power_kw": "峰值功率",
+    "charger_use_ratio": "高峰利用率",
+}
+
+
+def both(english: object, chinese: object) -> Markup:
+    """Return a text in both languages; the page shows one of them."""
+    frame = Markup('<span lang="en">{}</span><span lang="zh">{}</span>')
+    return frame.format(english, chinese)
+
+
+def number(value: float | None, digits: int = 0) -> Markup:
+    """Return a number grouped for English and in 万 and 亿 for Chinese."""
+    if value is None:
+        return Markup("–")
+    english, chinese = f"{value:,.{digits}f}", in_ten_thousands(value)
+    return Markup(escape(english)) if english == chinese else both(english, chinese)  # noqa: S704
+
+
+def money(value: float | None) -> Markup:
+    """Return an amount in bn or M CNY, 亿元 or 万元."""
+    if value is None:
+        return Markup("–")
+    if abs(value) >= 1e8:
+        return both(f"{value / 1e9:,.2f} bn CNY", f"{value / 1e8:,.1f}亿元")
+    return both(f"{value / 1e6:,.2f} M CNY", f"{value / 1e4:,.0f}万元")
+
+
+def money_range(low: float, high: float) -> Markup:
+    """Return two amounts in one unit."""
+    return both(
+        f"{low / 1e9:,.2f} to {high / 1e9:,.2f} bn CNY", f"{low / 1e8:,.1f}至{high / 1e8:,.1f}亿元"
+    )
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Return a ratio as a percentage."""
+    return "–" if value is None else f"{value:.{digits}%}"
+
+
+def plain(value: object) -> str:
+    """Return a setting as it would be written by hand."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    return f"{value:,.10g}" if abs(value) >= 10_000 else f"{value:g}"
+
+
+def sign(comparator: str) -> str:
+    """Return a comparator as printed."""
+    return {">=": "≥", "<=": "≤"}.get(comparator, comparator)
+
+
+def confidence(key: str) -> Markup:
+    """Return how well a value is known."""
+    return both(CONFIDENCES[key], CONFIDENCES_ZH[key])
+
+
+def register_verdict(register: Mapping[str, Any]) -> Markup:
+    """Return what the guard found about the positions of a register."""
+    found = VERDICTS[register["status"]]
+    if register["status"] == "not enough points":
+        return both(*found)
+    return both(
+        f"{found[0]} (median shift {register['east_m']:+,.0f} m east, "
+        f"{register['north_m']:+,.0f} m north of {register['pairs']:,} known places)",
+        f"{found[1]}（与{register['pairs']:,}个已知地点相比，中位偏移：东{register['east_m']:+,.0f}米，"
+        f"北{register['north_m']:+,.0f}米）",
+    )
+
+
+def status(key: str) -> Markup:
+    """Return what became of a target."""
+    return both(*STATUS[key])
+
+
+def word(key: str) -> Markup:
+    """Return a word of the record in both languages, itself where there is no translation."""
+    return both(*WORDS.get(key, (key.replace("_", " "), key)))
+
+
+def column_label(name: str) -> dict[str, str]:
+    """Return a column's name without its unit suffix, and in Chinese where it is known."""
+    stem = name
+    for suffix in ("_count", "_ratio", "_kw", "_kwh", "_m", "_km", "_cny"):
+        if unit_of(name) is not None and name.endswith(suffix):
+            stem = name.removesuffix(suffix)
+            break
+    english = stem.replace("_", " ")
+    return {"en": english, "zh": COLUMNS_ZH.get(name, english)}
