@@ -28,7 +28,7 @@ FORMS = {
 #: Form of a certificate -> module and function that check it, all in plain NumPy.
 CHECKS = {
     "backup_covering": ("check_cover", "verify_backup"),
-    "backup_set_covering": ("check_cover", "verify_covering"),
+    "backup_set_covering": ("check_cover", "verify_backup"),
     "capacitated_facility": ("check_capacitated", "verify_capacitated"),
     "capacitated_p_median": ("check_capacitated", "verify_capacitated"),
     "covering_with_floors": ("check_floors", "verify_floors"),
