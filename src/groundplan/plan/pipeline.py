@@ -59,12 +59,18 @@ class Options:
     steps : int
         Most steps of the bound.
     sweeps : int
-        Most sweeps of the improvement.
+        Most sweeps of the annealing, where windows do not fit.
+    passes : int
+        Most passes of windows over all sites.
+    effort : int
+        0..3: how large windows and tiles may grow.
     """
 
     gap: float = 0.002
     steps: int = 600
     sweeps: int = 300
+    passes: int = 60
+    effort: int = 1
 
 
 @dataclass
@@ -249,6 +255,8 @@ def solve_system(
         gap=options.gap,
         steps=options.steps,
         sweeps=options.sweeps,
+        passes=options.passes,
+        effort=options.effort,
         seed=study.seed,
         progress=told,
         stop=stop,

@@ -21,6 +21,7 @@ from groundplan.engine.location.reach import bin_sites, gather_rows
 __all__ = ["Coverage"]
 
 IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
 #: Rows looked up and merged at a time; their lists are all that stands in memory unmerged.
 RANGE = 1 << 18
 
@@ -158,6 +159,51 @@ class Coverage:
         )  # fmt: skip
 
     @classmethod
+    def from_geodataframes(
+        cls,
+        demand: Any,
+        sites: Any,
+        radius_m: float | NDArray[np.float64],
+        *,
+        weight: str = "weight",
+        existing: str | None = None,
+    ) -> Coverage:
+        """Return the coverage of points in geodataframes by sites with a radius.
+
+        Parameters
+        ----------
+        demand, sites : geopandas.GeoDataFrame
+            Points in one projected coordinate system in metres; rows keep their order.
+        radius_m : float or (n_site,) float64
+        weight : str
+            Column of `demand` with whole numbers >= 0; whole floats are taken.
+        existing : str, optional
+            Column of `sites` that is true where a site serves already.
+
+        Raises
+        ------
+        ValueError
+            Where systems differ or are no metres, geometries are no points, weights are no whole
+            numbers.
+        """
+        if demand.crs != sites.crs:
+            raise ValueError(f"demand is in {demand.crs}, sites are in {sites.crs}")
+        given = np.asarray(demand[weight])
+        whole = given
+        if np.issubdtype(given.dtype, np.floating):
+            whole = np.rint(given)
+            if not np.array_equal(whole, given):
+                raise ValueError(
+                    f"{weight} must be whole numbers: scale and round it first, e.g. to hundredths"
+                )
+            whole = whole.astype(np.int64)
+        stands = None if existing is None else np.asarray(sites[existing], bool)
+        return cls.from_radius(
+            frame_points(demand, "demand"), whole, frame_points(sites, "sites"), radius_m,
+            existing=stands,
+        )  # fmt: skip
+
+    @classmethod
     def from_csr(
         cls,
         row_indptr: IntArray,
@@ -216,6 +262,20 @@ class Coverage:
         np.cumsum(np.bincount(row, minlength=len(cost)), out=indptr[1:])
         n_site = int(np.shape(cost)[1])
         return cls.from_csr(indptr, site.astype(np.int32), weight, n_site, existing=existing)
+
+
+def frame_points(frame: Any, name: str) -> FloatArray:
+    """Return the points of a geodataframe in metres, or say what is wrong with them."""
+    crs = frame.crs
+    if crs is None or not crs.is_projected:
+        raise ValueError(f"{name} must be in a projected coordinate system. Got {crs}")
+    units = {axis.unit_name for axis in crs.axis_info}
+    if units != {"metre"}:
+        raise ValueError(f"{name} must be in metres. Got {', '.join(sorted(units))}")
+    kinds = set(frame.geometry.geom_type)
+    if kinds - {"Point"}:
+        raise ValueError(f"{name} must be points. Got {', '.join(sorted(kinds))}")
+    return np.column_stack([frame.geometry.x.to_numpy(), frame.geometry.y.to_numpy()])
 
 
 def check_weight(weight: Any, n: int) -> IntArray:
