@@ -192,25 +192,6 @@ def verify_radius(
         weight, price, reachable, score, candidate, cost, certificate.parameters,
         certificate.prices,
     )  # fmt: skip
-    wrong = []
-    if has_tiles:
-
-        def pairs_of(site: NDArray[np.int32]) -> tuple[IntArray, IntArray]:
-            rows, sites_of = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-            for strips, mine in layers:
-                here = site[mine[site]]
-                for row, of in strips.pairs(site_xy_m[here], radius_m[here], here):
-                    free = ~served[row]
-                    rows.append(row[free])
-                    sites_of.append(of[free].astype(np.int64))
-            return np.concatenate(rows), np.concatenate(sites_of)
-
-        reduced = reduced_scores(
-            score, cost if "budget" in certificate.parameters else None, certificate.prices
-        )
-        wrong = check_tiles(
-            certificate.prices, candidate, pairs_of, degree, weight * DENOMINATOR, income, reduced
-        )
     found = list_differences(
         certificate,
         sites,
@@ -229,7 +210,25 @@ def verify_radius(
         value=value,
         numerator=numerator,
     )
-    found += wrong
+    # the dear part last, and only where all that is cheap holds
+    if has_tiles and not found:
+
+        def pairs_of(site: NDArray[np.int32]) -> tuple[IntArray, IntArray]:
+            rows, sites_of = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+            for strips, mine in layers:
+                here = site[mine[site]]
+                for row, of in strips.pairs(site_xy_m[here], radius_m[here], here):
+                    free = ~served[row]
+                    rows.append(row[free])
+                    sites_of.append(of[free].astype(np.int64))
+            return np.concatenate(rows), np.concatenate(sites_of)
+
+        reduced = reduced_scores(
+            score, cost if "budget" in certificate.parameters else None, certificate.prices
+        )
+        found = check_tiles(
+            certificate.prices, candidate, pairs_of, degree, weight * DENOMINATOR, income, reduced
+        )
     if found:
         raise VerificationError(found)
     return {"value": value, "base_value": base, **stated_bounds(certificate, numerator)}

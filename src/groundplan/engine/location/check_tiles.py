@@ -23,6 +23,8 @@ __all__ = ["SEGMENT", "check_tiles", "tile_loss_of"]
 IntArray = NDArray[np.int64]
 #: Sites of a segment: a tile of n sites has max(1, round(n / SEGMENT)) of them.
 SEGMENT = 50
+#: Partial choices of a batch beyond which a certificate is refused: no honest one needs as many.
+STATES_MAX = 40_000_000
 #: Sites of a batch of tiles.
 BATCH = 16_000
 Pairs = Callable[[NDArray[np.int32]], tuple[NDArray[np.int64], NDArray[np.int64]]]
@@ -181,6 +183,8 @@ def least_survivors(
         loss = np.concatenate([chosen[a], left[b]])
         sweep = np.concatenate([sweep[a], sweep[b]])
         # equal masks have equal futures: the least loss stays
+        if sweep.size > STATES_MAX:
+            raise VerificationError("the tiles take more than any honest search to check")
         order = np.lexsort((loss, mask, sweep))
         sweep, mask, loss = sweep[order], mask[order], loss[order]
         new = np.ones(sweep.size, bool)

@@ -1,0 +1,113 @@
+"""A thousand random changes to plan, proof and inputs: each must be found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from groundplan import location
+from groundplan.engine.location import solve
+from groundplan.errors import VerificationError
+
+SITES = 300
+
+
+@pytest.fixture(scope="module")
+def case():
+    rng = np.random.default_rng(11)
+    raw = {
+        "demand_xy_m": rng.uniform(0, 36, (1_200, 2)),
+        "weight": rng.integers(1, 3, 1_200),
+        "demand_layer": rng.integers(0, 2, 1_200).astype(np.int8),
+        "site_xy_m": rng.uniform(0, 36, (SITES, 2)),
+        "site_layer": rng.integers(0, 2, SITES).astype(np.int8),
+        "radius_m": rng.uniform(3.0, 3.5, SITES),
+        "existing": rng.random(SITES) < 0.1,
+    }
+    reach = rng.uniform(3.0, 5.0, 1_200)
+    coverage = location.Coverage.from_radius(**raw, demand_reach_m=reach)
+    with pytest.MonkeyPatch.context() as patch:
+        # small as it is, this case is to be proven by prices and tiles and not by a solver
+        patch.setattr(solve, "ROWS_MAX", 0)
+        decision = location.maximal_covering(coverage, 60, gap=0.0, passes=4)
+    assert decision.certificate.prices["tile_loss"].size
+    return raw, reach, decision
+
+
+def check(raw, reach, sites, certificate):
+    return location.verify_radius(**raw, demand_reach_m=reach, sites=sites, certificate=certificate)
+
+
+def spoil(rng, raw, reach, sites, certificate):
+    """Return the four with one thing changed, and what it was."""
+    c = certificate
+    kind = rng.integers(0, 12)
+    if kind == 0:
+        c = replace(c, value=c.value + int(rng.choice([-1, 1])))
+    elif kind == 1:
+        c = replace(c, bound_numerator=c.bound_numerator + int(rng.choice([-1, 1])))
+    elif kind == 2:
+        c = replace(c, parameters={"p": c.parameters["p"] + int(rng.choice([-1, 1]))})
+    elif kind == 3:
+        at = rng.integers(64)
+        text = list(c.input_hash)
+        text[at] = "0" if text[at] != "0" else "1"
+        c = replace(c, input_hash="".join(text))
+    elif kind == 4:
+        c = replace(c, record_hash=c.record_hash[::-1])
+    elif kind in {5, 6, 7}:
+        name = str(rng.choice(sorted(c.prices)))
+        array = c.prices[name].copy()
+        at = rng.integers(array.size)
+        array[at] ^= array.dtype.type(1 << int(rng.integers(0, 8 * array.itemsize - 1)))
+        c = replace(c, prices={**c.prices, name: array})
+    elif kind == 8:
+        other = np.setdiff1d(np.arange(SITES, dtype=np.int32), sites)
+        sites = sites.copy()
+        sites[rng.integers(sites.size)] = rng.choice(other)
+        sites = np.sort(sites)
+    elif kind == 9:
+        sites = np.delete(sites, rng.integers(sites.size))
+    elif kind == 10:
+        name = str(rng.choice(sorted(raw)))
+        array = raw[name].copy()
+        flat = array.reshape(-1)
+        at = rng.integers(flat.size)
+        flat[at] = ~flat[at] if array.dtype == bool else flat[at] + 1
+        raw = {**raw, name: array}
+    else:
+        reach = reach.copy()
+        reach[rng.integers(reach.size)] *= 1.0 + 1e-12
+    return raw, reach, sites, c, int(kind)
+
+
+def test_every_one_of_a_thousand_changes_is_found(case):
+    raw, reach, decision = case
+    assert check(raw, reach, decision.sites, decision.certificate)["value"] == decision.value
+    rng = np.random.default_rng(0)
+    seen = set()
+    for _ in range(1_000):
+        *spoilt, kind = spoil(rng, raw, reach, decision.sites, decision.certificate)
+        seen.add(kind)
+        with pytest.raises(VerificationError):
+            check(*spoilt)
+    assert len(seen) == 12
+
+
+def test_a_record_sealed_anew_does_not_hide_a_better_bound(case):
+    from groundplan.engine.location.certificate import seal
+
+    raw, reach, decision = case
+    c = decision.certificate
+    rng = np.random.default_rng(1)
+    for _ in range(60):
+        t = rng.integers(c.prices["tile_loss"].size)
+        more = c.prices["tile_loss"].copy()
+        more[t] += 65_535
+        forged = replace(
+            c, prices={**c.prices, "tile_loss": more}, bound_numerator=c.bound_numerator - 65_535
+        )
+        with pytest.raises(VerificationError, match="does not lose what it says"):
+            check(raw, reach, decision.sites, seal(forged, decision.sites))
