@@ -52,7 +52,7 @@ class Sums:
 
     def scores(self, price: IntArray) -> IntArray:
         """Return the sum of prices of the rows of each site."""
-        if int(np.abs(price).max(initial=0)) * max(1, self.n_row) >= MOST:
+        if float(np.abs(price.astype(np.float64)).sum()) >= MOST:
             raise VerificationError("prices are too large for whole-number sums")
         out = np.zeros(self.n_site, np.int64)
         np.add.at(out, self.site, price[self.row])
@@ -63,7 +63,7 @@ def merged_prices(coverage: Coverage, raw: NDArray[Any], found: list[str]) -> In
     """Return the prices of merged rows from those of raw rows."""
     if raw.shape != coverage.row_of.shape or not np.issubdtype(raw.dtype, np.integer):
         raise VerificationError(f"{raw.size} row prices for {coverage.row_of.size} rows")
-    if raw.size and (raw.min() < 0 or int(raw.max()) * raw.size >= MOST):
+    if raw.size and (raw.min() < 0 or float(raw.sum(dtype=np.float64)) >= MOST):
         raise VerificationError("row prices must be >= 0 and their sum must fit 62 bits")
     out = np.zeros(coverage.weight.size, np.int64)
     known = coverage.row_of >= 0
