@@ -38,7 +38,7 @@ def pieces(n: int) -> list[tuple[int, int]]:
 
 
 @jit
-def _site_scores(lo, hi, indptr, indices, priced, out):
+def site_scores(lo, hi, indptr, indices, priced, out):
     for j in range(lo, hi):
         total = 0.0
         for q in range(indptr[j], indptr[j + 1]):
@@ -103,7 +103,7 @@ def _finish(lo, hi, z, tau, cost, mu, y, ybar, yavg, share):
 
 
 @jit
-def _price_rows(lo, hi, indptr, indices, ybar, step, weight, u, priced, uavg, share):
+def price_rows(lo, hi, indptr, indices, ybar, step, weight, u, priced, uavg, share):
     for i in range(lo, hi):
         begin, end = indptr[i], indptr[i + 1]
         total = 0.0
@@ -117,7 +117,7 @@ def _price_rows(lo, hi, indptr, indices, ybar, step, weight, u, priced, uavg, sh
 
 
 @jit
-def _fractional_value(lo, hi, indptr, indices, y, weight):
+def fractional_value(lo, hi, indptr, indices, y, weight):
     value = 0.0
     for i in range(lo, hi):
         total = 0.0
@@ -138,7 +138,7 @@ def _price(lo, hi, weight, u, priced):
 
 
 @jit
-def _moved(lo, hi, indptr, weight, u, start):
+def moved_rows(lo, hi, indptr, weight, u, start):
     """Return the squared distance of two prices, weighted by degree and weight."""
     total = 0.0
     for i in range(lo, hi):
@@ -220,7 +220,7 @@ def price(
     kept = float(sum(spread(_price, pieces(program.n_row), weight, u, priced)))
     score = np.empty(program.n_site)
     csr = (program.site_indptr, program.site_indices)
-    spread(_site_scores, pieces(program.n_site), *csr, priced, score)
+    spread(site_scores, pieces(program.n_site), *csr, priced, score)
     most, mu = knapsack(score, program.cost.astype(np.float64), float(program.budget))
     return kept + most, mu
 
@@ -264,7 +264,7 @@ def step_dual(
     score = np.empty(n)
     csr = (program.site_indptr, program.site_indices)
     csc = (program.row_indptr, program.row_indices)
-    spread(_site_scores, sites, *csr, weight, score)
+    spread(site_scores, sites, *csr, weight, score)
     score = np.maximum(score, 1e-12)
     z, ybar = np.empty(n), state.y.copy()
     priced = weight * state.u
@@ -277,11 +277,11 @@ def step_dual(
             spread(_advance, sites, *csr, priced, state.y, tau, z)
             state.step_mu = project(z, tau, cost, float(program.budget), state.step_mu)
             spread(_finish, sites, z, tau, cost, state.step_mu, state.y, ybar, state.yavg, share)
-            spread(_price_rows, rows, *csc, ybar, step, weight, state.u, priced, state.uavg, share)
+            spread(price_rows, rows, *csc, ybar, step, weight, state.u, priced, state.uavg, share)
         best_distance, at = np.inf, (state.u, state.y)
         for u, y in ((state.uavg, state.yavg), (state.u, state.y)):
             bound, mu = price(program, u, weight, priced)
-            value = float(sum(spread(_fractional_value, rows, *csc, y, weight)))
+            value = float(sum(spread(fractional_value, rows, *csc, y, weight)))
             if bound < state.bound:
                 state.bound, state.mu = bound, mu
                 state.best_u[:] = u
@@ -309,7 +309,7 @@ def restart(
     """Begin anew at the better point, with the primal weight moved to the observed ratio."""
     u, y = at
     moved_y = np.sqrt(float((np.square(y - state.ystart) * site_scale).sum()))
-    parts = spread(_moved, pieces(program.n_row), program.row_indptr, weight, u, state.ustart)
+    parts = spread(moved_rows, pieces(program.n_row), program.row_indptr, weight, u, state.ustart)
     moved_u = np.sqrt(float(sum(parts)))
     if moved_y > 0 and moved_u > 0:
         state.omega = float(np.exp(0.5 * np.log(moved_y / moved_u) + 0.5 * np.log(state.omega)))

@@ -55,7 +55,7 @@ def nothing(*_args: Any) -> None:
 
 
 def check_request(
-    coverage: Coverage,
+    existing: BoolArray,
     p: int | None,
     budget: int | None,
     cost: NDArray[np.int64] | None,
@@ -64,17 +64,17 @@ def check_request(
     """Return candidates, costs, budget and parameters, or say what is wrong with the request."""
     if (p is None) == (budget is None):
         raise ValueError("give either p or budget (with cost)")
-    candidate = ~coverage.existing
+    candidate = ~existing
     if forbidden is not None:
-        if np.shape(forbidden) != (coverage.n_site,):
-            raise ValueError(f"forbidden must have shape ({coverage.n_site},)")
+        if np.shape(forbidden) != (existing.size,):
+            raise ValueError(f"forbidden must have shape ({existing.size},)")
         candidate &= ~np.asarray(forbidden, bool)
     if p is not None:
         if p < 0:
             raise ValueError(f"p must be >= 0. Got {p}")
-        return candidate, np.ones(coverage.n_site, np.int64), int(p), {"p": int(p)}
-    if cost is None or np.shape(cost) != (coverage.n_site,):
-        raise ValueError(f"budget needs cost of shape ({coverage.n_site},)")
+        return candidate, np.ones(existing.size, np.int64), int(p), {"p": int(p)}
+    if cost is None or np.shape(cost) != (existing.size,):
+        raise ValueError(f"budget needs cost of shape ({existing.size},)")
     price = np.asarray(cost)
     if not np.issubdtype(price.dtype, np.integer) or price[candidate].min(initial=1) <= 0:
         raise ValueError("cost must be whole numbers > 0 for every candidate")
@@ -149,7 +149,7 @@ def maximal_covering(
     -----
     Left out: groups, regional floors, several budgets, gradual and backup cover.
     """
-    candidate, price, amount, parameters = check_request(coverage, p, budget, cost, forbidden)
+    candidate, price, amount, parameters = check_request(coverage.existing, p, budget, cost, forbidden)
     if not 0 <= effort < len(LIFTS):
         raise ValueError(f"effort must be 0..{len(LIFTS) - 1}. Got {effort}")
     run = Run(
