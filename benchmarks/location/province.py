@@ -95,4 +95,5 @@ def main() -> None:
     print(f"verified in {time.perf_counter() - started:.1f} s")
 
 
-main()
+if __name__ == "__main__":
+    main()

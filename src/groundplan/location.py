@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from groundplan.engine.location import (
     Coverage,
+    DaskWorkers,
+    ProcessWorkers,
+    ThreadWorkers,
     assign_nearest,
     maximal_covering,
+    maximal_covering_over,
     verify,
     verify_radius,
 )
@@ -14,9 +18,13 @@ from groundplan.engine.problem import Certificate, Decision
 __all__ = [
     "Certificate",
     "Coverage",
+    "DaskWorkers",
     "Decision",
+    "ProcessWorkers",
+    "ThreadWorkers",
     "assign_nearest",
     "maximal_covering",
+    "maximal_covering_over",
     "verify",
     "verify_radius",
 ]

@@ -14,15 +14,31 @@ if TYPE_CHECKING:
     from groundplan.engine.location.coverage import Coverage
     from groundplan.engine.location.reach import assign_nearest
     from groundplan.engine.location.solve import maximal_covering
+    from groundplan.engine.location.strips import maximal_covering_over
+    from groundplan.engine.location.workers import DaskWorkers, ProcessWorkers, ThreadWorkers
 
 _HOMES = {
     "Coverage": "coverage",
+    "DaskWorkers": "workers",
+    "ProcessWorkers": "workers",
+    "ThreadWorkers": "workers",
     "assign_nearest": "reach",
     "maximal_covering": "solve",
+    "maximal_covering_over": "strips",
     "verify": "certificate",
     "verify_radius": "check_radius",
 }
-__all__ = ["Coverage", "assign_nearest", "maximal_covering", "verify", "verify_radius"]
+__all__ = [
+    "Coverage",
+    "DaskWorkers",
+    "ProcessWorkers",
+    "ThreadWorkers",
+    "assign_nearest",
+    "maximal_covering",
+    "maximal_covering_over",
+    "verify",
+    "verify_radius",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -47,7 +47,7 @@ def site_scores(lo, hi, indptr, indices, priced, out):
 
 
 @jit
-def _advance(lo, hi, indptr, indices, priced, y, tau, z):
+def advance_sites(lo, hi, indptr, indices, priced, y, tau, z):
     for j in range(lo, hi):
         total = 0.0
         for q in range(indptr[j], indptr[j + 1]):
@@ -56,7 +56,7 @@ def _advance(lo, hi, indptr, indices, priced, y, tau, z):
 
 
 @jit
-def _spent(lo, hi, z, tau, cost, mu):
+def spent_at(lo, hi, z, tau, cost, mu):
     """Return what ``clip(z - tau mu f, 0, 1)`` spends, and how fast that falls with mu."""
     spent = 0.0
     slope = 0.0
@@ -75,7 +75,7 @@ def project(z: FloatArray, tau: FloatArray, cost: FloatArray, budget: float, mu:
     ranges = pieces(z.size)
     lo, hi = 0.0, np.inf
     for turn in range(200):
-        parts = spread(_spent, ranges, z, tau, cost, mu)
+        parts = spread(spent_at, ranges, z, tau, cost, mu)
         spent, slope = sum(p[0] for p in parts), sum(p[1] for p in parts)
         if (mu == 0.0 and spent <= budget) or abs(spent - budget) <= 1e-6 * budget:
             break
@@ -93,7 +93,7 @@ def project(z: FloatArray, tau: FloatArray, cost: FloatArray, budget: float, mu:
 
 
 @jit
-def _finish(lo, hi, z, tau, cost, mu, y, ybar, yavg, share):
+def finish_sites(lo, hi, z, tau, cost, mu, y, ybar, yavg, share):
     for j in range(lo, hi):
         v = z[j] - tau[j] * cost[j] * mu
         v = min(max(v, 0.0), 1.0)
@@ -274,9 +274,11 @@ def step_dual(
             state.step += 1
             state.since += 1
             share = 1.0 / state.since
-            spread(_advance, sites, *csr, priced, state.y, tau, z)
+            spread(advance_sites, sites, *csr, priced, state.y, tau, z)
             state.step_mu = project(z, tau, cost, float(program.budget), state.step_mu)
-            spread(_finish, sites, z, tau, cost, state.step_mu, state.y, ybar, state.yavg, share)
+            spread(
+                finish_sites, sites, z, tau, cost, state.step_mu, state.y, ybar, state.yavg, share
+            )
             spread(price_rows, rows, *csc, ybar, step, weight, state.u, priced, state.uavg, share)
         best_distance, at = np.inf, (state.u, state.y)
         for u, y in ((state.uavg, state.yavg), (state.u, state.y)):

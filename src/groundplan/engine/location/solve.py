@@ -149,7 +149,9 @@ def maximal_covering(
     -----
     Left out: groups, regional floors, several budgets, gradual and backup cover.
     """
-    candidate, price, amount, parameters = check_request(coverage.existing, p, budget, cost, forbidden)
+    candidate, price, amount, parameters = check_request(
+        coverage.existing, p, budget, cost, forbidden
+    )
     if not 0 <= effort < len(LIFTS):
         raise ValueError(f"effort must be 0..{len(LIFTS) - 1}. Got {effort}")
     run = Run(

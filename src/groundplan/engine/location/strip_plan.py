@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine._jit import chunks, jit, spread
 from groundplan.engine.location.certificate import DENOMINATOR, priced_costs
-from groundplan.engine.location.greedy import marginal_score, sift, cover_counts, covered_weight
+from groundplan.engine.location.greedy import cover_counts, covered_weight, marginal_score, sift
 from groundplan.engine.location.program import Program
 from groundplan.engine.location.search import Windows, whole_scores
 from groundplan.engine.location.tiles import Losses, cut_tiles, lift_bound
@@ -58,7 +58,9 @@ def rank_moves(
     for k in range(site.size):
         j = site[k]
         if chosen[j] == is_drop:
-            key[size] = sign * marginal_score(j, site_indptr, site_indices, weight, count, at) / cost[j]
+            key[size] = (
+                sign * marginal_score(j, site_indptr, site_indices, weight, count, at) / cost[j]
+            )
             item[size] = j
             if key[size] >= least:
                 size += 1

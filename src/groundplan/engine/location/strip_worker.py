@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from groundplan.engine.location.certificate import DENOMINATOR
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.program import Program, make_program
-from groundplan.engine.location.strip_dual import Orders, Standing, StripDual
+from groundplan.engine.location.strip_dual import Standing, StripDual
 from groundplan.engine.location.strip_plan import StripPlan
 from groundplan.errors import WorkerLostError
 
@@ -26,6 +26,7 @@ __all__ = ["Strip", "StripInput", "call_strip", "open_strip"]
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float64]
 #: Rows told to a neighbour: length of each list, sites, weight of each row.
 Lists = tuple[NDArray[np.int32], NDArray[np.int32], IntArray]
 #: What strips tell each other, by the number of the strip it comes from or goes to.
@@ -78,9 +79,10 @@ def pick_lists(indptr: IntArray, indices: NDArray[np.int32], row: IntArray) -> N
 class Strip:
     """A strip at its home.
 
-    The driver calls, in this order: `tell_rows`, `join`, `meet`, `begin`, then `step` as often as
-    it likes, `round_prices`, `take_prices`, `set_budget_price`, `round_plan`, `tidy`, then `sweep`,
-    `stand`, `rank`, `make` and `lift`, and `finish`.
+    The driver calls `tell_rows`, `join`, `meet`, `tell_scale` and `begin`; then `step` as often as
+    it likes, with an `evaluate` and an `advance` in its place now and then; then `keep_best`,
+    `round_prices`, `take_prices`, `set_budget_price`, `round_plan` and `tidy`; then `sweep`,
+    `stand`, `rank`, `make`, `keep_plan` and `lift`; and `finish` at the end.
     """
 
     def __init__(self, given: StripInput) -> None:
@@ -189,54 +191,81 @@ class Strip:
     def gather_guests(self, mail: dict[int, NDArray[Any]]) -> NDArray[Any]:
         """Return what came from other strips in the order of the guests."""
         parts = [mail[k] for k in sorted(self.guests)]
-        return np.concatenate(parts) if parts else np.empty(0, np.float32)
+        return np.concatenate(parts) if parts else np.empty(0)
 
-    def begin(self, share: float) -> Mail:
-        """Set the first shares; returns mail."""
-        self.dual.begin(share)
-        return {other: {"last": y} for other, y in self.show(self.dual.y["last"]).items()}
+    def tell_scale(self) -> tuple[int, Mail]:
+        """Return what all sites of the strip cost, and the weights that shown sites cover."""
+        return int(self.program.cost[self.own].sum()), self.show(self.dual.scale)
+
+    def begin(
+        self, share: float, omega: float, prices: FloatArray, mail: dict[int, FloatArray]
+    ) -> tuple[FloatArray, Mail]:
+        """Set the first shares and go into the first step; returns as `advance` does."""
+        self.dual.begin(share, self.gather_guests(mail))
+        return self.advance("", "", omega, prices)
+
+    def advance(
+        self, keep: str, restart: str, omega: float, prices: FloatArray
+    ) -> tuple[FloatArray, Mail]:
+        """Go into a step up to the price of the budget.
+
+        Parameters
+        ----------
+        keep, restart : str
+            Which point to keep as the best one, and from which to begin anew; ``""`` for none.
+        omega : float
+            Primal weight.
+        prices : (n_price,) float64
+
+        Returns
+        -------
+        spent : (n_price,) float64
+            What the strip spends if the step ends at each of the prices.
+        mail
+            The step of shown sites before the price.
+        """
+        if keep:
+            self.dual.keep(keep)
+        if restart:
+            self.dual.restart(restart)
+        self.omega = omega
+        self.dual.advance(omega)
+        return self.dual.spend(prices), self.show(self.dual.z)
+
+    def spend(self, prices: FloatArray) -> FloatArray:
+        """Return what the strip spends if the present step ends at each of the prices."""
+        return self.dual.spend(prices)
 
     def step(
-        self, orders: Orders, mail: dict[int, dict[str, NDArray[np.float32]]]
-    ) -> tuple[tuple[float, float, float], dict[str, Standing], Mail]:
-        """Take a round of steps; returns spending, where the points stand, and mail."""
-        names = ("last", "mean") if orders.restart else ("last",)
-        guests = {
-            name: self.gather_guests({k: told[name] for k, told in mail.items()}) for name in names
-        }
-        spending = self.dual.follow(orders, guests)
-        standing = {}
-        told = ["last"]
-        if orders.evaluate:
-            told.append("mean")
-            standing = {name: self.dual.evaluate(name, orders.price) for name in ("mean", "last")}
-        y = self.dual.y
-        out = {
-            other: {name: y[name][places] for name in told} for other, places in self.shown.items()
-        }
-        return spending, standing, out
+        self, price: float, share: float, prices: FloatArray, mail: dict[int, FloatArray]
+    ) -> tuple[FloatArray, Mail]:
+        """End the present step at a price, and go into the next; returns as `advance` does."""
+        self.dual.finish(price, self.omega, share, self.gather_guests(mail))
+        return self.advance("", "", self.omega, prices)
 
-    def spend_at(self, prices: NDArray[np.float64], is_whole: bool) -> NDArray[np.float64]:
+    def evaluate(
+        self, price: float, share: float, mail: dict[int, FloatArray]
+    ) -> dict[str, Standing]:
+        """End the present step at a price, and tell where its points stand."""
+        self.dual.finish(price, self.omega, share, self.gather_guests(mail))
+        return {name: self.dual.evaluate(name, price) for name in ("mean", "last")}
+
+    def spend_at(self, prices: FloatArray, is_whole: bool) -> FloatArray:
         """Return what the sites that score more than their cost at a price would spend."""
         score = (self.plan.score if is_whole else self.dual.scale)[self.own]
         cost = self.program.cost[self.own]
         ratio = score / cost
         order = np.argsort(-ratio, kind="stable")
         spent = np.concatenate([[0], np.cumsum(cost[order])])
-        found: NDArray[np.float64] = spent[
-            np.searchsorted(-ratio[order], -prices, side="left")
-        ].astype(np.float64)
+        found: FloatArray = spent[np.searchsorted(-ratio[order], -prices, side="left")].astype(
+            np.float64
+        )
         return found
 
     def keep_best(self, name: str) -> None:
         """Keep a point of the last evaluation as the best one, and all that stays of the steps."""
         if name:
-            self.dual.y["best"][:] = self.dual.y[name]
-            self.dual.u["best"][:] = self.dual.u[name]
-
-    def cost_of_all(self) -> int:
-        """Return what all sites of the strip cost together."""
-        return int(self.program.cost[self.own].sum())
+            self.dual.keep(name)
 
     def round_prices(self) -> Mail:
         """Round the best prices to whole shares; returns those of rows that others see."""
@@ -279,9 +308,7 @@ class Strip:
         self.plan.seat(self.gather_guests(mail))
         return self.plan.stand()
 
-    def rank(
-        self, is_drop: bool, least: float, room: int
-    ) -> tuple[NDArray[np.float64], IntArray]:
+    def rank(self, is_drop: bool, least: float, room: int) -> tuple[NDArray[np.float64], IntArray]:
         """Return keys and costs of the moves worth making, best first."""
         return self.plan.rank(is_drop=is_drop, least=least, room=room)
 
@@ -298,7 +325,9 @@ class Strip:
         """Search the tiles; returns what they must lose together."""
         return self.plan.lift(worth, sites_max, width_max, cap)
 
-    def finish(self) -> tuple[NDArray[np.int32], NDArray[np.uint16], dict[str, IntArray]]:
+    def finish(
+        self,
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint16], dict[str, NDArray[np.integer]]]:
         """Return the chosen sites, the prices of the band's rows, and what the tiles prove."""
         number = self.site[self.program.site].astype(np.int32)
         sites = np.sort(number[self.own[self.kept]])

@@ -33,7 +33,7 @@ from groundplan.engine.location.solve import (
     nothing,
 )
 from groundplan.engine.location.strip_crew import Crew, Cut, Geometry
-from groundplan.engine.location.strip_dual import Orders, Standing
+from groundplan.engine.location.strip_dual import Standing
 from groundplan.engine.location.strip_worker import Mail, Strip
 from groundplan.engine.location.workers import Executor, ThreadWorkers
 from groundplan.engine.problem import Certificate, Decision
@@ -43,11 +43,12 @@ __all__ = ["maximal_covering_over"]
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-#: Steps between two exchanges of guests; more saves messages, and costs bound.
-STEPS_A_ROUND = 1
+#: Prices of the budget at which a step's spending is asked for, as shifts in units of the last one.
+SHIFTS = np.array([-4.0, -1.0, 0.0, 1.0, 4.0])
+#: Least and largest relative shift.
+SHIFT_MIN, SHIFT_MAX = 1e-5, 0.2
 #: Prices asked for at a time when the budget's price is sought.
 PRICES_A_ROUND = 32
-
 
 
 def maximal_covering_over(
@@ -246,41 +247,41 @@ class Run:
 
     def find_prices(self, steps: int) -> None:
         """Take the steps of the bound, then price rows, sites and budget in whole numbers."""
-        crew, sites = self.crew, max(1, self.log["sites"])
+        crew, amount = self.crew, self.amount
+        told = crew.all(Strip.tell_scale)
+        total = sum(cost for cost, _mail in told)
+        mail = crew.sort_mail([letters for _cost, letters in told])
         price = self.find_worth(is_whole=False)
-        total = sum(int(c) for c in self.crew.all(Strip.cost_of_all))
-        share = min(1.0, self.amount / max(1, total))
-        mail = crew.sort_mail(crew.all(Strip.begin, share))
+        budget = BudgetPrice(crew, amount, price)
         step, since, omega, distance = 0, 0, 1.0, np.inf
-        keep, restart = "last", ""
-        while step < steps and sites and not self.halted:
-            ahead = min(STEPS_A_ROUND, CHECK - step % CHECK)
-            orders = Orders(price, ahead, since, omega, keep, restart, (step + ahead) % CHECK == 0)
-            answers = crew.each(Strip.step, [(orders, box) for box in mail])
-            mail = crew.sort_mail([letters for _spent, _standing, letters in answers])
-            step, since, keep, restart = step + ahead, since + ahead, "", ""
-            if orders.evaluate:
-                found = {
-                    name: add_standings([standing[name] for _s, standing, _m in answers])
-                    for name in ("mean", "last")
-                }
-                for name, at in found.items():
-                    if at.bound + price * self.amount < self.bound:
-                        self.bound, keep = at.bound + price * self.amount, name
-                name = min(found, key=lambda k: found[k].bound - found[k].value)
-                at = found[name]
-                open_gap = at.bound - at.value
-                if open_gap <= 0.4 * distance or since >= 0.4 * step:
-                    restart, since, distance = name, 0, open_gap
-                    if at.moved_y > 0 and at.moved_u > 0:
-                        omega *= float((at.moved_y / at.moved_u) ** 0.25 / np.sqrt(omega))
-                if self.look("bound", step, steps, 0) or open_gap <= DUAL_TOLERANCE * self.bound:
-                    break
-            spent, moved, slope = (float(sum(a[0][i] for a in answers)) for i in range(3))
-            if slope > 0:
-                # what the next round spends beyond the budget if nothing changes, over its slope
-                aim = (moved + (spent - self.amount) / ahead) / slope
-                price = max(0.0, price + min(max(aim, -0.2 * price), 0.2 * price))
+        keep, restart = "", ""
+        share = min(1.0, amount / max(1, total))
+        answers = crew.each(Strip.begin, [(share, omega, budget.ask(), box) for box in mail])
+        while step < steps:
+            mail = crew.sort_mail([letters for _spent, letters in answers])
+            price = budget.find(sum(spent for spent, _mail in answers))
+            step, since = step + 1, since + 1
+            if step % CHECK and step < steps:
+                ask = budget.ask()
+                answers = crew.each(Strip.step, [(price, 1.0 / since, ask, box) for box in mail])
+                continue
+            standings = crew.each(Strip.evaluate, [(price, 1.0 / since, box) for box in mail])
+            found = {n: add_standings([at[n] for at in standings]) for n in ("mean", "last")}
+            keep = ""
+            for name, at in found.items():
+                if at.bound + price * amount < self.bound:
+                    self.bound, keep = at.bound + price * amount, name
+            near = min(found, key=lambda n: found[n].bound - found[n].value)
+            open_gap = found[near].bound - found[near].value
+            restart = ""
+            if open_gap <= 0.4 * distance or since >= 0.4 * step:
+                restart, since, distance = near, 0, open_gap
+                moved_y, moved_u = found[near].moved_y, found[near].moved_u
+                if moved_y > 0 and moved_u > 0:
+                    omega = float(np.sqrt(omega * np.sqrt(moved_y / moved_u)))
+            if self.look("bound", step, steps, 0) or open_gap <= DUAL_TOLERANCE * self.bound:
+                break
+            answers = crew.all(Strip.advance, keep, restart, omega, budget.ask())
         self.log["bound_steps"] = step
         crew.all(Strip.keep_best, keep)
         mail = crew.sort_mail(crew.all(Strip.round_prices))
@@ -420,6 +421,48 @@ class Run:
             gain_gap=(bound - value) / room if room else 0.0,
             log=self.log,
         )  # fmt: skip
+
+
+class BudgetPrice:
+    """The price of the budget from step to step.
+
+    Parameters
+    ----------
+    crew : Crew
+    amount : int
+        The budget.
+    price : float
+        First guess.
+    """
+
+    def __init__(self, crew: Crew, amount: int, price: float) -> None:
+        self.crew, self.amount, self.price = crew, amount, price
+        self.shift = SHIFT_MAX / 4
+        self.prices = np.zeros(0)
+
+    def ask(self) -> FloatArray:
+        """Return the prices at which to tell the spending of the next step."""
+        self.prices = self.price * (1.0 + self.shift * SHIFTS)
+        return self.prices
+
+    def find(self, spent: FloatArray) -> float:
+        """Return the price at which the step spends the budget, given the spending asked for."""
+        prices = self.prices
+        while not spent[-1] <= self.amount <= spent[0]:
+            if spent[-1] > self.amount:
+                prices = max(prices[-1], 1e-9) * np.array([1.0, 1.1, 1.3, 2.0, 4.0])
+            elif prices[0] <= 0.0:
+                break
+            else:
+                low = prices[0] if prices[0] > 1e-9 else 0.0
+                prices = low * np.array([0.0, 0.5, 0.75, 0.9, 1.0])
+            spent = sum(self.crew.all(Strip.spend, prices))
+        # prices grow and spending falls
+        found = float(np.interp(-self.amount, -spent, prices))
+        change = abs(found - self.price) / max(found, 1e-12)
+        self.shift = min(max(0.5 * change, SHIFT_MIN), SHIFT_MAX)
+        self.price = found
+        return found
 
 
 def add_standings(parts: list[Standing]) -> Standing:

@@ -213,9 +213,13 @@ def lay_bands(
     return Bands(
         [
             cut_tiles(
-                program, x, y, sites_max=sites_max, width_max=width_max,
+                program,
+                x,
+                y,
+                sites_max=sites_max,
+                width_max=width_max,
                 site=np.sort(mine[order[a:b]]),
-            )  # fmt: skip
+            )
             for a, b in pairwise(edge)
         ]
     )
