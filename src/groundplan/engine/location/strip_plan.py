@@ -146,12 +146,15 @@ class StripPlan:
         served = spread(covered_weight, ranges, self.count, self.owned_weight)
         return int(self.program.cost[self.own][self.chosen[self.own]].sum()), int(sum(served))
 
-    def rank(self, *, is_drop: bool, least: float, room: int) -> tuple[FloatArray, IntArray]:
+    def rank(
+        self, *, is_drop: bool, least: float, room: int, moves_border: bool = False
+    ) -> tuple[FloatArray, IntArray]:
         """Return keys and costs of the moves worth making, best first; `make` makes them."""
         p = self.program
-        out, key = np.empty(self.interior.size, np.int32), np.empty(self.interior.size)
+        site = self.own if moves_border else self.interior
+        out, key = np.empty(site.size, np.int32), np.empty(site.size)
         n = rank_moves(
-            self.interior, is_drop, least, room, p.site_indptr, p.site_indices, p.weight, p.cost,
+            site, is_drop, least, room, p.site_indptr, p.site_indices, p.weight, p.cost,
             self.chosen.copy(), self.count.copy(), out, key,
         )  # fmt: skip
         self.moves = out[:n]
@@ -163,11 +166,12 @@ class StripPlan:
         csr = (self.program.site_indptr, self.program.site_indices)
         cover_counts(*csr, self.chosen, self.count)
 
-    def tidy(self, worth: float) -> None:
+    def tidy(self, worth: float, *, moves_border: bool) -> None:
         """Drop what loses less than its cost at a price, add what gains more."""
         room = int(self.program.cost.sum())
         for is_drop in (True, False):
-            self.rank(is_drop=is_drop, least=-worth if is_drop else worth, room=room)
+            least = -worth if is_drop else worth
+            self.rank(is_drop=is_drop, least=least, room=room, moves_border=moves_border)
             self.make(self.moves.size)
 
     def sweep(self, worth: float, level: int, key: list[int], *, moves_border: bool) -> int:

@@ -290,10 +290,10 @@ class Strip:
         del self.dual
         return self.show(self.plan.chosen)
 
-    def tidy(self, worth: float, mail: dict[int, BoolArray]) -> Mail:
+    def tidy(self, worth: float, moves_border: bool, mail: dict[int, BoolArray]) -> Mail:
         """Drop and add sites at a price in units of weight; returns mail."""
         self.plan.seat(self.gather_guests(mail))
-        self.plan.tidy(worth)
+        self.plan.tidy(worth, moves_border=moves_border)
         return self.show(self.plan.chosen)
 
     def sweep(

@@ -295,7 +295,9 @@ class Run:
         """Round the plan, choose window after window anew, lift the bound, fit the budget."""
         crew, worth = self.crew, self.budget_price / 2**BUDGET_DIGITS
         mail = crew.sort_mail(crew.all(Strip.round_plan))
-        mail = crew.sort_mail(crew.each(Strip.tidy, [(worth / DENOMINATOR, box) for box in mail]))
+        for turn in (0, 1):
+            args = [(worth / DENOMINATOR, (k + turn) % 2 == 0, box) for k, box in enumerate(mail)]
+            mail = crew.sort_mail(crew.each(Strip.tidy, args))
         self.fit(*self.stand(mail))
         self.log["rounded"] = self.base + self.value
         level, lifted, turn = 0, -1, 0

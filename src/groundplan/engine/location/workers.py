@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from asyncio import CancelledError
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import fields, is_dataclass
@@ -177,18 +178,18 @@ class _DaskResult:
 
     def result(self) -> Any:
         """Wait for the call and return what it returned, or raise what it raised."""
-        while not self._future.done():
+        while True:
             try:
                 return self._future.result(timeout=LOOK_S)
-            except TimeoutError:
-                if self._future.done():
-                    break
-                if self._address not in self._client.scheduler_info(n_workers=-1)["workers"]:
+            except (Exception, CancelledError) as error:
+                if self._address not in self._client.nthreads():
                     raise WorkerLostError(
                         f"the Dask worker at {self._address} is gone and took its strips along; "
                         "start again once the cluster is whole"
-                    ) from None
-        return self._future.result()
+                    ) from error
+                # a timeout of the call itself would leave the future done
+                if not isinstance(error, TimeoutError) or self._future.done():
+                    raise
 
 
 class DaskWorkers:
@@ -203,7 +204,7 @@ class DaskWorkers:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._addresses = sorted(client.scheduler_info(n_workers=-1)["workers"])
+        self._addresses = sorted(client.nthreads())
         self.workers = len(self._addresses)
         if not self.workers:
             raise ValueError("the Dask cluster has no workers")
