@@ -72,7 +72,8 @@ def test_two_processes_give_the_certificate_of_one_thread():
 
 
 def test_messages_of_a_round_stay_small():
-    small = solve(location.ThreadWorkers(2), 450)
+    with location.ThreadWorkers(2) as two:
+        small = solve(two, 450)
     assert small.log["bytes_a_round"] < 100_000
 
 

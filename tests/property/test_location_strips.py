@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from groundplan import location
 from groundplan.engine.location.strip_crew import STRIP_REACHES, cut_strips
+from groundplan.engine.location.strip_plan import rank_moves
 
 SETTINGS = settings(deadline=None, derandomize=True, max_examples=25)
 
@@ -96,6 +97,60 @@ def test_budgets_costs_and_forbidden_sites(seed, budget, strip_sites):
 def test_strips_are_wider_than_two_reaches(place, reach, strip_sites):
     borders = cut_strips(np.array(place), reach, strip_sites)
     assert (np.diff(borders) > STRIP_REACHES * reach).all()
+
+
+@SETTINGS
+@given(seed=st.integers(0, 10_000), is_drop=st.booleans(), room=st.integers(1, 30))
+def test_ranking_equals_its_naive_twin(seed, is_drop, room):
+    rng = np.random.default_rng(seed)
+    n_row, n_site = 12, 9
+    lists = [np.flatnonzero(rng.uniform(size=n_row) < 0.3) for _ in range(n_site)]
+    indptr = np.cumsum([0, *(len(rows) for rows in lists)])
+    indices = np.concatenate(lists).astype(np.int32)
+    weight, cost = rng.integers(0, 9, n_row), rng.integers(1, 4, n_site)
+    chosen = rng.uniform(size=n_site) < 0.5
+    movable = np.flatnonzero(rng.uniform(size=n_site) < 0.8).astype(np.int32)
+    least = -3.0 if is_drop else 2.0
+    count = np.zeros(n_row, np.int16)
+    for j in np.flatnonzero(chosen):
+        count[lists[j]] += 1
+
+    plan, cover, expected, spent = chosen.copy(), count.copy(), [], 0
+    while spent < room:
+        open_sites = [int(j) for j in movable if plan[j] == is_drop]
+        worth = {j: weight[lists[j]][cover[lists[j]] == is_drop].sum() for j in open_sites}
+        key = {j: (-v if is_drop else v) / cost[j] for j, v in worth.items()}
+        best = max(key, key=lambda j: (key[j], -j), default=None)
+        if best is None or key[best] < least:
+            break
+        plan[best] = not is_drop
+        cover[lists[best]] += -1 if is_drop else 1
+        spent += cost[best]
+        expected.append((best, key[best]))
+
+    out, key_out = np.empty(n_site, np.int32), np.empty(n_site)
+    n = rank_moves(
+        movable, is_drop, least, room, indptr, indices, weight, cost, chosen, count, out, key_out
+    )
+    assert list(zip(out[:n].tolist(), key_out[:n].tolist(), strict=True)) == expected
+    assert np.array_equal(chosen, plan)
+    assert np.array_equal(count, cover)
+
+
+def test_strips_cost_little_gap():
+    rng = np.random.default_rng(5)
+    y, x = np.mgrid[0:250, 0:250].reshape(2, -1)
+    demand = np.column_stack([x, y]).astype(float)
+    weight = np.rint(1 + rng.lognormal(2.0, 1.0, x.size)).astype(np.int64)
+    sites = rng.uniform(0, 250, (2_000, 2))
+    strips = location.maximal_covering_over(
+        demand, weight, sites, 6.0, 500, strip_sites=500, gap=0.0
+    )
+    coverage = location.Coverage.from_radius(demand, weight, sites, 6.0)
+    whole = location.maximal_covering(coverage, 500, gap=0.0)
+    assert strips.log["strips"] == 4
+    assert strips.gap < whole.gap + 0.002
+    assert location.verify(coverage, strips)["bound"] == strips.bound
 
 
 def test_nothing_to_cover():

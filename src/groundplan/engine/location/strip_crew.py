@@ -6,6 +6,7 @@ import contextlib
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from groundplan.engine.location.points import hash_points
 from groundplan.engine.location.strip_worker import (
     Mail,
     StripInput,
-    call_strip,
-    close_strip,
+    call_strips,
+    close_strips,
     open_strip,
 )
 from groundplan.engine.location.workers import Executor, carried_bytes
@@ -137,6 +138,8 @@ class Crew:
 
     Attributes
     ----------
+    homes : list of list of int
+        Strips of each worker.
     rounds : int
         Calls to all strips so far.
     largest : int
@@ -145,26 +148,24 @@ class Crew:
 
     def __init__(self, executor: Executor, count: int) -> None:
         self.executor, self.count = executor, count
+        # neighbours live together
+        edge = np.arange(executor.workers + 1) * count // executor.workers
+        self.homes = [list(range(int(a), int(b))) for a, b in pairwise(edge)]
         self.run = uuid.uuid4().hex
         self.rounds, self.largest = 0, 0
 
-    def home(self, number: int) -> int:
-        """Return the worker of a strip: neighbours live together."""
-        return number * self.executor.workers // self.count
-
     def open(self, cut: Cut) -> list[tuple[int, Mail]]:
         """Open all strips, one at a time at each home: no second copy of all rows is made."""
-        homes: dict[int, list[int]] = {}
-        for k in range(self.count):
-            homes.setdefault(self.home(k), []).append(k)
         answers: list[Any] = [None] * self.count
-        for turn in range(max(len(strips) for strips in homes.values())):
-            now = [strips[turn] for strips in homes.values() if turn < len(strips)]
-            waiting = [
-                self.executor.submit(self.home(k), open_strip, self.run, cut.strip_input(k))
-                for k in now
-            ]
-            for k, w in zip(now, waiting, strict=True):
+        for turn in range(max(len(strips) for strips in self.homes)):
+            waiting = {
+                strips[turn]: self.executor.submit(
+                    home, open_strip, self.run, cut.strip_input(strips[turn])
+                )
+                for home, strips in enumerate(self.homes)
+                if turn < len(strips)
+            }
+            for k, w in waiting.items():
                 answers[k] = w.result()
         return answers
 
@@ -173,15 +174,18 @@ class Crew:
     ) -> list[Any]:
         """Call a method of every strip with arguments of its own; answers in their order."""
         waiting = [
-            self.executor.submit(self.home(k), call_strip, self.run, k, method, *args[k])
-            for k in range(self.count)
+            self.executor.submit(
+                home, call_strips, self.run, method, [(k, args[k]) for k in strips]
+            )
+            for home, strips in enumerate(self.homes)
+            if strips
         ]
         # all end before an error is raised: nothing runs on behind the caller's back
         answers: list[Any] = []
         lost: list[Exception] = []
         for w in waiting:
             try:
-                answers.append(w.result())
+                answers += w.result()
             except Exception as error:  # noqa: BLE001  raised below
                 lost.append(error)
         if lost:
@@ -205,7 +209,7 @@ class Crew:
 
     def close(self) -> None:
         """Forget all strips."""
-        for k in range(self.count):
+        for home, strips in enumerate(self.homes):
             # a lost worker has forgotten its strips already
             with contextlib.suppress(WorkerLostError):
-                self.executor.submit(self.home(k), close_strip, self.run, k).result()
+                self.executor.submit(home, close_strips, self.run, strips).result()

@@ -22,7 +22,7 @@ from groundplan.engine.location.strip_dual import Standing, StripDual
 from groundplan.engine.location.strip_plan import StripPlan
 from groundplan.errors import WorkerLostError
 
-__all__ = ["Strip", "StripInput", "call_strip", "open_strip"]
+__all__ = ["Strip", "StripInput", "call_strips", "close_strips", "open_strip"]
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -250,9 +250,9 @@ class Strip:
         self.dual.finish(price, self.omega, share, self.gather_guests(mail))
         return {name: self.dual.evaluate(name, price) for name in ("mean", "last")}
 
-    def spend_at(self, prices: FloatArray, is_whole: bool) -> FloatArray:
+    def spend_at(self, prices: FloatArray, is_priced: bool) -> FloatArray:
         """Return what the sites that score more than their cost at a price would spend."""
-        score = (self.plan.score if is_whole else self.dual.scale)[self.own]
+        score = (self.plan.score if is_priced else self.dual.scale)[self.own]
         cost = self.program.cost[self.own]
         ratio = score / cost
         order = np.argsort(-ratio, kind="stable")
@@ -353,16 +353,20 @@ def open_strip(run: str, given: StripInput) -> tuple[int, Mail]:
     return strip.tell_rows()
 
 
-def call_strip(run: str, number: int, method: Callable[..., Any], *args: Any) -> Any:
-    """Call a method of a strip that lives in this process."""
-    if (run, number) not in _STRIPS:
-        raise WorkerLostError(
-            f"strip {number} is not where it was opened: its worker has been started anew; "
-            "start the whole run again"
-        )
-    return method(_STRIPS[run, number], *args)
+def call_strips(
+    run: str, method: Callable[..., Any], calls: list[tuple[int, tuple[Any, ...]]]
+) -> list[Any]:
+    """Call a method of some strips that live in this process, each with arguments of its own."""
+    for number, _args in calls:
+        if (run, number) not in _STRIPS:
+            raise WorkerLostError(
+                f"strip {number} is not where it was opened: its worker has been started anew; "
+                "start the whole run again"
+            )
+    return [method(_STRIPS[run, number], *args) for number, args in calls]
 
 
-def close_strip(run: str, number: int) -> None:
-    """Forget a strip."""
-    _STRIPS.pop((run, number), None)
+def close_strips(run: str, numbers: list[int]) -> None:
+    """Forget some strips."""
+    for number in numbers:
+        _STRIPS.pop((run, number), None)

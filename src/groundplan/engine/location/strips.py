@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from groundplan.engine.location.solve import (
     check_request,
     nothing,
 )
+from groundplan.engine.location.strip_budget import BudgetPrice, find_worth
 from groundplan.engine.location.strip_crew import Crew, Cut, Geometry
 from groundplan.engine.location.strip_dual import Standing
 from groundplan.engine.location.strip_worker import Mail, Strip
@@ -43,12 +45,6 @@ __all__ = ["maximal_covering_over"]
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-#: Prices of the budget at which a step's spending is asked for, as shifts in units of the last one.
-SHIFTS = np.array([-4.0, -1.0, 0.0, 1.0, 4.0])
-#: Least and largest relative shift.
-SHIFT_MIN, SHIFT_MAX = 1e-5, 0.2
-#: Prices asked for at a time when the budget's price is sought.
-PRICES_A_ROUND = 32
 
 
 def maximal_covering_over(
@@ -123,21 +119,19 @@ def maximal_covering_over(
     if strip_sites < 1:
         raise ValueError(f"strip_sites must be >= 1. Got {strip_sites}")
     cut = Cut(geometry, candidate, price, strip_sites)
-    own = ThreadWorkers() if executor is None else None
-    crew = Crew(own or executor, len(cut))  # type: ignore[arg-type]
-    run = Run(
-        crew, cut, amount, parameters,
-        gap=gap, time_limit_s=time_limit_s, seed=seed, progress=progress, stop=stop,
-    )  # fmt: skip
-    try:
+    with ExitStack() as closing:
+        if executor is None:
+            executor = closing.enter_context(ThreadWorkers())
+        crew = Crew(executor, len(cut))
+        closing.callback(crew.close)
+        run = Run(
+            crew, cut, amount, parameters,
+            gap=gap, time_limit_s=time_limit_s, seed=seed, progress=progress, stop=stop,
+        )  # fmt: skip
         run.open()
         run.find_prices(steps)
         run.improve(passes, effort)
         return run.certify()
-    finally:
-        crew.close()
-        if own is not None:
-            own.close()
 
 
 def check_geometry(
@@ -222,37 +216,14 @@ class Run:
         asked = crew.sort_mail([ask for _sizes, ask in joined])
         crew.each(Strip.meet, [(box,) for box in asked], is_round=False)
 
-    def find_worth(self, *, is_whole: bool) -> float:
-        """Return the lowest price at which sites that score more than they cost fit the budget.
-
-        Parameters
-        ----------
-        is_whole : bool
-            Whether by whole scores, in 1 / `DENOMINATOR`, or by the scores at full prices.
-        """
-        low, high = 0.0, float(int(self.cut.geometry.weight.sum()) + 1)
-        high *= DENOMINATOR if is_whole else 1
-        grid = np.concatenate([[0.0], np.geomspace(high * 1e-12, high, PRICES_A_ROUND)])
-        while True:
-            ask = np.unique(np.rint(grid)) if is_whole and "p" in self.parameters else grid
-            spent = sum(self.crew.all(Strip.spend_at, ask, is_whole))
-            fits = int(np.argmax(spent <= self.amount))
-            high = float(ask[fits])
-            if fits == 0:
-                return high
-            low = float(ask[fits - 1])
-            if high - low <= (1.0 if is_whole else 1e-6 * high) or high - low <= 1e-9 * high:
-                return high
-            grid = np.linspace(low, high, PRICES_A_ROUND)
-
     def find_prices(self, steps: int) -> None:
         """Take the steps of the bound, then price rows, sites and budget in whole numbers."""
         crew, amount = self.crew, self.amount
         told = crew.all(Strip.tell_scale)
         total = sum(cost for cost, _mail in told)
         mail = crew.sort_mail([letters for _cost, letters in told])
-        price = self.find_worth(is_whole=False)
-        budget = BudgetPrice(crew, amount, price)
+        most = int(self.cut.geometry.weight.sum()) + 1
+        budget = BudgetPrice(crew, amount, find_worth(crew, amount, most))
         step, since, omega, distance = 0, 0, 1.0, np.inf
         keep, restart = "", ""
         share = min(1.0, amount / max(1, total))
@@ -279,14 +250,18 @@ class Run:
                 moved_y, moved_u = found[near].moved_y, found[near].moved_u
                 if moved_y > 0 and moved_u > 0:
                     omega = float(np.sqrt(omega * np.sqrt(moved_y / moved_u)))
-            if self.look("bound", step, steps, 0) or open_gap <= DUAL_TOLERANCE * self.bound:
+            is_near = open_gap <= DUAL_TOLERANCE * self.bound
+            if self.look("bound", step, steps, 0) or is_near or step == steps:
                 break
             answers = crew.all(Strip.advance, keep, restart, omega, budget.ask())
         self.log["bound_steps"] = step
         crew.all(Strip.keep_best, keep)
         mail = crew.sort_mail(crew.all(Strip.round_prices))
         crew.each(Strip.take_prices, [(box,) for box in mail])
-        self.budget_price = round(self.find_worth(is_whole=True) * 2**BUDGET_DIGITS)
+        worth = find_worth(
+            crew, amount, most * DENOMINATOR, is_priced=True, is_whole="p" in self.parameters
+        )
+        self.budget_price = round(worth * 2**BUDGET_DIGITS)
         self.numerator = sum(crew.all(Strip.set_budget_price, self.budget_price))
         self.numerator -= -self.budget_price * self.amount >> BUDGET_DIGITS
         self.bound = self.numerator / DENOMINATOR
@@ -296,8 +271,8 @@ class Run:
         crew, worth = self.crew, self.budget_price / 2**BUDGET_DIGITS
         mail = crew.sort_mail(crew.all(Strip.round_plan))
         for turn in (0, 1):
-            args = [(worth / DENOMINATOR, (k + turn) % 2 == 0, box) for k, box in enumerate(mail)]
-            mail = crew.sort_mail(crew.each(Strip.tidy, args))
+            boxes = [(worth / DENOMINATOR, (k + turn) % 2 == 0, box) for k, box in enumerate(mail)]
+            mail = crew.sort_mail(crew.each(Strip.tidy, boxes))
         self.fit(*self.stand(mail))
         self.log["rounded"] = self.base + self.value
         level, lifted, turn = 0, -1, 0
@@ -423,48 +398,6 @@ class Run:
             gain_gap=(bound - value) / room if room else 0.0,
             log=self.log,
         )  # fmt: skip
-
-
-class BudgetPrice:
-    """The price of the budget from step to step.
-
-    Parameters
-    ----------
-    crew : Crew
-    amount : int
-        The budget.
-    price : float
-        First guess.
-    """
-
-    def __init__(self, crew: Crew, amount: int, price: float) -> None:
-        self.crew, self.amount, self.price = crew, amount, price
-        self.shift = SHIFT_MAX / 4
-        self.prices = np.zeros(0)
-
-    def ask(self) -> FloatArray:
-        """Return the prices at which to tell the spending of the next step."""
-        self.prices = self.price * (1.0 + self.shift * SHIFTS)
-        return self.prices
-
-    def find(self, spent: FloatArray) -> float:
-        """Return the price at which the step spends the budget, given the spending asked for."""
-        prices = self.prices
-        while not spent[-1] <= self.amount <= spent[0]:
-            if spent[-1] > self.amount:
-                prices = max(prices[-1], 1e-9) * np.array([1.0, 1.1, 1.3, 2.0, 4.0])
-            elif prices[0] <= 0.0:
-                break
-            else:
-                low = prices[0] if prices[0] > 1e-9 else 0.0
-                prices = low * np.array([0.0, 0.5, 0.75, 0.9, 1.0])
-            spent = sum(self.crew.all(Strip.spend, prices))
-        # prices grow and spending falls
-        found = float(np.interp(-self.amount, -spent, prices))
-        change = abs(found - self.price) / max(found, 1e-12)
-        self.shift = min(max(0.5 * change, SHIFT_MIN), SHIFT_MAX)
-        self.price = found
-        return found
 
 
 def add_standings(parts: list[Standing]) -> Standing:

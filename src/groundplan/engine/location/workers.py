@@ -134,8 +134,9 @@ class ProcessWorkers:
             process.join(END_S)
             raise WorkerLostError(
                 f"worker {home} of {self.workers} (process {process.pid}) ended with code "
-                f"{process.exitcode} and took its strips along; start again with a fresh executor, "
-                "with fewer workers or smaller strips if memory ran out"
+                f"{process.exitcode} and took its strips along; start again with a fresh executor: "
+                "below `if __name__ == '__main__':` where it ended at once, with fewer workers or "
+                "smaller strips where memory ran out"
             ) from lost
         if not is_fine:
             raise answer
