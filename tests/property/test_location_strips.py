@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,7 @@ from groundplan.engine.location.strip_plan import rank_moves
 SETTINGS = settings(deadline=None, derandomize=True, max_examples=25)
 
 
-def case(seed, n_row=400, n_site=60, width=100.0, height=20.0):
+def case(seed, n_row=400, n_site=60, width=80.0, height=8.0):
     """Random geometry with everything an input can have."""
     rng = np.random.default_rng(seed)
     demand = rng.uniform(0, (width, height), (n_row, 2))
@@ -22,11 +23,11 @@ def case(seed, n_row=400, n_site=60, width=100.0, height=20.0):
         "demand_xy_m": demand,
         "weight": rng.integers(0, 50, n_row),
         "site_xy_m": sites,
-        "radius_m": rng.uniform(1.0, 4.0, n_site),
+        "radius_m": rng.uniform(2.0, 5.0, n_site),
         "existing": rng.uniform(size=n_site) < 0.1,
         "demand_layer": rng.integers(0, 2, n_row).astype(np.int8),
         "site_layer": rng.integers(0, 2, n_site).astype(np.int8),
-        "demand_reach_m": np.where(rng.uniform(size=n_row) < 0.5, np.inf, 2.5),
+        "demand_reach_m": np.where(rng.uniform(size=n_row) < 0.5, np.inf, 4.0),
     }
 
 
@@ -162,3 +163,40 @@ def test_nothing_to_cover():
         np.array([[0.0, 0.0]]), np.array([5]), np.array([[90.0, 0.0], [95.0, 0.0]]), 1.0, 2
     )
     assert (far.value, far.bound, far.status) == (0, 0, "optimal")
+
+
+@pytest.mark.parametrize("ending", ["stop", "time"])
+def test_a_run_that_is_stopped_is_valid(ending):
+    problem = case(3, n_row=3_000, n_site=300)
+    options = {"stop": lambda: True} if ending == "stop" else {"time_limit_s": 0.0}
+    d = location.maximal_covering_over(**problem, p=40, strip_sites=40, gap=0.0, **options)
+    assert verify(problem, d)["bound"] == d.bound
+    assert d.status == "stopped"
+    assert d.sites.size == 40
+    assert d.log["bound_steps"] == 40
+
+
+def test_it_ends_once_the_gap_is_proven():
+    problem = case(3, n_row=3_000, n_site=300)
+    d = location.maximal_covering_over(**problem, p=40, strip_sites=40, gap=0.9)
+    assert d.status == "feasible"
+    assert d.log["passes"] == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"p": -1}, "p must be >= 0"),
+        ({"budget": 4}, "either p or budget"),
+        ({"strip_sites": 0}, "strip_sites must be >= 1"),
+        ({"effort": 9}, "effort must be"),
+        ({"existing": np.zeros(3, bool)}, r"existing must have shape \(60,\)"),
+        ({"demand_layer": np.zeros(3, np.int8)}, r"demand_layer must have shape \(400,\)"),
+        ({"site_layer": None}, "layers to demand rows and to sites"),
+        ({"weight": np.full(400, 2**60)}, "does not fit"),
+        ({"radius_m": np.inf}, "radius_m must be finite"),
+    ],
+)
+def test_a_wrong_request_says_what_is_wrong(wrong, message):
+    with pytest.raises((ValueError, OverflowError), match=message):
+        location.maximal_covering_over(**{**case(0), "p": 5, **wrong})

@@ -147,7 +147,7 @@ class StripPlan:
         return int(self.program.cost[self.own][self.chosen[self.own]].sum()), int(sum(served))
 
     def rank(
-        self, *, is_drop: bool, least: float, room: int, moves_border: bool = False
+        self, *, is_drop: bool, least: float, room: int, moves_border: bool
     ) -> tuple[FloatArray, IntArray]:
         """Return keys and costs of the moves worth making, best first; `make` makes them."""
         p = self.program

@@ -308,9 +308,11 @@ class Strip:
         self.plan.seat(self.gather_guests(mail))
         return self.plan.stand()
 
-    def rank(self, is_drop: bool, least: float, room: int) -> tuple[NDArray[np.float64], IntArray]:
+    def rank(
+        self, is_drop: bool, least: float, room: int, moves_border: bool
+    ) -> tuple[FloatArray, IntArray]:
         """Return keys and costs of the moves worth making, best first."""
-        return self.plan.rank(is_drop=is_drop, least=least, room=room)
+        return self.plan.rank(is_drop=is_drop, least=least, room=room, moves_border=moves_border)
 
     def make(self, n: int) -> Mail:
         """Make the first moves of the last ranking; returns mail."""

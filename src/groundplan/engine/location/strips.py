@@ -153,9 +153,16 @@ def check_geometry(
     check_points(demand, site, radius)
     if (demand_layer is None) != (site_layer is None):
         raise ValueError("give layers to demand rows and to sites, or to neither")
+    stands = np.zeros(len(site), bool) if existing is None else np.asarray(existing, bool)
+    for name, array, n in (
+        ("existing", stands, len(site)),
+        ("demand_layer", demand_layer, len(demand)),
+        ("site_layer", site_layer, len(site)),
+    ):
+        if array is not None and np.shape(array) != (n,):
+            raise ValueError(f"{name} must have shape ({n},). Got {np.shape(array)}")
     return Geometry(
-        demand, whole, site, radius,
-        np.zeros(len(site), bool) if existing is None else np.asarray(existing, bool),
+        demand, whole, site, radius, stands,
         None if demand_layer is None else np.asarray(demand_layer, np.int8),
         None if site_layer is None else np.asarray(site_layer, np.int8),
         check_reach(demand_reach_m, len(demand)),
@@ -325,19 +332,26 @@ class Run:
 
     def fit(self, spent: int, value: int) -> None:
         """Bring the plan within the budget and fill it; keep it where it is the best so far."""
-        if spent > self.amount:
-            spent, value = self.move(spent, is_drop=True)
-        if spent < self.amount:
-            spent, value = self.move(spent, is_drop=False)
-        if spent <= self.amount and value > self.value:
+        for is_drop in (True, False):
+            # border sites of even strips first, then those of odd ones, so that keys are true
+            for parity in (0, 1):
+                if spent != self.amount and (spent > self.amount) == is_drop:
+                    spent, value = self.move(spent, parity, is_drop=is_drop)
+        if value > self.value:
             self.value = value
             self.crew.all(Strip.keep_plan)
 
-    def move(self, spent: int, *, is_drop: bool) -> tuple[int, int]:
-        """Drop the least sites of all strips down to the budget, or add the best ones up to it."""
+    def move(self, spent: int, parity: int, *, is_drop: bool) -> tuple[int, int]:
+        """Drop the least sites of all strips down to the budget, or add the best ones up to it.
+
+        Border sites move in the strips of one parity only.
+        """
         room = abs(self.amount - spent)
         least = -np.inf if is_drop else np.nextafter(0.0, 1.0)
-        ranks = self.crew.all(Strip.rank, is_drop, float(least), room)
+        ranks = self.crew.each(
+            Strip.rank,
+            [(is_drop, float(least), room, k % 2 == parity) for k in range(len(self.cut))],
+        )
         strip = np.concatenate([np.full(key.size, k) for k, (key, _cost) in enumerate(ranks)])
         key = np.concatenate([key for key, _cost in ranks])
         cost = np.concatenate([cost for _key, cost in ranks])
