@@ -105,7 +105,8 @@ def maximal_covering_over(
     -----
     Left out against `maximal_covering`: the exact finish of small problems, annealing where sites
     overlap too widely for windows, checkpoints. A strip is never narrower than two reaches: one
-    site that reaches across the whole region leaves one strip, and one worker busy.
+    site that reaches across the whole region leaves one strip, and one worker busy. `stop` and
+    the time limit are looked at between rounds; a search of all tiles is one round.
     """
     geometry = check_geometry(
         demand_xy_m, weight, site_xy_m, radius_m, existing, demand_layer, site_layer,
