@@ -13,6 +13,7 @@
     +-- TargetMissedError     a plan exists and misses what was asked             exit 1
     +-- VerificationError     a plan or certificate does not prove what it says   exit 1
     +-- StoppedError          ended early on request; what was written is valid   exit 4
+    +-- WorkerLostError       a process that held a part of the work is gone      exit 1
 
 All findings of a file are gathered first and reported once.
 """
@@ -36,6 +37,7 @@ __all__ = [
     "UnitError",
     "UsageError",
     "VerificationError",
+    "WorkerLostError",
 ]
 
 
@@ -200,6 +202,10 @@ class StoppedError(GroundplanError):
     """Ended early on request; what has been written is valid."""
 
     exit_code = 4
+
+
+class WorkerLostError(GroundplanError):
+    """A process that held a part of the work is gone."""
 
 
 class Findings:

@@ -206,5 +206,5 @@ def test_prices_of_many_rows_under_one_fractional_cost_are_taken():
     n = 11
     coverage = Coverage.from_csr(np.arange(n + 1), np.zeros(n, np.int32), np.ones(n, np.int64), 1)
     cost = np.array([1.5414844])
-    d = location.set_covering(coverage, cost=cost)
-    assert location.verify(coverage, d, cost=cost)["value"] == pytest.approx(1.5414844)
+    d = set_covering(coverage, cost=cost)
+    assert verify_covering(coverage, d, cost=cost)["value"] == pytest.approx(1.5414844)

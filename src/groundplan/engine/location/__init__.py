@@ -31,14 +31,19 @@ if TYPE_CHECKING:
     from groundplan.engine.location.setcover import set_covering
     from groundplan.engine.location.solve import maximal_covering
     from groundplan.engine.location.stream import CoverageStream
+    from groundplan.engine.location.strips import maximal_covering_over
     from groundplan.engine.location.verifying import verify
+    from groundplan.engine.location.workers import DaskWorkers, ProcessWorkers, ThreadWorkers
 
 _HOMES = {
     "AssignmentCost": "assignment_cost",
     "CapacityProblem": "capacity_problem",
     "Coverage": "coverage",
     "CoverageStream": "stream",
+    "DaskWorkers": "workers",
     "FlowPaths": "flow_paths",
+    "ProcessWorkers": "workers",
+    "ThreadWorkers": "workers",
     "assign_nearest": "reach",
     "backup_covering": "backup",
     "backup_set_covering": "backup",
@@ -49,6 +54,7 @@ _HOMES = {
     "flow_refueling": "flow",
     "gradual_coverage": "backup",
     "maximal_covering": "solve",
+    "maximal_covering_over": "strips",
     "p_center": "center",
     "p_dispersion": "dispersion",
     "p_median": "median",
@@ -63,7 +69,10 @@ __all__ = [
     "CapacityProblem",
     "Coverage",
     "CoverageStream",
+    "DaskWorkers",
     "FlowPaths",
+    "ProcessWorkers",
+    "ThreadWorkers",
     "assign_nearest",
     "backup_covering",
     "backup_set_covering",
@@ -74,6 +83,7 @@ __all__ = [
     "flow_refueling",
     "gradual_coverage",
     "maximal_covering",
+    "maximal_covering_over",
     "p_center",
     "p_dispersion",
     "p_median",

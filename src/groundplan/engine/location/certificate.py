@@ -73,7 +73,8 @@ def seal(
 
 def check_magnitude(weight: IntArray) -> None:
     """Refuse weights whose sums could leave int64."""
-    if int(weight.sum()) > 2**62 // DENOMINATOR:
+    # a sum of whole numbers could wrap round before it is compared
+    if float(weight.sum(dtype=np.float64)) > 2**62 // DENOMINATOR:
         raise OverflowError("total weight times denominator does not fit 63 bits")
 
 

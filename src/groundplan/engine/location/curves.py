@@ -81,7 +81,7 @@ def curve(
     for number, amount in enumerate(amounts):
         request: dict[str, Any] = {"p": amount} if p_values is not None else {"budget": amount}
         candidate, price, money, parameters = check_request(
-            coverage, request.get("p"), request.get("budget"), cost, forbidden
+            coverage.existing, request.get("p"), request.get("budget"), cost, forbidden
         )
         run = Run(
             coverage, candidate, price, money, parameters,

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from groundplan.engine._jit import chunks, jit, spread
 from groundplan.engine.location.program import Program
 
-__all__ = ["DualState", "price_rows", "start_dual", "step_dual"]
+__all__ = ["DualState", "bound_at", "start_dual", "step_dual"]
 
 FloatArray = NDArray[np.float64]
 SingleArray = NDArray[np.float32]
@@ -38,7 +38,7 @@ def pieces(n: int) -> list[tuple[int, int]]:
 
 
 @jit
-def _site_scores(lo, hi, indptr, indices, priced, out):
+def site_scores(lo, hi, indptr, indices, priced, out):
     for j in range(lo, hi):
         total = 0.0
         for q in range(indptr[j], indptr[j + 1]):
@@ -47,7 +47,7 @@ def _site_scores(lo, hi, indptr, indices, priced, out):
 
 
 @jit
-def _advance(lo, hi, indptr, indices, priced, y, tau, z):
+def advance_sites(lo, hi, indptr, indices, priced, y, tau, z):
     for j in range(lo, hi):
         total = 0.0
         for q in range(indptr[j], indptr[j + 1]):
@@ -56,7 +56,7 @@ def _advance(lo, hi, indptr, indices, priced, y, tau, z):
 
 
 @jit
-def _spent(lo, hi, z, tau, cost, mu):
+def spent_at(lo, hi, z, tau, cost, mu):
     """Return what ``clip(z - tau mu f, 0, 1)`` spends, and how fast that falls with mu."""
     spent = 0.0
     slope = 0.0
@@ -75,7 +75,7 @@ def project(z: FloatArray, tau: FloatArray, cost: FloatArray, budget: float, mu:
     ranges = pieces(z.size)
     lo, hi = 0.0, np.inf
     for turn in range(200):
-        parts = spread(_spent, ranges, z, tau, cost, mu)
+        parts = spread(spent_at, ranges, z, tau, cost, mu)
         spent, slope = sum(p[0] for p in parts), sum(p[1] for p in parts)
         if (mu == 0.0 and spent <= budget) or abs(spent - budget) <= 1e-6 * budget:
             break
@@ -93,7 +93,7 @@ def project(z: FloatArray, tau: FloatArray, cost: FloatArray, budget: float, mu:
 
 
 @jit
-def _finish(lo, hi, z, tau, cost, mu, y, ybar, yavg, share):
+def finish_sites(lo, hi, z, tau, cost, mu, y, ybar, yavg, share):
     for j in range(lo, hi):
         v = z[j] - tau[j] * cost[j] * mu
         v = min(max(v, 0.0), 1.0)
@@ -103,7 +103,7 @@ def _finish(lo, hi, z, tau, cost, mu, y, ybar, yavg, share):
 
 
 @jit
-def _price_rows(lo, hi, indptr, indices, ybar, step, weight, u, priced, uavg, share):
+def price_rows(lo, hi, indptr, indices, ybar, step, weight, u, priced, uavg, share):
     for i in range(lo, hi):
         begin, end = indptr[i], indptr[i + 1]
         total = 0.0
@@ -117,7 +117,7 @@ def _price_rows(lo, hi, indptr, indices, ybar, step, weight, u, priced, uavg, sh
 
 
 @jit
-def _fractional_value(lo, hi, indptr, indices, y, weight):
+def fractional_value(lo, hi, indptr, indices, y, weight):
     value = 0.0
     for i in range(lo, hi):
         total = 0.0
@@ -138,7 +138,7 @@ def _price(lo, hi, weight, u, priced):
 
 
 @jit
-def _moved(lo, hi, indptr, weight, u, start):
+def moved_rows(lo, hi, indptr, weight, u, start):
     """Return the squared distance of two prices, weighted by degree and weight."""
     total = 0.0
     for i in range(lo, hi):
@@ -207,7 +207,7 @@ class DualState:
         return cls(**fields)
 
 
-def price_rows(
+def bound_at(
     program: Program, u: SingleArray, weight: SingleArray, priced: SingleArray
 ) -> tuple[float, float]:
     """Return the bound at prices `u` in doubles, and the price of the budget.
@@ -220,7 +220,7 @@ def price_rows(
     kept = float(sum(spread(_price, pieces(program.n_row), weight, u, priced)))
     score = np.empty(program.n_site)
     csr = (program.site_indptr, program.site_indices)
-    spread(_site_scores, pieces(program.n_site), *csr, priced, score)
+    spread(site_scores, pieces(program.n_site), *csr, priced, score)
     most, mu = knapsack(score, program.cost.astype(np.float64), float(program.budget))
     return kept + most, mu
 
@@ -230,7 +230,7 @@ def start_dual(program: Program, weight: SingleArray) -> DualState:
     n, m = program.n_site, program.n_row
     y = np.full(n, min(1.0, program.budget / max(1.0, float(program.cost.sum()))), np.float32)
     u = np.ones(m, np.float32)
-    bound, mu = price_rows(program, u, weight, np.empty(m, np.float32))
+    bound, mu = bound_at(program, u, weight, np.empty(m, np.float32))
     return DualState(
         y, u, y.copy(), u.copy(), y.copy(), u.copy(), u.copy(), y.copy(),
         bound, 0.0, mu, mu, 1.0, np.inf, 0, 0,
@@ -264,7 +264,7 @@ def step_dual(
     score = np.empty(n)
     csr = (program.site_indptr, program.site_indices)
     csc = (program.row_indptr, program.row_indices)
-    spread(_site_scores, sites, *csr, weight, score)
+    spread(site_scores, sites, *csr, weight, score)
     score = np.maximum(score, 1e-12)
     z, ybar = np.empty(n), state.y.copy()
     priced = weight * state.u
@@ -274,14 +274,16 @@ def step_dual(
             state.step += 1
             state.since += 1
             share = 1.0 / state.since
-            spread(_advance, sites, *csr, priced, state.y, tau, z)
+            spread(advance_sites, sites, *csr, priced, state.y, tau, z)
             state.step_mu = project(z, tau, cost, float(program.budget), state.step_mu)
-            spread(_finish, sites, z, tau, cost, state.step_mu, state.y, ybar, state.yavg, share)
-            spread(_price_rows, rows, *csc, ybar, step, weight, state.u, priced, state.uavg, share)
+            spread(
+                finish_sites, sites, z, tau, cost, state.step_mu, state.y, ybar, state.yavg, share
+            )
+            spread(price_rows, rows, *csc, ybar, step, weight, state.u, priced, state.uavg, share)
         best_distance, at = np.inf, (state.u, state.y)
         for u, y in ((state.uavg, state.yavg), (state.u, state.y)):
-            bound, mu = price_rows(program, u, weight, priced)
-            value = float(sum(spread(_fractional_value, rows, *csc, y, weight)))
+            bound, mu = bound_at(program, u, weight, priced)
+            value = float(sum(spread(fractional_value, rows, *csc, y, weight)))
             if bound < state.bound:
                 state.bound, state.mu = bound, mu
                 state.best_u[:] = u
@@ -309,7 +311,7 @@ def restart(
     """Begin anew at the better point, with the primal weight moved to the observed ratio."""
     u, y = at
     moved_y = np.sqrt(float((np.square(y - state.ystart) * site_scale).sum()))
-    parts = spread(_moved, pieces(program.n_row), program.row_indptr, weight, u, state.ustart)
+    parts = spread(moved_rows, pieces(program.n_row), program.row_indptr, weight, u, state.ustart)
     moved_u = np.sqrt(float(sum(parts)))
     if moved_y > 0 and moved_u > 0:
         state.omega = float(np.exp(0.5 * np.log(moved_y / moved_u) + 0.5 * np.log(state.omega)))

@@ -37,7 +37,7 @@ def covered_weight(lo, hi, count, weight):
 
 
 @jit
-def _sift(key, item, size, c):
+def sift(key, item, size, c):
     while True:
         m = 2 * c + 1
         if m >= size:
@@ -55,7 +55,7 @@ def _sift(key, item, size, c):
 
 
 @jit
-def _score(j, site_indptr, site_indices, weight, count, at):
+def marginal_score(j, site_indptr, site_indices, weight, count, at):
     total = 0
     for q in range(site_indptr[j], site_indptr[j + 1]):
         i = site_indices[q]
@@ -87,16 +87,16 @@ def fill_greedily(site_indptr, site_indices, weight, cost, budget, chosen, count
     size = 0
     for j in range(n):
         if not chosen[j] and cost[j] <= budget:
-            gain = _score(j, site_indptr, site_indices, weight, count, 0)
+            gain = marginal_score(j, site_indptr, site_indices, weight, count, 0)
             if gain > 0:
                 key[size] = gain / cost[j]
                 item[size] = j
                 size += 1
     for c in range(size // 2 - 1, -1, -1):
-        _sift(key, item, size, c)
+        sift(key, item, size, c)
     while size > 0:
         j = item[0]
-        gain = _score(j, site_indptr, site_indices, weight, count, 0)
+        gain = marginal_score(j, site_indptr, site_indices, weight, count, 0)
         fresh = gain / cost[j]
         if gain == 0 or cost[j] > budget:
             size -= 1
@@ -112,7 +112,7 @@ def fill_greedily(site_indptr, site_indices, weight, cost, budget, chosen, count
             item[0] = item[size]
         else:
             key[0] = fresh
-        _sift(key, item, size, 0)
+        sift(key, item, size, 0)
     return budget
 
 
@@ -125,14 +125,14 @@ def drop_to_budget(site_indptr, site_indices, weight, cost, excess, chosen, coun
     size = 0
     for j in range(n):
         if chosen[j]:
-            key[size] = -(_score(j, site_indptr, site_indices, weight, count, 1) / cost[j])
+            key[size] = -(marginal_score(j, site_indptr, site_indices, weight, count, 1) / cost[j])
             item[size] = j
             size += 1
     for c in range(size // 2 - 1, -1, -1):
-        _sift(key, item, size, c)
+        sift(key, item, size, c)
     while excess > 0 and size > 0:
         j = item[0]
-        fresh = -(_score(j, site_indptr, site_indices, weight, count, 1) / cost[j])
+        fresh = -(marginal_score(j, site_indptr, site_indices, weight, count, 1) / cost[j])
         if fresh == key[0]:
             chosen[j] = False
             excess -= cost[j]
@@ -143,5 +143,5 @@ def drop_to_budget(site_indptr, site_indices, weight, cost, excess, chosen, coun
             item[0] = item[size]
         else:
             key[0] = fresh
-        _sift(key, item, size, 0)
+        sift(key, item, size, 0)
     return excess

@@ -23,7 +23,7 @@ from groundplan.engine.location.certificate import (
     seal,
 )
 from groundplan.engine.location.coverage import Coverage
-from groundplan.engine.location.dual import DualState, price_rows, start_dual, step_dual
+from groundplan.engine.location.dual import DualState, bound_at, start_dual, step_dual
 from groundplan.engine.location.exact import ROWS_MAX, SITES_MAX, solve_exactly
 from groundplan.engine.location.program import Program, make_program
 from groundplan.engine.location.search import (
@@ -63,7 +63,7 @@ def nothing(*_args: Any) -> None:
 
 
 def check_request(
-    coverage: Coverage,
+    existing: BoolArray,
     p: int | None,
     budget: int | None,
     cost: NDArray[np.int64] | None,
@@ -72,17 +72,17 @@ def check_request(
     """Return candidates, costs, budget and parameters, or say what is wrong with the request."""
     if (p is None) == (budget is None):
         raise ValueError("give either p or budget (with cost)")
-    candidate = ~coverage.existing
+    candidate = ~existing
     if forbidden is not None:
-        if np.shape(forbidden) != (coverage.n_site,):
-            raise ValueError(f"forbidden must have shape ({coverage.n_site},)")
+        if np.shape(forbidden) != (existing.size,):
+            raise ValueError(f"forbidden must have shape ({existing.size},)")
         candidate &= ~np.asarray(forbidden, bool)
     if p is not None:
         if p < 0:
             raise ValueError(f"p must be >= 0. Got {p}")
-        return candidate, np.ones(coverage.n_site, np.int64), int(p), {"p": int(p)}
-    if cost is None or np.shape(cost) != (coverage.n_site,):
-        raise ValueError(f"budget needs cost of shape ({coverage.n_site},)")
+        return candidate, np.ones(existing.size, np.int64), int(p), {"p": int(p)}
+    if cost is None or np.shape(cost) != (existing.size,):
+        raise ValueError(f"budget needs cost of shape ({existing.size},)")
     price = np.asarray(cost)
     if not np.issubdtype(price.dtype, np.integer) or price[candidate].min(initial=1) <= 0:
         raise ValueError("cost must be whole numbers > 0 for every candidate")
@@ -157,7 +157,9 @@ def maximal_covering(
     -----
     Left out: groups, regional floors, several budgets, gradual and backup cover.
     """
-    candidate, price, amount, parameters = check_request(coverage, p, budget, cost, forbidden)
+    candidate, price, amount, parameters = check_request(
+        coverage.existing, p, budget, cost, forbidden
+    )
     if not 0 <= effort < len(LIFTS):
         raise ValueError(f"effort must be 0..{len(LIFTS) - 1}. Got {effort}")
     run = Run(
@@ -304,7 +306,7 @@ class Run:
             getattr(new, name)[:] = np.minimum(y, 1.0)
         new.omega, new.fractional = old.omega, 0.0
         priced = np.empty_like(new.u)
-        new.bound, new.mu = price_rows(self.search.program, new.best_u, self.weight, priced)
+        new.bound, new.mu = bound_at(self.search.program, new.best_u, self.weight, priced)
         new.step_mu = new.mu
         self.search.repair(other.search.best.copy())
 

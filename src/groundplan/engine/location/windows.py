@@ -183,6 +183,7 @@ def lay_bands(
     shift: float,
     sites_max: int,
     width_max: int,
+    site: NDArray[np.int32] | None = None,
 ) -> Bands:
     """Cut the sites into bands across `y`, and each band into windows.
 
@@ -195,20 +196,31 @@ def lay_bands(
         Where in 0..1 of a band the first border lies.
     sites_max, width_max : int
         Of a window, see `cut_tiles`.
+    site : (n,) int32, optional
+        Only these sites.
     """
     if reach <= 0.0:
-        return Bands([cut_tiles(program, x, y, sites_max=sites_max, width_max=width_max)])
-    span = float(np.ptp(y))
+        return Bands(
+            [cut_tiles(program, x, y, sites_max=sites_max, width_max=width_max, site=site)]
+        )
+    mine = np.arange(program.n_site, dtype=np.int32) if site is None else site
+    y_mine = y[mine]
+    span = float(np.ptp(y_mine))
     # wide enough for a frontier of about `width_max`, never narrower than two reaches
-    dense = program.n_site * 2.0 * reach / max(float(np.ptp(x)) * span, 1e-9)
+    dense = mine.size * 2.0 * reach / max(float(np.ptp(x[mine])) * span, 1e-9)
     high = max(2.002 * reach, width_max / dense / 1.2 if dense > 0 else span)
-    number = np.floor((y - y.min()) / high + shift).astype(np.int64)
-    order = np.argsort(number, kind="stable").astype(np.int32)
+    number = np.floor((y_mine - y_mine.min()) / high + shift).astype(np.int64)
+    order = np.argsort(number, kind="stable")
     edge = np.searchsorted(number[order], np.arange(int(number.max(initial=0)) + 2))
     return Bands(
         [
             cut_tiles(
-                program, x, y, sites_max=sites_max, width_max=width_max, site=np.sort(order[a:b])
+                program,
+                x,
+                y,
+                sites_max=sites_max,
+                width_max=width_max,
+                site=np.sort(mine[order[a:b]]),
             )
             for a, b in pairwise(edge)
         ]
