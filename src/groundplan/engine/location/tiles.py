@@ -28,6 +28,8 @@ __all__ = ["Losses", "Tiles", "cut_tiles", "lift_bound"]
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
+#: A strip that is a little wider than asked stays whole: halves would be far too narrow.
+SLACK = 1.3
 
 
 @dataclass(frozen=True)
@@ -127,12 +129,12 @@ def cut_tiles(
         begin = max(0, (order.size - size) // 2)
         piece = order if order.size <= sites_max else order[begin : begin + size]
         width = int(frontier_width(piece, program.site_indptr, program.site_indices, last))
-        if width > width_max and np.ptp(across[site]) > 0:
+        if width > min(WIDTH_MAX, SLACK * width_max) and np.ptp(across[site]) > 0:
             order = site[np.lexsort((site, across[site]))]
             parts = -(-width // width_max)
         elif order.size > sites_max:
             parts = min(8, -(-order.size // sites_max))
-        elif width > width_max:
+        elif width > min(WIDTH_MAX, SLACK * width_max):
             parts = 2
         else:
             done.append(order)
