@@ -1,9 +1,10 @@
 """Maximal covering (Church and ReVelle 1974, doi 10.1007/BF01942293) with a bound on every answer.
 
 Stages: greedy start, primal-dual bound, rounding, exact finish where small, improvement by windows
-(by annealing where sites overlap too widely for windows), and the bound lifted below the linear
-program by tiles. Everything stops on counts or on a proven gap, never on the clock unless a time
-limit is given, so that the same seed gives the same plan on any number of threads.
+and the bound lifted below the linear program by tiles. Where sites overlap too widely for windows:
+plans annealed by swaps and merged exactly, then a general solver with that plan to beat.
+Everything stops on counts or on a proven gap, never on the clock unless a time limit is given, so
+that the same seed gives the same plan on any number of threads.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from groundplan.engine.location.program import make_program
 from groundplan.engine.location.search import (
     HEAT_FIRST,
     HEAT_LAST,
+    SWAP_MAX,
     Prices,
     Search,
     Windows,
@@ -48,6 +50,12 @@ LIFTS = ((400, 20, 1_500), (400, 24, 5_000), (400, 28, 30_000), (600, 32, 200_00
 PASSES_BEFORE_LIFT = 3
 #: A pass that gains less of the open gap than this makes the windows grow.
 LEAST_GAIN = 0.02
+#: Above this many rows a good plan is sought before the exact finish.
+ROWS_DIRECT = 1_000
+#: Nodes of the exact finish by effort.
+NODES = (50, 500, 5_000, 50_000)
+#: Moves of one annealing by swaps: so many a sweep and site, and at most so many a sweep.
+MOVES, MOVES_MAX = 4, 20_000
 
 
 def nothing(*_args: Any) -> None:
@@ -124,11 +132,12 @@ def maximal_covering(
     steps : int
         Most steps of the bound.
     sweeps : int
-        Most sweeps of the annealing, where windows do not fit.
+        Length of the annealing, where windows do not fit.
     passes : int
-        Most passes of windows over all sites.
+        Most passes of windows over all sites, or rounds of plans annealed and merged.
     effort : int
-        0..3: how large windows and tiles may grow; each level costs several times the last.
+        0..3: how large windows, tiles and the exact finish may grow; each level costs several
+        times the last.
     progress : callable
         ``progress(stage, done, total, value, bound)``.
     stop : callable
@@ -167,18 +176,19 @@ def maximal_covering(
         run.log["greedy"] = run.base + run.search.repair(np.zeros(program.n_site, bool))
     if phase == "dual":
         run.find_prices(steps)
-    if not run.halted and program.n_row <= ROWS_MAX and program.n_site <= SITES_MAX:
-        chosen, _bound, proven = solve_exactly(program, run.search.best, time_limit_s)
-        run.search.repair(chosen)
-        run.log["highs_proven"] = proven
-        if proven:
-            return run.certify("optimal")
+    is_small = program.n_row <= ROWS_MAX and program.n_site <= SITES_MAX
+    if is_small and program.n_row <= ROWS_DIRECT and run.finish_exactly(None):
+        return run.certify("optimal")
     if not run.is_done():
-        state = resume if phase in {"anneal", "windows"} else None
+        state = resume if phase in {"anneal", "windows", "swaps"} else None
         if run.search.fits_windows():
             run.improve_by_windows(passes, effort, state)
+        elif max(program.n_row, program.n_site) <= SWAP_MAX:
+            run.improve_by_swaps(sweeps, passes, state)
         else:
             run.improve_by_annealing(sweeps, state)
+    if is_small and not run.is_done() and run.finish_exactly(NODES[effort]):
+        return run.certify("optimal")
     return run.certify("feasible" if run.relative() <= gap else "stopped")
 
 
@@ -211,6 +221,7 @@ class Run:
         self.prices: Prices | None = None
         self.base = coverage.base_value
         self.halted = False
+        self.searched: int | None = None
         self.log: dict[str, Any] = {"seed": seed, "rows": program.n_row, "sites": program.n_site}
 
     def halt(self) -> bool:
@@ -224,6 +235,8 @@ class Run:
         found = self.dual.bound
         if self.prices is not None:
             found = min(found, self.prices.lifted / DENOMINATOR)
+        if self.searched is not None:
+            found = min(found, self.searched)
         return self.base + found
 
     def relative(self) -> float:
@@ -274,6 +287,24 @@ class Run:
         self.set_prices()
         if not self.halted:
             self.log["rounded"] = self.base + self.search.repair(self.dual.best_y > 0.5)
+
+    def finish_exactly(self, nodes: int | None) -> bool:
+        """Let a general solver search with the best plan as start; true where it proved its plan.
+
+        Its own bound, where lower, is kept as one that no prices prove.
+        """
+        if self.halt():
+            return False
+        left = None if self.ends_at is None else max(0.0, self.ends_at - time.monotonic())
+        search = self.search
+        chosen, bound, proven = solve_exactly(search.program, search.best, left, nodes=nodes)
+        search.repair(chosen)
+        self.log["highs_proven"] = proven
+        if np.isfinite(bound):
+            # the solver works in doubles: what it states is rounded up by a millionth of itself
+            self.searched = max(search.best_value, int(np.floor(bound + 1e-6 * max(1.0, bound))))
+            self.log["highs_bound"] = self.base + self.searched
+        return proven
 
     def improve_by_windows(
         self, passes: int, effort: int, resume: Mapping[str, Any] | None
@@ -339,6 +370,29 @@ class Run:
         got = self.search.lift(self.prices, sites_max, width_max, cap, tick=tick)
         self.log[f"lift_{level}"] = got / DENOMINATOR
 
+    def improve_by_swaps(self, sweeps: int, rounds: int, resume: Mapping[str, Any] | None) -> None:
+        """Anneal copies of the best plan by swaps and merge them exactly, round after round."""
+        search = self.search
+        program = search.program
+        if not search.best.any() or search.best.all():
+            return
+        pool: list[BoolArray] = []
+        first = 0
+        if resume is not None:
+            first = int(resume["round"])
+            pool = list(np.array(resume["pool"], bool))
+        if self.ends_at is not None:
+            rounds = 10_000
+        moves = max(1, min(MOVES * program.n_site, MOVES_MAX) * sweeps)
+        for turn in range(first, rounds):
+            pool = search.merge_annealed(moves, [self.seed, turn], pool)
+            self.log["rounds"] = turn + 1
+            stopped = self.look(
+                "improve", "swaps", turn + 1, rounds, round=turn + 1, pool=np.array(pool)
+            )
+            if stopped or self.relative() <= self.gap:
+                return
+
     def improve_by_annealing(self, sweeps: int, resume: Mapping[str, Any] | None) -> None:
         """Improve the best plan by annealing at the budget's price."""
         search, dual = self.search, self.dual
@@ -400,9 +454,11 @@ class Run:
         value = self.base + search.best_value
         bound = numerator // DENOMINATOR
         bound_by = "prices"
-        if status == "optimal" and bound > value:
+        if status == "optimal":
+            self.searched = search.best_value
+        if self.searched is not None and self.base + self.searched < bound:
             # the exhaustive search proved more than the prices do
-            bound, bound_by = value, "search"
+            bound, bound_by = self.base + self.searched, "search"
             self.parameters = {**self.parameters, "bound_by_search": bound}
         if bound == value:
             status = "optimal"
