@@ -127,7 +127,7 @@ def anneal_swaps(
         kind = state >> np.uint64(60)
         state = _next(state)
         if size == 0 or kind == np.uint64(0):
-            j = np.int64(_draw(state, n))
+            j = _draw(state, n)
             place = np.int64(-1)
         else:
             place = _draw(state, size)
@@ -136,7 +136,7 @@ def anneal_swaps(
             i = site_indices[site_indptr[o] + _draw(state, site_indptr[o + 1] - site_indptr[o])]
             state = _next(state)
             at = row_indptr[i] + _draw(state, row_indptr[i + 1] - row_indptr[i])
-            j = row_indices[at] + np.int64(0)
+            j = int(row_indices[at])
         state = _next(state)
         uniform = np.float64(state >> np.uint64(11)) * (1.0 / 9007199254740992.0)
         slack = -np.log(uniform + 1e-300) * heat
