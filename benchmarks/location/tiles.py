@@ -14,7 +14,7 @@ import numpy as np
 from province import province
 
 from groundplan import location
-from groundplan.engine.location.solve import Run, nothing
+from groundplan.engine.location.run import Run, nothing
 from groundplan.engine.location.solver import silent_solver
 from groundplan.engine.location.tiles import Tiles, cut_tiles, lift_bound
 

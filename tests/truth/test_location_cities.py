@@ -39,7 +39,7 @@ def test_new_york_equals_the_proven_optimum(shared):
     distance_m = EARTH_RADIUS_M * np.arccos(np.clip(cosine, -1, 1))
     np.fill_diagonal(distance_m, 0.0)
     coverage = location.Coverage.from_cost_matrix(distance_m, weight, 400.0)
-    d = location.maximal_covering(coverage, 50)
+    d = location.maximal_covering(coverage, 50, gap=0.0, passes=3, effort=0)
     assert d.value == 1_153_640  # known_optima.csv, NewYork p=50 R=400 m
     assert d.bound >= d.value
     location.verify(coverage, d)

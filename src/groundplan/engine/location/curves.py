@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.program import Program
+from groundplan.engine.location.run import Run, nothing
 from groundplan.engine.location.search import Prices
-from groundplan.engine.location.solve import Run, check_request, finish_run, nothing
+from groundplan.engine.location.solve import check_request, finish_run
 from groundplan.engine.problem import Decision
 
 __all__ = ["curve"]
@@ -103,7 +104,6 @@ def curve(
                 run,
                 "dual",
                 None,
-                time_limit_s=time_limit_s,
                 sweeps=sweeps,
                 passes=passes,
                 effort=effort,

@@ -15,7 +15,11 @@ ROWS_MAX, SITES_MAX = 5_000, 3_000
 
 
 def solve_exactly(
-    program: Program, start: NDArray[np.bool_], time_limit_s: float | None
+    program: Program,
+    start: NDArray[np.bool_],
+    time_limit_s: float | None,
+    *,
+    nodes: int | None = None,
 ) -> tuple[NDArray[np.bool_], float, bool]:
     """Solve ``max w z, z_i <= sum y, f y <= B`` as a mixed-integer program.
 
@@ -25,6 +29,8 @@ def solve_exactly(
     start : (n_site,) bool
         A feasible plan to begin with.
     time_limit_s : float or None
+    nodes : int, optional
+        Most nodes of the branch and bound.
 
     Returns
     -------
@@ -64,6 +70,8 @@ def solve_exactly(
     solver.setOptionValue("mip_abs_gap", 0.5)
     if time_limit_s is not None:
         solver.setOptionValue("time_limit", float(time_limit_s))
+    if nodes is not None:
+        solver.setOptionValue("mip_max_nodes", nodes)
     solver.passModel(model)
     begin = highspy.HighsSolution()
     covered = np.zeros(m)

@@ -28,7 +28,8 @@ from groundplan.engine.location.check_floors import (
 )
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.points import UNREACHED
-from groundplan.engine.location.solve import maximal_covering, nothing
+from groundplan.engine.location.run import nothing
+from groundplan.engine.location.solve import maximal_covering
 from groundplan.engine.problem import Decision
 from groundplan.errors import InfeasibleError
 

@@ -16,7 +16,9 @@ from groundplan.engine.location.greedy import (
     drop_to_budget,
     fill_greedily,
 )
+from groundplan.engine.location.merge import merge_plans
 from groundplan.engine.location.program import Program
+from groundplan.engine.location.swap import anneal_swaps
 from groundplan.engine.location.tiles import Losses, cut_tiles, lift_bound
 from groundplan.engine.location.windows import improve_windows, lay_bands
 
@@ -26,6 +28,14 @@ BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 #: Temperatures of the annealing in budget prices; measured, see docs/location.
 HEAT_FIRST, HEAT_LAST = 0.12, 0.003
+#: First temperature of each plan annealed by swaps for one merge, and the last of all of them, in
+#: mean values of a chosen site: the hottest forgets where it began, the coolest stays near.
+SWAP_HEATS, SWAP_COLD = (0.03, 0.022, 0.016, 0.012), 0.003
+
+#: Above this many rows or sites a plan is not searched as a whole any more.
+SWAP_MAX = 50_000
+#: Chosen sites that a window holds at least.
+LEAST_CHOSEN = 4.0
 
 
 @jit
@@ -175,6 +185,41 @@ class Search:
             stripes = [(k, k + 1) for k in range(colour, edge.size - 1, 2)]
             spread(_anneal_band, stripes, edge, seeds, arrays, chosen, count)
 
+    def merge_annealed(self, moves: int, key: list[int], pool: list[BoolArray]) -> list[BoolArray]:
+        """Anneal copies of the best plan by swaps and merge them exactly; the best plan is kept.
+
+        Parameters
+        ----------
+        moves : int
+            Of each copy.
+        key : list of int
+            Of the random numbers.
+        pool : list of (n_site,) bool
+            Plans of earlier calls to merge with.
+
+        Returns
+        -------
+        list of (n_site,) bool
+            The pool of the next call.
+        """
+        p = self.program
+        mean = max(1.0, self.best_value / max(1, int(self.best.sum())))
+        rng = np.random.Generator(np.random.Philox(key=key))
+        seeds = rng.integers(1, 2**63, len(SWAP_HEATS), dtype=np.uint64)
+        plans = [self.best.copy() for _ in SWAP_HEATS]
+        even = bool(p.cost.size and p.cost.min() == p.cost.max())
+        arrays = (
+            p.site_indptr, p.site_indices, p.row_indptr, p.row_indices, p.weight, p.cost,
+            p.budget, even, moves,
+        )  # fmt: skip
+        ranges = [(k, k + 1) for k in range(len(plans))]
+        spread(_anneal_plan, ranges, arrays, mean, seeds, plans)
+        for plan in plans:
+            self.repair(plan.copy())
+        merged, _free = merge_plans(p, self.best, plans + pool, float(rng.uniform()))
+        self.repair(merged)
+        return plans
+
     def sweep_windows(
         self,
         prices: Prices,
@@ -200,12 +245,19 @@ class Search:
         return improve_windows(p, bands, prices.whole, prices.price, worth, cap, chosen, count)
 
     def fits_windows(self) -> bool:
-        """Return whether sites can be cut into windows that hold more than a handful."""
+        """Return whether sites can be cut into windows that hold more than a handful.
+
+        A window with next to no chosen sites has nothing to exchange: then the plan must be
+        searched as a whole, where that is not too large.
+        """
         p = self.program
         sites_max, width_max, _cap = Windows.LEVELS[0]
         size = np.diff(cut_tiles(p, p.x, p.y, sites_max=sites_max, width_max=width_max).start)
+        least = 24.0
+        if max(p.n_row, p.n_site) <= SWAP_MAX and p.budget > 0:
+            least = max(least, LEAST_CHOSEN * float(p.cost.sum()) / p.budget)
         # half of the sites in windows of a size worth the search
-        return bool(size[size >= 24].sum() * 2 >= p.n_site)
+        return bool(size[size >= least].sum() * 2 >= p.n_site)
 
     def lift(
         self, prices: Prices, sites_max: int, width_max: int, cap: int, **options: Any
@@ -220,6 +272,15 @@ class Search:
         if prices.losses is None or losses.total() > prices.losses.total():
             prices.losses = losses
         return losses
+
+
+def _anneal_plan(
+    number: int, _end: int, arrays: tuple[Any, ...], mean: float, seeds: NDArray[np.uint64],
+    plans: list[BoolArray],
+) -> int:  # fmt: skip
+    """Anneal one plan; the form in which `spread` calls it."""
+    hot, cold = SWAP_HEATS[number] * mean, SWAP_COLD * mean
+    return int(anneal_swaps(*arrays, hot, cold, seeds[number], plans[number]))
 
 
 def _anneal_band(

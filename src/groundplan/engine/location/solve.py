@@ -1,65 +1,35 @@
 """Maximal covering (Church and ReVelle 1974, doi 10.1007/BF01942293) with a bound on every answer.
 
 Stages: greedy start, primal-dual bound, rounding, exact finish where small, improvement by windows
-(by annealing where sites overlap too widely for windows), and the bound lifted below the linear
-program by tiles. Everything stops on counts or on a proven gap, never on the clock unless a time
-limit is given, so that the same seed gives the same plan on any number of threads.
+and the bound lifted below the linear program by tiles. Where sites overlap too widely for windows:
+plans annealed by swaps and merged exactly, then a general solver with that plan to beat.
+Everything stops on counts or on a proven gap, never on the clock unless a time limit is given, so
+that the same seed gives the same plan on any number of threads.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.engine.location.certificate import (
-    CHUNK,
-    DENOMINATOR,
-    bound_numerator,
-    check_magnitude,
-    seal,
-)
 from groundplan.engine.location.coverage import Coverage
-from groundplan.engine.location.dual import DualState, bound_at, start_dual, step_dual
-from groundplan.engine.location.exact import ROWS_MAX, SITES_MAX, solve_exactly
-from groundplan.engine.location.program import Program, make_program
-from groundplan.engine.location.search import (
-    HEAT_FIRST,
-    HEAT_LAST,
-    Prices,
-    Search,
-    Windows,
-)
-from groundplan.engine.problem import Certificate, Decision
+from groundplan.engine.location.exact import ROWS_MAX, SITES_MAX
+from groundplan.engine.location.run import LIFTS, Run, nothing
+from groundplan.engine.location.search import SWAP_MAX
+from groundplan.engine.problem import Decision
 
-__all__ = ["maximal_covering"]
+__all__ = ["check_request", "finish_run", "maximal_covering"]
 
 BoolArray = NDArray[np.bool_]
-#: Sweeps between two looks at value, gap, stop and checkpoint.
-SWEEPS_PER_LOOK = 10
-#: Relative distance of bound and fractional plan at which the bound is good enough.
-DUAL_TOLERANCE = 1e-4
-#: Tiles of the lifted bound by effort: sites, width of the frontier, most states.
-LIFTS = (
-    (400, 20, 1_500),
-    (400, 24, 6_000),
-    (300, 32, 30_000),
-    (300, 44, 100_000),
-    (400, 56, 300_000),
-)
-#: Where the searches worked on fewer states a site than this, wider ones are tried at once.
-CHEAP = 150
-#: Passes of windows before the bound is lifted for the first time.
-PASSES_BEFORE_LIFT = 3
-#: A pass that gains less of the open gap than this makes the windows grow.
-LEAST_GAIN = 0.02
-
-
-def nothing(*_args: Any) -> None:
-    """Take a report and do nothing."""
+#: Above this many rows a good plan is sought before the exact finish.
+ROWS_DIRECT = 1_000
+#: Nodes of the exact finish by effort.
+NODES = (50, 500, 5_000, 50_000)
+#: Most rounds of swaps.
+ROUNDS_MAX = 12
 
 
 def check_request(
@@ -132,11 +102,12 @@ def maximal_covering(
     steps : int
         Most steps of the bound.
     sweeps : int
-        Most sweeps of the annealing, where windows do not fit.
+        Length of the annealing, where windows do not fit.
     passes : int
-        Most passes of windows over all sites.
+        Most passes of windows over all sites, or rounds of plans annealed and merged.
     effort : int
-        0..3: how large windows and tiles may grow; each level costs several times the last.
+        0..3: how large windows, tiles and the exact finish may grow; each level costs several
+        times the last.
     progress : callable
         ``progress(stage, done, total, value, bound)``.
     stop : callable
@@ -177,9 +148,7 @@ def maximal_covering(
         run.log["greedy"] = run.base + run.search.repair(np.zeros(program.n_site, bool))
     if phase == "dual":
         run.find_prices(steps)
-    return finish_run(
-        run, phase, resume, time_limit_s=time_limit_s, sweeps=sweeps, passes=passes, effort=effort
-    )
+    return finish_run(run, phase, resume, sweeps=sweeps, passes=passes, effort=effort)
 
 
 def finish_run(
@@ -187,295 +156,23 @@ def finish_run(
     phase: str,
     resume: Mapping[str, Any] | None,
     *,
-    time_limit_s: float | None,
     sweeps: int,
     passes: int,
     effort: int,
 ) -> Decision:
     """Go from prices and a first plan to the decision: exact where small, else improvement."""
     program = run.search.program
-    if not run.halted and program.n_row <= ROWS_MAX and program.n_site <= SITES_MAX:
-        chosen, _bound, proven = solve_exactly(program, run.search.best, time_limit_s)
-        run.search.repair(chosen)
-        run.log["highs_proven"] = proven
-        if proven:
-            return run.certify("optimal")
+    is_small = program.n_row <= ROWS_MAX and program.n_site <= SITES_MAX
+    if is_small and program.n_row <= ROWS_DIRECT and run.finish_exactly(None):
+        return run.certify("optimal")
     if not run.is_done():
-        state = resume if phase in {"anneal", "windows"} else None
+        state = resume if phase in {"anneal", "windows", "swaps"} else None
         if run.search.fits_windows():
             run.improve_by_windows(passes, effort, state)
+        elif max(program.n_row, program.n_site) <= SWAP_MAX:
+            run.improve_by_swaps(sweeps, min(passes, ROUNDS_MAX), state)
         else:
             run.improve_by_annealing(sweeps, state)
+    if is_small and not run.is_done() and run.finish_exactly(NODES[effort]):
+        return run.certify("optimal")
     return run.certify("feasible" if run.relative() <= run.gap else "stopped")
-
-
-class Run:
-    """One solve from stage to stage: what is asked, what is known, when to stop."""
-
-    def __init__(
-        self,
-        coverage: Coverage,
-        candidate: BoolArray,
-        price: NDArray[np.int64],
-        amount: int,
-        parameters: dict[str, int],
-        *,
-        gap: float,
-        time_limit_s: float | None,
-        seed: int,
-        progress: Callable[[str, int, int, float, float], None],
-        stop: Callable[[], bool],
-        checkpoint: Callable[[Mapping[str, Any]], None],
-        program: Program | None = None,
-    ) -> None:
-        self.coverage, self.candidate, self.price = coverage, candidate, price
-        self.parameters, self.gap, self.seed = parameters, gap, seed
-        self.progress, self.stop, self.save = progress, stop, checkpoint
-        self.ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
-        program = program or make_program(coverage, candidate, price, amount)
-        self.search = Search(program)
-        self.weight = program.weight.astype(np.float32)
-        self.dual: DualState = start_dual(program, self.weight)
-        self.prices: Prices | None = None
-        self.base = coverage.base_value
-        self.halted = False
-        self.log: dict[str, Any] = {"seed": seed, "rows": program.n_row, "sites": program.n_site}
-
-    def halt(self) -> bool:
-        """Return whether to stop: asked to, or out of time."""
-        if self.stop() or (self.ends_at is not None and time.monotonic() > self.ends_at):
-            self.halted = True
-        return self.halted
-
-    def bound(self) -> float:
-        """Return the best bound so far, existing service included."""
-        found = self.dual.bound
-        if self.prices is not None:
-            found = min(found, self.prices.lifted / DENOMINATOR)
-        return self.base + found
-
-    def relative(self) -> float:
-        """Return the gap on everything served, existing service included."""
-        bound = self.bound()
-        return (bound - self.base - self.search.best_value) / bound if bound > 0 else 0.0
-
-    def is_done(self) -> bool:
-        """Return whether the gap is proven or the run has to stop."""
-        return self.halted or self.relative() <= self.gap
-
-    def look(self, stage: str, phase: str, done: int, total: int, **state: Any) -> bool:
-        """Tell how it stands, save the state; true where to stop."""
-        value = self.base + self.search.best_value
-        self.progress(stage, done, total, value, self.bound())
-        if self.save is not nothing:
-            # a saved state is a copy: what takes it may keep it
-            state = {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in state.items()}
-            saved = {**self.dual.saved(), "phase": phase, "best": self.search.best.copy()}
-            self.save({**saved, "best_value": self.search.best_value, **state})
-        return self.halt()
-
-    def restore(self, saved: Mapping[str, Any]) -> str:
-        """Go back to a saved state; returns its phase."""
-        self.dual = DualState.restored(dict(saved))
-        self.search.best = np.array(saved["best"], bool)
-        self.search.best_value = int(saved["best_value"])
-        phase = str(saved["phase"])
-        if phase != "dual":
-            self.set_prices()
-        return phase
-
-    def set_prices(self) -> Prices:
-        """Round the prices of the rows to whole numbers."""
-        share = np.rint(self.dual.best_u.astype(np.float64) * DENOMINATOR).astype(np.uint16)
-        return self.take_prices(share)
-
-    def take_prices(self, share: NDArray[np.uint16]) -> Prices:
-        """Prove with these prices."""
-        self.prices = Prices(
-            self.search.program, share, self.dual.mu, is_count="p" in self.parameters
-        )
-        return self.prices
-
-    def start_from(self, other: Run) -> None:
-        """Begin at the prices and the plan of a run on the same program with another budget."""
-        old, new = other.dual, self.dual
-        y = old.best_y * (self.search.program.budget / max(1, other.search.program.budget))
-        for name in ("u", "uavg", "ustart", "best_u"):
-            getattr(new, name)[:] = old.best_u
-        for name in ("y", "yavg", "ystart", "best_y"):
-            getattr(new, name)[:] = np.minimum(y, 1.0)
-        new.omega, new.fractional = old.omega, 0.0
-        priced = np.empty_like(new.u)
-        new.bound, new.mu = bound_at(self.search.program, new.best_u, self.weight, priced)
-        new.step_mu = new.mu
-        self.search.repair(other.search.best.copy())
-
-    def find_prices(self, steps: int) -> None:
-        """Take the steps of the bound, then round the fractional plan."""
-
-        def check(state: DualState) -> bool:
-            return self.look("bound", "dual", state.step, steps)
-
-        program = self.search.program
-        step_dual(program, self.weight, self.dual, steps, DUAL_TOLERANCE, check)
-        self.log["bound_steps"] = self.dual.step
-        self.dual.settle()
-        self.set_prices()
-        if not self.halted:
-            self.log["rounded"] = self.base + self.search.repair(self.dual.best_y > 0.5)
-
-    def improve_by_windows(
-        self, passes: int, effort: int, resume: Mapping[str, Any] | None
-    ) -> None:
-        """Choose window after window anew until the gap, the passes or the gains end."""
-        search, prices = self.search, self.prices or self.set_prices()
-        program = search.program
-        chosen, worth, first, level, lifted = search.best.copy(), prices.worth, 0, 0, -1
-        if resume is not None:
-            chosen, worth = np.array(resume["chosen"], bool), float(resume["worth"])
-            first, level, lifted = (int(resume[k]) for k in ("pass", "level", "lifted"))
-            k = 0
-            while k <= lifted:
-                k = self.lift(k) + 1
-        if prices.worth <= 0.0:
-            return
-        count = search.counts(chosen)
-        most = effort
-        widest = min(effort + 1, len(Windows.LEVELS) - 1)
-        if self.ends_at is not None:
-            passes = 10_000
-        turn = first
-        while turn < passes:
-            gained, worked = search.sweep_windows(
-                prices, worth, level, [self.seed, turn], chosen, count
-            )
-            if level == widest < len(Windows.LEVELS) - 1 and worked < CHEAP * program.n_site:
-                widest += 1
-            turn += 1
-            over = (search.spent(chosen) - program.budget) / max(1, program.budget)
-            worth *= 1.0 + min(0.05, max(-0.05, 2.0 * over))
-            search.repair(chosen.copy())
-            if turn == PASSES_BEFORE_LIFT and lifted < 0 and not self.is_done():
-                lifted = self.lift(0)
-            open_gap = (self.bound() - self.base - search.best_value) * DENOMINATOR
-            if gained < LEAST_GAIN * open_gap:
-                if level == widest and lifted >= most and (gained == 0 or self.ends_at is None):
-                    passes = turn
-                elif level < widest:
-                    level += 1
-                elif lifted < most:
-                    lifted = self.lift(lifted + 1)
-            stopped = self.look(
-                "improve", "windows", turn, passes,
-                chosen=chosen, worth=worth, level=level, lifted=lifted, **{"pass": turn},
-            )  # fmt: skip
-            if stopped or self.relative() <= self.gap:
-                break
-        self.log["passes"] = turn
-        while lifted < most and not self.is_done() and not self.halt():
-            lifted = self.lift(lifted + 1)
-
-    def lift(self, level: int) -> int:
-        """Lower the bound by what the tiles of a level must lose; returns the level reached."""
-        if self.prices is None:
-            return level
-        sites_max, width_max, cap = LIFTS[level]
-        total = self.search.program.n_site
-
-        def tick(done: int) -> bool:
-            value = self.base + self.search.best_value
-            self.progress("tiles", done, max(done, total // sites_max), value, self.bound())
-            return self.halt()
-
-        losses = self.search.lift(self.prices, sites_max, width_max, cap, tick=tick)
-        self.log[f"lift_{level}"] = losses.total() / DENOMINATOR
-        cheap = losses.worked < CHEAP * total
-        self.log[f"states_{level}"] = round(losses.worked / max(1, total), 1)
-        if cheap and level + 1 < len(LIFTS) and not self.is_done():
-            return self.lift(level + 1)
-        return level
-
-    def improve_by_annealing(self, sweeps: int, resume: Mapping[str, Any] | None) -> None:
-        """Improve the best plan by annealing at the budget's price."""
-        search, dual = self.search, self.dual
-        program = search.program
-        chosen, mu, first = search.best.copy(), dual.mu, 0
-        if resume is not None:
-            chosen, mu = np.array(resume["chosen"], bool), float(resume["mu"])
-            first = int(resume["sweep"])
-        if mu <= 0.0:
-            return
-        count = search.counts(chosen)
-        for sweep in range(first, sweeps):
-            heat = dual.mu * float(program.cost.mean()) * HEAT_FIRST
-            heat *= (HEAT_LAST / HEAT_FIRST) ** (sweep / max(1, sweeps - 1))
-            search.anneal(chosen, count, mu, heat, [self.seed, sweep])
-            pull = 2.0 * (search.spent(chosen) - program.budget) / max(1, program.budget)
-            mu *= 1.0 + min(0.05, max(-0.05, pull))
-            if (sweep + 1) % SWEEPS_PER_LOOK and sweep + 1 < sweeps:
-                continue
-            if sweep + 1 > sweeps // 2 or self.halted:
-                search.repair(chosen.copy())
-            stopped = self.look(
-                "improve", "anneal", sweep + 1, sweeps,
-                chosen=chosen, mu=mu, sweep=sweep + 1,
-            )  # fmt: skip
-            if self.relative() <= self.gap:
-                return
-            if stopped:
-                search.repair(chosen.copy())
-                return
-
-    def certify(self, status: str) -> Decision:
-        """Return the decision with its certificate in whole numbers."""
-        coverage, search = self.coverage, self.search
-        program = search.program
-        check_magnitude(coverage.raw_weight)
-        prices = self.prices or self.set_prices()
-        sites = np.sort(program.site[search.best]).astype(np.int32)
-        share = np.full(coverage.weight.size, DENOMINATOR, np.uint16)
-        share[program.row] = prices.share
-        open_row = coverage.row_of >= 0
-        row_price = np.full(coverage.row_of.size, DENOMINATOR, np.uint16)
-        for a in range(0, row_price.size, CHUNK):
-            part = slice(a, a + CHUNK)
-            here = open_row[part]
-            row_price[part][here] = share[coverage.row_of[part][here]]
-        score = np.zeros(coverage.n_site, np.int64)
-        score[program.site] = prices.score
-        named: dict[str, NDArray[Any]] = {"row": row_price}
-        if "budget" in self.parameters:
-            named["budget"] = np.array([prices.budget_price], np.int64)
-        if prices.losses is not None and prices.losses.total() > 0:
-            named["budget"] = np.array([prices.budget_price], np.int64)
-            named |= prices.losses.record(program.site)
-        numerator = self.base * DENOMINATOR + bound_numerator(
-            coverage.raw_weight, row_price, open_row, score, self.candidate,
-            None if "p" in self.parameters else self.price, self.parameters, named,
-        )  # fmt: skip
-        value = self.base + search.best_value
-        bound = numerator // DENOMINATOR
-        bound_by = "prices"
-        if status == "optimal" and bound > value:
-            # the exhaustive search proved more than the prices do
-            bound, bound_by = value, "search"
-            self.parameters = {**self.parameters, "bound_by_search": bound}
-        if bound == value:
-            status = "optimal"
-        certificate = Certificate(
-            "maximal_covering", self.parameters, coverage.input_hash, DENOMINATOR, named, value,
-            numerator,
-        )  # fmt: skip
-        room = bound - self.base
-        return Decision(
-            sites,
-            value,
-            bound,
-            (bound - value) / bound if bound else 0.0,
-            status,
-            seal(certificate, sites),
-            base_value=self.base,
-            gain_gap=(bound - value) / room if room else 0.0,
-            bound_by=bound_by,
-            log=self.log,
-        )

@@ -24,15 +24,15 @@ from numpy.typing import NDArray
 from groundplan.engine.location.certificate import BUDGET_DIGITS, DENOMINATOR, check_magnitude, seal
 from groundplan.engine.location.coverage import check_points, check_reach, check_weight
 from groundplan.engine.location.dual import CHECK
-from groundplan.engine.location.search import Windows
-from groundplan.engine.location.solve import (
+from groundplan.engine.location.run import (
     DUAL_TOLERANCE,
     LEAST_GAIN,
     LIFTS,
     PASSES_BEFORE_LIFT,
-    check_request,
     nothing,
 )
+from groundplan.engine.location.search import Windows
+from groundplan.engine.location.solve import check_request
 from groundplan.engine.location.strip_budget import BudgetPrice, find_worth
 from groundplan.engine.location.strip_crew import Crew, Cut, Geometry
 from groundplan.engine.location.strip_dual import Standing

@@ -1,0 +1,130 @@
+"""Annealing by swaps and the merge of plans against naive twins; resume of that stage."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from groundplan import location
+from groundplan.engine.location.merge import merge_plans
+from groundplan.engine.location.program import make_program
+from groundplan.engine.location.swap import anneal_swaps
+
+COMMON = settings(deadline=None, derandomize=True, max_examples=40)
+
+
+def program_of(seed: int, n_row: int, n_site: int, *, is_even: bool):
+    """Return a program whose sites cover random rows, and who covers what as sets."""
+    rng = np.random.default_rng(seed)
+    covers = rng.random((n_row, n_site)) < rng.uniform(0.1, 0.6)
+    indptr = np.concatenate([[0], np.cumsum(covers.sum(axis=1))]).astype(np.int64)
+    coverage = location.Coverage.from_csr(
+        indptr, np.nonzero(covers)[1].astype(np.int32), rng.integers(0, 30, n_row), n_site
+    )
+    cost = np.ones(n_site, np.int64) if is_even else rng.integers(1, 8, n_site)
+    budget = int(rng.integers(0, cost.sum() + 1))
+    program = make_program(coverage, np.ones(n_site, bool), cost, budget)
+    n = program.n_site
+    rows = [
+        set(program.site_indices[program.site_indptr[j] : program.site_indptr[j + 1]].tolist())
+        for j in range(n)
+    ]
+    return program, rows
+
+
+def worth(program, rows, chosen) -> int:
+    reached = set().union(*(rows[j] for j in np.flatnonzero(chosen)))
+    return sum(int(program.weight[i]) for i in reached)
+
+
+def fill(program, rng):
+    """Return a random plan within the budget."""
+    chosen = np.zeros(program.n_site, bool)
+    spent = 0
+    for j in rng.permutation(program.n_site):
+        if spent + program.cost[j] <= program.budget:
+            chosen[j] = True
+            spent += int(program.cost[j])
+    return chosen
+
+
+@COMMON
+@given(st.integers(0, 10**6), st.integers(1, 25), st.integers(1, 9), st.booleans())
+def test_swaps_keep_the_budget_and_find_the_enumerated_optimum(seed, n_row, n_site, is_even):
+    program, rows = program_of(seed, n_row, n_site, is_even=is_even)
+    n = program.n_site
+    assume(n > 0)
+    best = max(
+        worth(program, rows, np.isin(np.arange(n), pick))
+        for k in range(n + 1)
+        for pick in combinations(range(n), k)
+        if program.cost[list(pick)].sum() <= program.budget
+    )
+    chosen = fill(program, np.random.default_rng(seed))
+    value = anneal_swaps(
+        program.site_indptr, program.site_indices, program.row_indptr, program.row_indices,
+        program.weight, program.cost, program.budget, is_even, 20_000, 8.0, 0.5,
+        np.uint64(seed + 1), chosen,
+    )  # fmt: skip
+    assert program.cost[chosen].sum() <= program.budget
+    assert value == worth(program, rows, chosen) == best
+
+
+@COMMON
+@given(st.integers(0, 10**6), st.integers(1, 30), st.integers(2, 10), st.booleans())
+def test_a_merged_plan_is_the_best_of_the_united_sites(seed, n_row, n_site, is_even):
+    program, rows = program_of(seed, n_row, n_site, is_even=is_even)
+    n = program.n_site
+    rng = np.random.default_rng(seed)
+    plans = [fill(program, rng) for _ in range(2)]
+    united = np.flatnonzero(plans[0] | plans[1])
+    best = max(
+        worth(program, rows, np.isin(np.arange(n), pick))
+        for k in range(united.size + 1)
+        for pick in combinations(united.tolist(), k)
+        if program.cost[list(pick)].sum() <= program.budget
+    )
+    merged, free = merge_plans(program, plans[0], plans[1:], 0.0)
+    assert free == united.size
+    assert not merged[~(plans[0] | plans[1])].any()
+    assert program.cost[merged].sum() <= program.budget
+    assert worth(program, rows, merged) == best
+
+
+@pytest.fixture(scope="module")
+def wide():
+    """Return a case whose sites overlap far too widely for windows."""
+    rng = np.random.default_rng(8)
+    xy = rng.uniform(0, 100, (6_000, 2))
+    return location.Coverage.from_radius(xy, rng.integers(1, 90, 6_000), xy[:1_200], 9.0)
+
+
+def test_stopped_and_resumed_swaps_end_where_an_unbroken_run_ends(wide):
+    asked = {"gap": 0.0, "sweeps": 8, "passes": 3, "steps": 200, "seed": 2}
+    whole = location.maximal_covering(wide, 20, **asked)
+    assert whole.log["rounds"] == 3
+    location.verify(wide, whole)
+    saved = []
+    stopped = location.maximal_covering(
+        wide, 20, **asked, checkpoint=saved.append,
+        stop=lambda: bool(saved) and saved[-1]["phase"] == "swaps",
+    )  # fmt: skip
+    assert saved[-1]["round"] == 1
+    assert stopped.status == "stopped"
+    again = location.maximal_covering(wide, 20, **asked, resume=saved[-1])
+    assert again.certificate.record_hash == whole.certificate.record_hash
+
+
+def test_swaps_spend_a_budget_of_uneven_costs(wide):
+    cost = np.random.default_rng(3).integers(50, 150, wide.n_site)
+    d = location.maximal_covering(
+        wide, budget=2_000, cost=cost, gap=0.0, sweeps=8, passes=2, steps=200
+    )
+    assert d.log["rounds"] == 2
+    assert cost[d.sites].sum() <= 2_000
+    assert d.log["rounded"] < d.value <= d.bound
+    location.verify(wide, d, cost=cost)
