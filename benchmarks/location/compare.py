@@ -22,7 +22,7 @@ from contest import CORDEAU_SIZES, FAMILIES, REGIMES, SIZES, Contest, contests
 from peers import PEERS, RELAXED
 
 HERE = Path(__file__).resolve().parent
-OURS = ("groundplan", "groundplan-limit")
+OURS = ("groundplan", "groundplan-plain")
 DOCS = HERE.parents[1] / "docs" / "location"
 #: Wall seconds beyond the limit after which a peer is stopped from outside.
 GRACE_S = 30.0
@@ -36,8 +36,8 @@ def entrants(contest: Contest, asked: list[str] | None, *, full: bool) -> list[t
     out: list[tuple[str, bool]] = []
     for name in asked or [*OURS, *PEERS]:
         if name in OURS:
-            # the known sets end by proof or by count; a whole limit tells nothing new there
-            if asked or name == "groundplan" or contest.rows >= 10_000:
+            # known values: what is asked is the proof
+            if asked or name == "groundplan" or contest.best_known is None:
                 out.append((name, False))
             continue
         peer = PEERS[name]
@@ -49,7 +49,7 @@ def entrants(contest: Contest, asked: list[str] | None, *, full: bool) -> list[t
         streamed = contest.family == "cordeau"
         if not streamed and (asked or not is_large):
             out.append((name, False))
-        if peer.merged and contest.kind != "assign":
+        if peer.merged and contest.kind != "assign" and contest.family not in {"scp", "rail"}:
             out.append((name, True))
     return out
 
@@ -96,7 +96,7 @@ class Harness:
             told = {"error": reason}
         elif ours:
             spec = {**contest.spec, "limit_s": limit, "seed": self.options.seed}
-            spec["whole_limit"] = name == "groundplan-limit"
+            spec["plain"] = name == "groundplan-plain"
             if spec["family"] == "file":
                 spec["case"] = str(contest.write(folder, merged=False))
             # an own search that overruns its limit shows in the table
@@ -135,15 +135,18 @@ class Harness:
     def compete(self, contest: Contest) -> None:
         """Run all entrants on a case, interleaved, and print its table."""
         options = self.options
-        self.heads[contest.name] = contest.tell()
-        print(f"\n{contest.name}: {contest.tell()}", flush=True)
         names = entrants(contest, options.peers, full=options.full)
+        takers = {k for k, peer in PEERS.items() if contest.kind in peer.kinds}
+        left_out = sorted(takers - {name for name, _ in names})
+        about = contest.tell()
+        if left_out and not options.peers:
+            about += f". Not run at this size unless named by --peers: {', '.join(left_out)}"
+        self.heads[contest.name] = about
+        print(f"\n{contest.name}: {about}", flush=True)
         own: list[dict] = []
         with tempfile.TemporaryDirectory() as folder:
             for turn in range(self.repeat):
                 for name, merged in names:
-                    if name == "groundplan-limit" and report.is_proven(own, "groundplan"):
-                        continue
                     if turn and own and report.never_ran(own, name, merged=merged):
                         continue
                     row = {**self.run(contest, name, Path(folder), merged=merged), "repeat": turn}
@@ -155,8 +158,8 @@ class Harness:
         lines = report.curves(own)
         if len(lines) > 0 and not options.no_figures:
             slug = f"anytime-{contest.name}".replace(" ", "-").replace("=", "")
-            title = f"{contest.name}: {contest.tell().split(';')[0]}"
-            anytime.write_figure(options.out / f"{slug}.svg", title[:95], lines)
+            title = f"{contest.name}: {contest.tell()}".partition(";")[0].partition(", seed")[0]
+            anytime.write_figure(options.out / f"{slug}.svg", title, lines)
         report.write(options.out / "table.md", self)
 
 

@@ -12,6 +12,7 @@ import fresh
 import numpy as np
 import programs
 import province
+import setcover
 
 from groundplan import location
 
@@ -23,7 +24,7 @@ class Run:
     """One solve: how it is asked, and what it told on the way."""
 
     def __init__(self, spec: dict) -> None:
-        self.limit_s, self.seed, self.whole = spec["limit_s"], spec["seed"], spec["whole_limit"]
+        self.limit_s, self.seed, self.plain = spec["limit_s"], spec["seed"], spec["plain"]
         self.clock, self.curve, self.built_s = fresh.Clock(), [], 0.0
 
     def start(self) -> None:
@@ -32,11 +33,11 @@ class Run:
     def options(self) -> dict:
         """Return the arguments of every solve; called when the input is built."""
         self.built_s = self.clock.wall_s()
-        asked = {"gap": 0.0, "progress": self.tell}
-        if self.whole:
-            # the limit is spent; without it the search ends on counts and repeats exactly
-            return {**asked, "time_limit_s": max(0.1, self.limit_s - self.built_s)}
-        return {**asked, "stop": lambda: self.clock.wall_s() > self.limit_s}
+        if self.plain:
+            # the call as a user writes it first: no limit, the usual gap, ended by counts
+            return {"progress": self.tell}
+        left = max(0.1, self.limit_s - self.built_s)
+        return {"gap": 0.0, "time_limit_s": left, "progress": self.tell}
 
     def tell(self, _stage, _done, _total, value, bound) -> None:
         now = [float(value), float(bound)]
@@ -47,6 +48,8 @@ class Run:
 def solve_province(spec: dict, run: Run):
     regime = province.REGIMES[spec["regime"]]
     province.warm_up(min(WARM_CELLS, spec["n"]), regime.radius)
+    if spec.get("lscp"):
+        setcover.warm_up()
     run.start()
     demand, weight, sites = province.province(spec["n"], spec["seed"], uniform=regime.uniform)
     made = run.clock.wall_s()
@@ -72,18 +75,16 @@ def solve_file(spec: dict, run: Run):
     case = programs.load(spec["case"])
     if case["kind"] == "assign":
         return solve_assign(case, run)
-    province.warm_up(1_000)
-    run.start()
     n = case["row_indptr"].size - 1
     weight = case.get("weight", np.ones(n, np.int64))
     lists = (case["row_indptr"], case["row_indices"], weight, case["n_site"])
     if case["kind"] == "covering":
+        province.warm_up(1_000 if n < 3_000 else WARM_CELLS)
+        run.start()
         coverage = location.Coverage.from_csr(*lists)
         d = location.maximal_covering(coverage, int(case["p"]), **run.options())
         return coverage, d, {}, 0.0
-    small = np.arange(12, dtype=np.int64)
-    tiny = location.Coverage.from_csr(2 * small, (np.arange(22) % 9), np.ones(11, np.int64), 9)
-    location.set_covering(tiny, rounds=2)
+    setcover.warm_up()
     run.start()
     coverage = location.Coverage.from_csr(*lists)
     d = location.set_covering(coverage, case["cost"], **run.options())

@@ -254,7 +254,7 @@ def spopt(task: Task) -> dict:
         raise NotItsProblemError("every site costs the same there")
     if kind == "assign" and (case["p"] < 0 or "capacity" in case or case["opening"].any()):
         raise NotItsProblemError("p-median without costs of sites only")
-    if kind != "assign":
+    if kind in {"covering", "setcover"}:
         # the input spopt takes: a dense cost matrix and a radius
         rows = case["row_indptr"].size - 1
         far = np.ones((rows, n_site))
@@ -264,12 +264,15 @@ def spopt(task: Task) -> dict:
         model = locate.MCLP.from_cost_matrix(far, case["weight"], 0.5, int(case["p"]))
     elif kind == "setcover":
         model = locate.LSCP.from_cost_matrix(far, 0.5)
+    elif kind in {"center", "dispersion"}:
+        wanted = locate.PCenter if kind == "center" else locate.PDispersion
+        model = wanted.from_cost_matrix(case["cost"], int(case["p"]))
     else:
         one = np.ones(len(case["cost"]))
         model = locate.PMedian.from_cost_matrix(case["cost"], one, p_facilities=int(case["p"]))
     limit = task.left_s()
     solver = pulp.HiGHS(msg=False, threads=task.threads, timeLimit=limit)
-    model = model.solve(solver, results=False)
+    model = model.solve(solver, **({} if kind == "dispersion" else {"results": False}))
     sites = [j for j, v in enumerate(model.fac_vars) if v.varValue and v.varValue > 0.5]
     return {"sites": sites, "bound": None, "claim": pulp.LpStatus[model.problem.status]}
 
@@ -281,8 +284,10 @@ def pycft(task: Task) -> dict:
     start, rows = by_site.indptr.tolist(), by_site.indices.tolist()
     task.clock = fresh.Clock()
     solver = SetCoverSolver()
+    # in its favour: its `add_set` copies all costs for every set, its `from_file` fails in 1.0.0
+    add = solver._instance.add  # noqa: SLF001
     for j, price in enumerate(np.asarray(task.case["cost"], float).tolist()):
-        solver.add_set(rows[start[j] : start[j + 1]], price)
+        add(rows[start[j] : start[j + 1]], price)
     solver.solve(time_limit=task.left_s(), verbose=0)
     sites = [int(j) for j in solver.get_solution()]
     return {"sites": sites, "bound": solver.get_lower_bound(), "claim": "heuristic"}

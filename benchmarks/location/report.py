@@ -14,9 +14,11 @@ import anytime
 
 Row = dict[str, Any]
 COLUMNS = (
-    "who", "value", "bound", "gap", "claims", "in truth", "wall s", "built s", "CPU s", "x CPU",
-    "peak MiB", "process wall / CPU s", "load", "others",
+    "who", "value", "bound", "gap", "claims", "in truth", "wall s", "built s", "CPU s",
+    "matched at s", "peak MiB", "process wall / CPU s", "load", "others",
 )  # fmt: skip
+#: Relative distance within which a bound counts as that of a first-order solver.
+BOUND_TOLERANCE = 1e-4
 #: Cores that other processes may use before a row is marked as disturbed.
 QUIET_CORES = 0.2
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
@@ -35,8 +37,21 @@ def claims_optimal(row: Row) -> bool:
     return not row["relaxed"] and str(row.get("claim", "")).lower().startswith("optimal")
 
 
-def is_proven(rows: list[Row], name: str) -> bool:
-    return any(r["peer"] == name and claims_optimal(r) for r in rows)
+def matched_s(row: Row, own: Row | None) -> float | None:
+    """Return the wall second at which groundplan had what a row has: its value, or its bound."""
+    if own is None or row["peer"] == own["peer"]:
+        return None
+    sign = 1 if row["maximize"] else -1
+    for time_s, value, bound in own.get("curve", []):
+        if row["value"] is not None:
+            found = value is not None and sign * (value - row["value"]) >= 0
+        else:
+            # the first-order solvers' value is only as good as their tolerance
+            aim = row.get("bound")
+            found = aim is not None and sign * (bound - aim) <= BOUND_TOLERANCE * abs(aim)
+        if found:
+            return time_s
+    return None
 
 
 def never_ran(rows: list[Row], name: str, *, merged: bool) -> bool:
@@ -117,7 +132,7 @@ def amount(x: float | None) -> str:
     return f"{x:,.0f}" if float(x).is_integer() else f"{x:,.2f}"
 
 
-def cells(row: Row, best: float | None, proven: float | None, own_cpu: float | None) -> list[str]:
+def cells(row: Row, best: float | None, proven: float | None, own: Row | None) -> list[str]:
     """Return the cells of a row."""
     if row.get("error") and row["value"] is None:
         ran = "process_wall_s" in row
@@ -137,7 +152,7 @@ def cells(row: Row, best: float | None, proven: float | None, own_cpu: float | N
         row.get("error") or str(row.get("claim", "-")), truth(row, best, proven),
         disturbed + number(row.get("wall_s"), ".2f"), number(row.get("built_s"), ".2f"),
         disturbed + number(cpu, ".2f"),
-        f"{cpu / own_cpu:.1f}" if cpu is not None and own_cpu else "-",
+        number(matched_s(row, own), ".2f"),
         f"{row['peak_mib']:,.0f}",
         f"{row['process_wall_s']:.1f} / {row['process_cpu_s']:.1f}",
         number(row.get("load"), ".1f"), number(row.get("others"), ".1f"),
@@ -161,7 +176,7 @@ def table(rows: list[Row]) -> list[str]:
     """Return the Markdown table of one case."""
     best, proven = best_of(rows)
     main = middle(rows)
-    own = next((r.get("cpu_s") for r in main if r["peer"] == "groundplan"), None)
+    own = next((r for r in main if r["peer"] == "groundplan"), None)
     lines = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
     return lines + [f"| {' | '.join(cells(r, best, proven, own))} |" for r in main]
 
@@ -185,8 +200,8 @@ def write(path: Path, harness: Any) -> None:
         (
             f"groundplan {version('groundplan')}, numpy {version('numpy')}, highspy "
             f"{version('highspy')}; Python {platform.python_version()}; {processor()}, "
-            f"{os.cpu_count()} cores. Peers: {peers}. {o.threads} threads, wall limit {o.limit_s:g} s, "
-            f"median of {o.repeat}, seed {o.seed}."
+            f"{os.cpu_count()} cores. Peers: {peers}. {o.threads} threads, wall limit "
+            f"{o.limit_s:g} s, median of {o.repeat}, seed {o.seed}."
         ),
     ]
     if loads:
