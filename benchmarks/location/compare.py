@@ -24,6 +24,16 @@ from peers import PEERS, RELAXED
 HERE = Path(__file__).resolve().parent
 OURS = ("groundplan", "groundplan-plain")
 DOCS = HERE.parents[1] / "docs" / "location"
+#: Who is worth running on the files with known values unless others are named.
+SPECIALISTS = {
+    "sjc": ("highs-mip", "scip"),
+    "cities": ("highs-mip", "scip"),
+    "pmed": ("pbp-pmedian", "highs-mip"),
+    "scp": ("pycft", "highs-mip"),
+    "rail": ("pycft", "highs-mip"),
+    "cap": ("highs-mip", "scip"),
+    "cpmp": ("highs-mip", "scip"),
+}
 #: Wall seconds beyond the limit after which a peer is stopped from outside.
 GRACE_S = 30.0
 #: Share of the machine's memory a process may use.
@@ -34,7 +44,7 @@ def entrants(contest: Contest, asked: list[str] | None, *, full: bool) -> list[t
     """Return who runs on a case, as (name, with merged rows)."""
     large = {"highs-mip", "ortools-pdlp", *(["highs-pdlp"] if full else [])}
     out: list[tuple[str, bool]] = []
-    for name in asked or [*OURS, *PEERS]:
+    for name in asked or [*OURS, *SPECIALISTS.get(contest.family, PEERS)]:
         if name in OURS:
             # known values: what is asked is the proof
             if asked or name == "groundplan" or contest.best_known is None:
@@ -140,14 +150,14 @@ class Harness:
         left_out = sorted(takers - {name for name, _ in names})
         about = contest.tell()
         if left_out and not options.peers:
-            about += f". Not run at this size unless named by --peers: {', '.join(left_out)}"
+            about += f". Not run unless named by --peers: {', '.join(left_out)}"
         self.heads[contest.name] = about
         print(f"\n{contest.name}: {about}", flush=True)
         own: list[dict] = []
         with tempfile.TemporaryDirectory() as folder:
             for turn in range(self.repeat):
                 for name, merged in names:
-                    if turn and own and report.never_ran(own, name, merged=merged):
+                    if turn and report.is_settled(own, name, merged=merged):
                         continue
                     row = {**self.run(contest, name, Path(folder), merged=merged), "repeat": turn}
                     own.append(row)
@@ -167,6 +177,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--families", nargs="+", choices=FAMILIES)
     parser.add_argument("--sizes", nargs="+", choices=sorted({*SIZES, *CORDEAU_SIZES}))
+    parser.add_argument("--only", nargs="+", help="cases whose names begin so")
     parser.add_argument("--peers", nargs="+", choices=[*OURS, *PEERS])
     parser.add_argument("--peer-python", help="interpreter that has requirements-peers.txt")
     parser.add_argument("--limit-s", type=float, help="wall limit of a run; 30, with --full 60")
@@ -202,6 +213,8 @@ def main() -> None:
         if isinstance(contest, str):
             print(contest, flush=True)
             harness.heads[contest] = ""
+            continue
+        if options.only and not contest.name.startswith(tuple(options.only)):
             continue
         harness.compete(contest)
     report.write(options.out / "table.md", harness)

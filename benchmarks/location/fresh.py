@@ -115,7 +115,7 @@ def run(
         if told.exists():
             reply = json.loads(told.read_text(encoding="utf-8"))
         elif killed:
-            reply = {"error": f"nothing by {kill_s:.0f} s, killed"}
+            reply = {"error": f"nothing by {kill_s:g} s, killed"}
         else:
             lines = Path(folder, "err").read_text(errors="replace").strip().splitlines()
             reply = {"error": f"ended with {child.returncode}: {lines[-1] if lines else 'no word'}"}

@@ -41,6 +41,8 @@ def matched_s(row: Row, own: Row | None) -> float | None:
     """Return the wall second at which groundplan had what a row has: its value, or its bound."""
     if own is None or row["peer"] == own["peer"]:
         return None
+    if row["value"] is None and not row["relaxed"]:
+        return None
     sign = 1 if row["maximize"] else -1
     for time_s, value, bound in own.get("curve", []):
         if row["value"] is not None:
@@ -54,10 +56,12 @@ def matched_s(row: Row, own: Row | None) -> float | None:
     return None
 
 
-def never_ran(rows: list[Row], name: str, *, merged: bool) -> bool:
-    """Return whether an entrant is not installed or has no model of the case."""
-    word = next((r.get("error") for r in rows if (r["peer"], r["merged"]) == (name, merged)), None)
-    return bool(word) and word.startswith(("not run", "no model"))
+def is_settled(rows: list[Row], name: str, *, merged: bool) -> bool:
+    """Return whether a peer need not run again: it did not run, or ran into the limit."""
+    row = next(r for r in rows if (r["peer"], r["merged"]) == (name, merged))
+    if "verified_value" in row:
+        return False
+    return bool(row.get("error")) or row["wall_s"] >= 0.95 * row["limit_s"]
 
 
 def middle(rows: list[Row]) -> list[Row]:
