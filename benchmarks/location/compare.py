@@ -105,8 +105,8 @@ class Harness:
         if reason:
             told = {"error": reason}
         elif ours:
-            spec = {**contest.spec, "limit_s": limit, "seed": self.options.seed}
-            spec["plain"] = name == "groundplan-plain"
+            spec = {**contest.spec, "limit_s": limit}
+            spec |= {"plain": name == "groundplan-plain", "effort": self.options.effort}
             if spec["family"] == "file":
                 spec["case"] = str(contest.write(folder, merged=False))
             # an own search that overruns its limit shows in the table
@@ -184,6 +184,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, help="runs of which the median counts; 1, full 3")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--effort", type=int, default=1, help="of maximal_covering, 0..3")
     parser.add_argument("--data", type=Path, default=known.SHARED, help="known values")
     parser.add_argument("--out", type=Path, default=Path("location-benchmark"))
     parser.add_argument("--full", action="store_true", help="every family and size")

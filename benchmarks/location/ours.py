@@ -24,7 +24,7 @@ class Run:
     """One solve: how it is asked, and what it told on the way."""
 
     def __init__(self, spec: dict) -> None:
-        self.limit_s, self.seed, self.plain = spec["limit_s"], spec["seed"], spec["plain"]
+        self.limit_s, self.plain, self.effort = spec["limit_s"], spec["plain"], spec["effort"]
         self.clock, self.curve, self.built_s = fresh.Clock(), [], 0.0
 
     def start(self) -> None:
@@ -38,6 +38,13 @@ class Run:
             return {"progress": self.tell}
         left = max(0.1, self.limit_s - self.built_s)
         return {"gap": 0.0, "time_limit_s": left, "progress": self.tell}
+
+    def cover(self, coverage: location.Coverage, p: int):
+        """Solve maximal covering, the one problem that knows efforts."""
+        asked = self.options()
+        return location.maximal_covering(
+            coverage, p, **asked, **({} if self.plain else {"effort": self.effort})
+        )
 
     def tell(self, _stage, _done, _total, value, bound) -> None:
         now = [float(value), float(bound)]
@@ -60,14 +67,14 @@ def solve_province(spec: dict, run: Run):
         return coverage, d, {}, made
     del demand, weight
     p = spec["n"] // regime.divide
-    return coverage, location.maximal_covering(coverage, p, **run.options()), {}, made
+    return coverage, run.cover(coverage, p), {}, made
 
 
 def solve_cordeau(spec: dict, run: Run):
     cordeau.warm_up()
     run.start()
     coverage = cordeau.stream(spec["n"], spec["seed"])  # drawing the customers is part of it
-    d = location.maximal_covering(coverage, cordeau.P, **run.options())
+    d = run.cover(coverage, cordeau.P)
     return coverage, d, {}, 0.0
 
 
@@ -82,7 +89,7 @@ def solve_file(spec: dict, run: Run):
         province.warm_up(1_000 if n < 3_000 else WARM_CELLS)
         run.start()
         coverage = location.Coverage.from_csr(*lists)
-        d = location.maximal_covering(coverage, int(case["p"]), **run.options())
+        d = run.cover(coverage, int(case["p"]))
         return coverage, d, {}, 0.0
     setcover.warm_up()
     run.start()
