@@ -11,40 +11,13 @@ of 2 to 6 % of all demand each, opening cost with economies of scale, pairs with
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
-import resource
-import time
 from pathlib import Path
 
+import fresh
+import known
 import numpy as np
 
 from groundplan import location
-
-
-def orlib(folder: Path, name: str, capacity: str):
-    """Return one OR-Library case; the cost is for the whole demand of a customer."""
-    plain = folder / f"{name}.txt"
-    raw = plain.read_bytes() if plain.exists() else gzip.decompress(
-        (folder / f"{name}.txt.gz").read_bytes()
-    )  # fmt: skip
-    token = raw.decode().replace("capacity", capacity or "0").split()
-    m, n = int(token[0]), int(token[1])
-    number = np.array(token[2:], float)
-    site, row = number[: 2 * m].reshape(m, 2), number[2 * m :].reshape(n, m + 1)
-    room = np.full(m, int(capacity)) if capacity else site[:, 0]
-    return location.CapacityProblem.from_matrix(row[:, 1:], row[:, 0], room, site[:, 1])
-
-
-def sjc(folder: Path, name: str):
-    """Return one SJC case and its p."""
-    number = np.array((folder / f"{name}.dat").read_text(encoding="utf-8").split(), float)
-    n, p = int(number[0]), int(number[1])
-    row = number[2:].reshape(n, 4)
-    problem = location.CapacityProblem.from_points(
-        row[:, :2], row[:, :2], row[:, 3], row[:, 2], weight=np.ones(n)
-    )
-    return problem, p
 
 
 def province(n_row: int, n_site: int, reach_km: float, seed: int):
@@ -87,26 +60,26 @@ def highs(problem, limit_s: float, p: int | None = None, *, whole: bool = False)
     return info.objective_function_value, info.mip_dual_bound
 
 
-def show(name, problem, known, solve, peer) -> None:
+def show(name, problem, best, solve, peer) -> None:
     """Solve, verify and print one line."""
-    wall, cpu = time.perf_counter(), time.process_time()
+    clock = fresh.Clock()
     d = solve(problem)
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    wall, cpu, peak = clock.wall_s(), clock.cpu_s(), fresh.peak_mib()
     location.verify(problem, d)
-    off = f"{d.value / known - 1:+9.5%}" if known else "        -"
+    off = f"{d.value / best - 1:+9.5%}" if best else "        -"
     print(
         f"{name:22s} {problem.n_row:6d} {problem.n_site:4d} {d.value:16,.3f} {off} "
         f"{d.bound:16,.3f} {d.gap:9.5%} {d.status:8s} {wall:7.1f} {cpu:7.1f} "
-        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:7.0f}",
+        f"{peak:7.0f}",
         flush=True,
     )
     if peer:
-        wall, cpu = time.perf_counter(), time.process_time()
+        clock = fresh.Clock()
         value, bound = peer(problem)
         gap = (value - bound) / value if np.isfinite(value) and value else 1.0
         print(
             f"{'  HiGHS MIP':34s} {value:16,.3f} {'':9s} {bound:16,.3f} {gap:9.5%} {'':8s} "
-            f"{time.perf_counter() - wall:7.1f} {time.process_time() - cpu:7.1f}",
+            f"{clock.wall_s():7.1f} {clock.cpu_s():7.1f}",
             flush=True,
         )
 
@@ -128,29 +101,35 @@ def main() -> None:
     print("case                     rows site            value best known            bound"
           "       gap status      wall     CPU peak MiB")  # fmt: skip
     if a.data:
-        with (a.data / "known_optima.csv").open(encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
+        rows = known.known_rows(a.data)
         for r in rows:
             if r["problem"] == "CFLP":
                 word = r["parameters"].partition("capacity=")[2]
                 show(
-                    f"{r['instance']} {word}", orlib(a.data / "orlib_cap", r["instance"], word),
+                    f"{r['instance']} {word}", location.CapacityProblem.from_matrix(
+                        *known.read_cap(a.data / "orlib_cap", r["instance"], word)
+                    ),
                     float(r["value"]), location.capacitated_facility,
                     (lambda q: highs(q, 60.0)) if a.peer else None,
                 )  # fmt: skip
         for r in rows:
             if r["problem"] == "capacitated p-median":
-                problem, p = sjc(a.data / "lorena_sjc_cpmp", r["instance"])
+                xy, room, demand, p = known.read_cpmp(
+                    a.data / "lorena_sjc_cpmp" / f"{r['instance']}.dat"
+                )
+                problem = location.CapacityProblem.from_points(
+                    xy, xy, demand, room, weight=np.ones(len(xy))
+                )
                 show(
                     f"{r['instance']} p={p}", problem, float(r["value"]),
                     lambda q, p=p: location.capacitated_p_median(q, p),
                     (lambda q, p=p: highs(q, 60.0, p, whole=True)) if a.peer else None,
                 )  # fmt: skip
     if a.rows:
-        wall = time.perf_counter()
+        clock = fresh.Clock()
         problem = province(a.rows, a.sites, a.reach_km, a.seed)
         print(f"{problem.row.size:,} pairs within {a.reach_km:g} km, made in "
-              f"{time.perf_counter() - wall:.1f} s")  # fmt: skip
+              f"{clock.wall_s():.1f} s")  # fmt: skip
         show(
             "province", problem, None,
             lambda q: location.capacitated_facility(q, gap=0.005, time_limit_s=a.time_limit_s),
@@ -158,4 +137,5 @@ def main() -> None:
         )  # fmt: skip
 
 
-main()
+if __name__ == "__main__":
+    main()

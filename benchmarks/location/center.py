@@ -7,31 +7,17 @@ spopt (a fresh process each, ``--peer-limit-s`` long). spopt's time holds model 
 from __future__ import annotations
 
 import argparse
-import resource
-import subprocess
-import time
+import tempfile
+from pathlib import Path
 
+import fresh
+import known
 import numpy as np
+import programs
 
 from groundplan import location
 
-PEER = """
-import sys, time, numpy as np, pulp
-from spopt.locate import PCenter, PDispersion
-kind, n, m, p, limit = sys.argv[1], *map(int, sys.argv[2:])
-rng = np.random.default_rng(0)
-rows, sites = rng.uniform(0, 1000, (n, 2)), rng.uniform(0, 1000, (m, 2))
-rows = sites if kind == 'dispersion' else rows
-far = np.sqrt(((rows[:, None] - sites[None]) ** 2).sum(axis=2))
-wall, cpu = time.perf_counter(), time.process_time()
-model = (PCenter if kind == 'center' else PDispersion).from_cost_matrix(far, p)
-built = time.perf_counter() - wall
-options = {'results': False} if kind == 'center' else {}
-model.solve(pulp.HiGHS(msg=False, timeLimit=limit), **options)
-print(f"value {model.problem.objective.value():.4f} {pulp.LpStatus[model.problem.status]}; "
-      f"building {built:.1f} s, wall {time.perf_counter() - wall:.1f} s, "
-      f"CPU {time.process_time() - cpu:.1f} s")
-"""
+HERE = Path(__file__).resolve().parent
 
 
 def points(n: int, m: int):
@@ -61,12 +47,10 @@ def main() -> None:
         rows = sites if kind == "dispersion" else rows
         cost = location.AssignmentCost.from_points(rows, None, sites)
         solve = location.p_center if kind == "center" else location.p_dispersion
-        check = location.verify
-        wall, cpu = time.perf_counter(), time.process_time()
+        clock = fresh.Clock()
         d = solve(cost, p, time_limit_s=a.time_limit_s)
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        check(cost, d)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        wall, cpu, peak = clock.wall_s(), clock.cpu_s(), fresh.peak_mib()
+        location.verify(cost, d)
         print(
             f"{kind:10s} {n:6d} x {m:5d} p {p:3d} value {d.value:9.4f} bound {d.bound:9.4f} gap "
             f"{d.gap:7.3%} {d.status:8s} by {d.bound_by:6s} wall {wall:6.1f} CPU {cpu:6.1f} "
@@ -74,14 +58,29 @@ def main() -> None:
             flush=True,
         )
         if a.peer:
-            command = [a.peer, "-c", PEER, kind, *map(str, (n, m, p, a.peer_limit_s))]
-            try:
-                out = subprocess.run(
-                    command, capture_output=True, text=True, check=True, timeout=300
-                )
-                print("           spopt:", out.stdout.strip().splitlines()[-1], flush=True)
-            except subprocess.TimeoutExpired:
-                print("           spopt: nothing after 300 s", flush=True)
+            case = {"kind": kind, "cost": known.distances(rows, sites), "p": p}
+            print(f"           spopt: {beside(a.peer, case, a.peer_limit_s)}", flush=True)
 
 
-main()
+def beside(python: str, case: dict, limit_s: float) -> str:
+    """Run spopt on the same distances; return what there is to say."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "case.npz"
+        programs.save(path, case)
+        spec = {"peer": "spopt", "case": str(path), "limit_s": limit_s, "threads": 2}
+        told = fresh.run(HERE / "peers.py", spec, python=python, kill_s=limit_s + 240)
+    if "error" in told:
+        return told["error"]
+    far, sites = case["cost"][:, told["sites"]], told["sites"]
+    if case["kind"] == "center":
+        value = far.min(axis=1).max()
+    else:
+        value = (far[sites] + np.diag(np.full(len(sites), np.inf))).min()
+    return (
+        f"value {value:.4f} called {told['claim']}; building {told['built_s']:.1f} s, wall "
+        f"{told['wall_s']:.1f} s, CPU {told['cpu_s']:.1f} s, peak {told['peak_mib']:.0f} MiB"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -3,17 +3,37 @@
 Run: ``python benchmarks/location/province.py 1000000`` (cells; p = cells / 100, radius 6 cells, one
 candidate in 5.5 x 5.5 cells). The family follows a fixed law and is synthetic: cities of Zipf sizes
 with exponential fall-off, villages, lognormal noise. A tiny case first keeps compilation out.
+Four regimes (`REGIMES`): tight, sparse (fewer sites), dense (a wider radius), uniform (every cell
+weighs the same).
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
 import time
+from dataclasses import dataclass
 
+import fresh
 import numpy as np
 
 from groundplan import location
+
+
+@dataclass(frozen=True)
+class Regime:
+    """One site may be chosen per `divide` cells; sites reach `radius` cells."""
+
+    divide: int = 100
+    radius: float = 6.0
+    uniform: bool = False
+
+
+REGIMES = {
+    "tight": Regime(),
+    "sparse": Regime(divide=300),
+    "dense": Regime(divide=250, radius=10.0),
+    "uniform": Regime(uniform=True),
+}
 
 
 def province(n_cell: int, seed: int, step: float = 5.5, *, uniform: bool = False):
@@ -52,26 +72,69 @@ def province(n_cell: int, seed: int, step: float = 5.5, *, uniform: bool = False
     return demand.reshape(-1, 2), weight, np.column_stack([px.ravel(), py.ravel()])
 
 
+def offsets(radius: float):
+    """Return the steps in x and y from a site to the cells it reaches."""
+    r = int(radius)
+    dy, dx = np.mgrid[-r : r + 1, -r : r + 1]
+    near = dx * dx + dy * dy <= radius * radius
+    return dx[near], dy[near]
+
+
+def cells_reached(side: int, sites: np.ndarray, radius: float):
+    """Yield for every offset which sites have a cell there, and which cell."""
+    for dx, dy in zip(*offsets(radius), strict=True):
+        x, y = sites[:, 0] + dx, sites[:, 1] + dy
+        inside = np.flatnonzero((x >= 0) & (x < side) & (y >= 0) & (y < side))
+        yield inside, y[inside] * side + x[inside]
+
+
+def value_on_cells(weight: np.ndarray, sites: np.ndarray, radius: float) -> int:
+    """Return the weight of the cells that these sites reach, cell by cell."""
+    reached = np.zeros(weight.size, bool)
+    for _inside, cell in cells_reached(int(np.sqrt(weight.size)), sites, radius):
+        reached[cell] = True
+    return int(weight[reached].sum())
+
+
+def raw_lists(n_cell: int, sites: np.ndarray, radius: float):
+    """Return pointers and sites of every raw cell, ascending."""
+    side, cells, owners = int(np.sqrt(n_cell)), [], []
+    for inside, cell in cells_reached(side, sites, radius):
+        cells.append(cell)
+        owners.append(inside.astype(np.int32))
+    cell, owner = np.concatenate(cells), np.concatenate(owners)
+    indptr = np.zeros(n_cell + 1, np.int64)
+    np.cumsum(np.bincount(cell, minlength=n_cell), out=indptr[1:])
+    return indptr, owner[np.argsort(cell * len(sites) + owner)]
+
+
+def warm_up(n_cell: int, radius: float = 6.0) -> None:
+    """Run a small case of the kind, so that loading compiled code is not measured."""
+    demand, weight, sites = province(n_cell, 1)
+    small = location.Coverage.from_radius(demand, weight, sites.astype(float), radius)
+    d = location.maximal_covering(small, n_cell // 100, gap=0.0, steps=40, sweeps=2, passes=4)
+    location.verify(small, d)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cells", type=int)
     parser.add_argument("--divide", type=int, default=100, help="p = cells / this")
+    parser.add_argument("--radius", type=float, default=6.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--sweeps", type=int, default=300)
     parser.add_argument("--uniform", action="store_true")
     parser.add_argument("--gap", type=float, default=0.0)
     a = parser.parse_args()
-    demand, weight, sites = province(40_000, 1)
-    small = location.Coverage.from_radius(demand, weight, sites.astype(float), 6.0)
-    location.maximal_covering(small, 400, gap=0.0, steps=40, sweeps=2)
+    warm_up(40_000)
 
-    wall, cpu = time.perf_counter(), time.process_time()
+    clock = fresh.Clock()
     demand, weight, sites = province(a.cells, a.seed, uniform=a.uniform)
-    print(f"generated {time.perf_counter() - wall:.1f} s", flush=True)
-    coverage = location.Coverage.from_radius(demand, weight, sites.astype(float), 6.0)
+    print(f"generated {clock.wall_s():.1f} s", flush=True)
+    coverage = location.Coverage.from_radius(demand, weight, sites.astype(float), a.radius)
     print(
-        f"covered {time.perf_counter() - wall:.1f} s: {len(demand):,} rows -> "
+        f"covered {clock.wall_s():.1f} s: {len(demand):,} rows -> "
         f"{coverage.weight.size:,} merged, {coverage.row_indices.size:,} entries",
         flush=True,
     )
@@ -79,16 +142,15 @@ def main() -> None:
     def told(stage, done, total, value, bound):
         if done % (200 if stage == "bound" else 100) == 0:
             gap = (bound - value) / bound
-            print(f"  {time.perf_counter() - wall:6.1f} s {stage} {done}/{total} gap {gap:.4%}")
+            print(f"  {clock.wall_s():6.1f} s {stage} {done}/{total} gap {gap:.4%}")
 
     d = location.maximal_covering(
         coverage, a.cells // a.divide, gap=a.gap, steps=a.steps, sweeps=a.sweeps, progress=told
     )
     print(
         f"value {d.value:,} of {coverage.total_value:,} ({d.value / coverage.total_value:.2%}), "
-        f"bound {d.bound:,}, gap {d.gap:.4%}, {d.status}; wall {time.perf_counter() - wall:.1f} s, "
-        f"CPU {time.process_time() - cpu:.1f} s, peak "
-        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
+        f"bound {d.bound:,}, gap {d.gap:.4%}, {d.status}; wall {clock.wall_s():.1f} s, "
+        f"CPU {clock.cpu_s():.1f} s, peak {fresh.peak_mib() / 1024:.2f} GiB"
     )
     started = time.perf_counter()
     location.verify(coverage, d)

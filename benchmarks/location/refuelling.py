@@ -9,9 +9,8 @@ neighbours, town sizes of a Zipf law, trips by a gravity law, shortest paths.
 from __future__ import annotations
 
 import argparse
-import resource
-import time
 
+import fresh
 import numpy as np
 
 from groundplan import location
@@ -71,18 +70,18 @@ def main() -> None:
     a = parser.parse_args()
     location.flow_refueling(network(30, 60, 120_000.0, 1), 3)  # keeps compilation out
 
-    wall, cpu = time.perf_counter(), time.process_time()
+    clock = fresh.Clock()
     paths = network(a.nodes, a.flows, a.range_km * 1000, a.seed)
     print(
         f"{a.nodes:,} nodes, {paths.n_path:,} paths, {paths.nodes.size:,} steps: made in "
-        f"{time.perf_counter() - wall:.1f} s"
+        f"{clock.wall_s():.1f} s"
     )
-    wall, cpu = time.perf_counter(), time.process_time()
+    clock = fresh.Clock()
 
     def told(stage, done, total, value, bound):
         if stage != "bound" or done % 400 == 0:
             print(
-                f"  {time.perf_counter() - wall:6.1f} s {stage} {done}/{total} value {value:,} "
+                f"  {clock.wall_s():6.1f} s {stage} {done}/{total} value {value:,} "
                 f"bound {bound:,.0f} gap {(bound - value) / bound:.3%}",
                 flush=True,
             )
@@ -90,20 +89,21 @@ def main() -> None:
     d = location.flow_refueling(paths, a.p, steps=a.steps, moves=a.moves, progress=told)
     print(
         f"{d.log['windows']:,} windows; value {d.value:,} of {int(paths.volume.sum()):,}, bound "
-        f"{d.bound:,}, gap {d.gap:.3%}, {d.status}; wall {time.perf_counter() - wall:.1f} s, CPU "
-        f"{time.process_time() - cpu:.1f} s, peak "
-        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB"
+        f"{d.bound:,}, gap {d.gap:.3%}, {d.status}; wall {clock.wall_s():.1f} s, CPU "
+        f"{clock.cpu_s():.1f} s, peak "
+        f"{fresh.peak_mib():.0f} MiB"
     )
-    wall = time.perf_counter()
+    clock = fresh.Clock()
     location.verify(paths, d)
-    print(f"verified in {time.perf_counter() - wall:.1f} s")
+    print(f"verified in {clock.wall_s():.1f} s")
     if a.peer:
-        wall, cpu = time.perf_counter(), time.process_time()
+        clock = fresh.Clock()
         value, bound = highs(paths, a.p, a.peer_limit_s)
         print(
             f"HiGHS MIP: value {value:,.0f}, bound {bound:,.0f}, gap {(bound - value) / bound:.3%};"
-            f" wall {time.perf_counter() - wall:.1f} s, CPU {time.process_time() - cpu:.1f} s"
+            f" wall {clock.wall_s():.1f} s, CPU {clock.cpu_s():.1f} s"
         )
 
 
-main()
+if __name__ == "__main__":
+    main()
