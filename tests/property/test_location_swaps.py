@@ -14,7 +14,7 @@ from groundplan.engine.location.merge import merge_plans
 from groundplan.engine.location.program import make_program
 from groundplan.engine.location.swap import anneal_swaps
 
-COMMON = settings(deadline=None, derandomize=True, max_examples=40)
+COMMON = settings(deadline=None, derandomize=True, max_examples=20)
 
 
 def program_of(seed: int, n_row: int, n_site: int, *, is_even: bool):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from groundplan.engine.location import strip
 from groundplan.engine.location.certificate import (
     CHUNK,
     DENOMINATOR,
@@ -103,7 +104,7 @@ class Run:
         if self.prices is not None:
             found = min(found, self.prices.lifted / DENOMINATOR)
         if self.searched is not None:
-            found = min(found, self.searched)
+            found = min(found, float(self.searched))
         return self.base + found
 
     def relative(self) -> float:
@@ -190,8 +191,9 @@ class Run:
         self.log["highs_proven"] = proven
         if np.isfinite(bound):
             # the solver works in doubles: what it states is rounded up by a millionth of itself
-            self.searched = max(search.best_value, int(np.floor(bound + 1e-6 * max(1.0, bound))))
-            self.log["highs_bound"] = self.base + self.searched
+            found = max(search.best_value, int(np.floor(bound + 1e-6 * max(1.0, bound))))
+            self.searched = found if self.searched is None else min(self.searched, found)
+            self.log["highs_bound"] = self.base + found
         return proven
 
     def improve_by_windows(
@@ -287,6 +289,34 @@ class Run:
             )
             if stopped or self.relative() <= self.gap:
                 return
+
+    def prove_by_strip(self, cap: int) -> None:
+        """Lower the bound by a sweep over all sites; what it proves is kept as a search's bound."""
+        prices = self.prices or self.set_prices()
+        search = self.search
+        if self.is_done():
+            return
+        # a plan of one unit more is the least that has to be ruled out
+        limit = prices.bound - (search.best_value + 1) * DENOMINATOR + 1
+        if limit <= 0:
+            return
+        value = self.base + search.best_value
+
+        def tick(done: int) -> bool:
+            self.progress("strip", done, done, value, self.bound())
+            return self.halt()
+
+        lost = strip.sweep_strip(
+            search.program,
+            strip.SweepPrices(prices.whole, prices.price, prices.reduced),
+            strip.sweep_order(search.program),
+            limit,
+            cap,
+            tick,
+        )
+        self.log["strip"] = lost / DENOMINATOR
+        found = max(search.best_value, (prices.bound - lost) // DENOMINATOR)
+        self.searched = found if self.searched is None else min(self.searched, found)
 
     def improve_by_annealing(self, sweeps: int, resume: Mapping[str, Any] | None) -> None:
         """Improve the best plan by annealing at the budget's price."""

@@ -28,6 +28,8 @@ BoolArray = NDArray[np.bool_]
 ROWS_DIRECT = 1_000
 #: Nodes of the exact finish by effort.
 NODES = (50, 500, 5_000, 50_000)
+#: Partial choices that a sweep over all sites keeps, by effort.
+STRIP_CAPS = (20_000, 100_000, 400_000, 2_000_000)
 #: Most rounds of swaps.
 ROUNDS_MAX = 12
 
@@ -171,6 +173,7 @@ def finish_run(
             run.improve_by_windows(passes, effort, state)
         elif max(program.n_row, program.n_site) <= SWAP_MAX:
             run.improve_by_swaps(sweeps, min(passes, ROUNDS_MAX), state)
+            run.prove_by_strip(STRIP_CAPS[effort])
         else:
             run.improve_by_annealing(sweeps, state)
     if is_small and not run.is_done() and run.finish_exactly(NODES[effort]):
