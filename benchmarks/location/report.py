@@ -115,12 +115,12 @@ def truth(row: Row, best: float | None, proven: float | None) -> str:
     close = max(tolerance(row["kind"], best), 1e-6 * abs(best))
     bound, words = row.get("bound"), []
     if bound is not None and sign * (best - bound) > close:
-        words.append(f"**bound false by {sign * (best - bound):,.6g}**")
+        words.append(f"**bound false by {amount(sign * (best - bound))}**")
     if row["value"] is None:
         return "; ".join([*words, "no plan"])
     off = sign * (best - row["value"])
     if off > tolerance(row["kind"], best):
-        words.insert(0, f"{off:,.6g} ({off / abs(best):.3%}) off the best")
+        words.insert(0, f"{amount(off)} ({off / abs(best):.3%}) off the best")
         if claims_optimal(row):
             words.insert(0, "**not optimal**")
     elif proven is not None and sign * (proven - row["value"]) <= close:
