@@ -17,6 +17,10 @@ COLUMNS = (
     "who", "value", "bound", "gap", "claims", "in truth", "wall s", "built s", "CPU s",
     "matched at s", "peak MiB", "process wall / CPU s", "load", "others",
 )  # fmt: skip
+#: Cases whose figures the docs page shows where they were run.
+DOCS_FIGURES = (
+    "tight-10k", "tight-100k", "tight-1M", "tight-10M", "tight-18M", "dense-1M", "uniform-1M",
+)  # fmt: skip
 #: Relative distance within which a bound counts as that of a first-order solver.
 BOUND_TOLERANCE = 1e-4
 #: Cores that other processes may use before a row is marked as disturbed.
@@ -111,12 +115,12 @@ def truth(row: Row, best: float | None, proven: float | None) -> str:
     close = max(tolerance(row["kind"], best), 1e-6 * abs(best))
     bound, words = row.get("bound"), []
     if bound is not None and sign * (best - bound) > close:
-        words.append(f"**bound false by {sign * (best - bound):,.6g}**")
+        words.append(f"**bound false by {amount(sign * (best - bound))}**")
     if row["value"] is None:
         return "; ".join([*words, "no plan"])
     off = sign * (best - row["value"])
     if off > tolerance(row["kind"], best):
-        words.insert(0, f"{off:,.6g} ({off / abs(best):.3%}) off the best")
+        words.insert(0, f"{amount(off)} ({off / abs(best):.3%}) off the best")
         if claims_optimal(row):
             words.insert(0, "**not optimal**")
     elif proven is not None and sign * (proven - row["value"]) <= close:
@@ -243,7 +247,9 @@ def into_docs(docs: Path, out: Path) -> None:
         raise SystemExit(f"{page}: no line {BEGIN!r} or {END!r} to put the table between")
     head, tail = text.partition(BEGIN)[0], text.partition(END)[2]
     body = (out / "table.md").read_text(encoding="utf-8")
-    for figure in sorted(out.glob("anytime-*.svg")):
+    for figure in (out / f"anytime-{case}.svg" for case in DOCS_FIGURES):
+        if not figure.exists():
+            continue
         shutil.copy(figure, docs / figure.name)
         body += f"\n![Gap over time, {figure.stem.removeprefix('anytime-')}]({figure.name})\n"
     page.write_text(f"{head}{BEGIN}\n{body}{END}{tail}", encoding="utf-8")
