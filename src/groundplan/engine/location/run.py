@@ -92,9 +92,13 @@ class Run:
         self.searched: int | None = None
         self.log: dict[str, Any] = {"seed": seed, "rows": program.n_row, "sites": program.n_site}
 
+    def is_late(self) -> bool:
+        """Return whether the time is up; a stop that may be resumed waits for the next look."""
+        return self.ends_at is not None and time.monotonic() > self.ends_at
+
     def halt(self) -> bool:
         """Return whether to stop: asked to, or out of time."""
-        if self.stop() or (self.ends_at is not None and time.monotonic() > self.ends_at):
+        if self.stop() or self.is_late():
             self.halted = True
         return self.halted
 
@@ -219,7 +223,7 @@ class Run:
         turn = first
         while turn < passes:
             gained, worked = search.sweep_windows(
-                prices, worth, level, [self.seed, turn], chosen, count
+                prices, worth, level, [self.seed, turn], chosen, count, self.is_late
             )
             if level == widest < len(Windows.LEVELS) - 1 and worked < CHEAP * program.n_site:
                 widest += 1
@@ -278,8 +282,6 @@ class Run:
         if resume is not None:
             first = int(resume["round"])
             pool = list(np.array(resume["pool"], bool))
-        if self.ends_at is not None:
-            rounds = 10_000
         moves = max(1, min(MOVES * program.n_site, MOVES_MAX) * sweeps)
         for turn in range(first, rounds):
             pool = search.merge_annealed(moves, [self.seed, turn], pool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -228,6 +229,7 @@ class Search:
         key: list[int],
         chosen: BoolArray,
         count: NDArray[np.int16],
+        halt: Callable[[], bool] = lambda: False,
     ) -> tuple[int, int]:
         """Choose every window anew, in bands of a random direction; returns gain and states."""
         p = self.program
@@ -242,7 +244,9 @@ class Search:
         if p.reach <= 0.0:
             sites_max = int(sites_max * (0.5 + 0.5 * shift))
         bands = lay_bands(p, x, y, p.reach, shift=shift, sites_max=sites_max, width_max=width_max)
-        return improve_windows(p, bands, prices.whole, prices.price, worth, cap, chosen, count)
+        return improve_windows(
+            p, bands, prices.whole, prices.price, worth, cap, chosen, count, halt
+        )
 
     def fits_windows(self) -> bool:
         """Return whether sites can be cut into windows that hold more than a handful.

@@ -26,6 +26,8 @@ __all__ = ["check_request", "finish_run", "maximal_covering"]
 BoolArray = NDArray[np.bool_]
 #: Above this many rows a good plan is sought before the exact finish.
 ROWS_DIRECT = 1_000
+#: The same for sites: so few need no good plan to start from.
+SITES_DIRECT = 150
 #: Nodes of the exact finish by effort.
 NODES = (50, 500, 5_000, 50_000)
 #: Partial choices that a sweep over all sites keeps, by effort.
@@ -165,7 +167,8 @@ def finish_run(
     """Go from prices and a first plan to the decision: exact where small, else improvement."""
     program = run.search.program
     is_small = program.n_row <= ROWS_MAX and program.n_site <= SITES_MAX
-    if is_small and program.n_row <= ROWS_DIRECT and run.finish_exactly(None):
+    is_tiny = program.n_row <= ROWS_DIRECT or program.n_site <= SITES_DIRECT
+    if is_small and is_tiny and run.finish_exactly(None):
         return run.certify("optimal")
     if not run.is_done():
         state = resume if phase in {"anneal", "windows", "swaps"} else None

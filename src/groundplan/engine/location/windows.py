@@ -8,6 +8,7 @@ than two reaches: bands of one colour share no row and are worked side by side.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -23,6 +24,8 @@ __all__ = ["Bands", "improve_windows", "lay_bands"]
 FloatArray = NDArray[np.float64]
 #: Subgradient steps for the prices of a window; more prune no better (docs/location).
 STEPS = 40
+#: Bands worked between two looks at whether to stop.
+GROUP = 8
 
 
 @jit
@@ -236,6 +239,7 @@ def improve_windows(
     cap: int,
     chosen: NDArray[np.bool_],
     count: NDArray[np.int16],
+    halt: Callable[[], bool] = lambda: False,
 ) -> tuple[int, int]:
     """Choose every window anew where that gains.
 
@@ -249,6 +253,8 @@ def improve_windows(
         Most states of a search.
     chosen, count : (n_site,) bool, (n_row,)
         Plan and cover counts, changed in place.
+    halt : callable
+        Asked between groups of bands; true leaves the bands that remain as they are.
 
     Returns
     -------
@@ -262,6 +268,9 @@ def improve_windows(
     gained = worked = 0
     for colour in (0, 1):
         ranges = [(b, b + 1) for b in range(colour, bands.first.size - 1, 2)]
-        for gain, states in spread(_improve, ranges, *arrays):
-            gained, worked = gained + int(gain), worked + int(states)
+        for a in range(0, len(ranges), GROUP):
+            for gain, states in spread(_improve, ranges[a : a + GROUP], *arrays):
+                gained, worked = gained + int(gain), worked + int(states)
+            if halt():
+                return gained, worked
     return gained, worked
