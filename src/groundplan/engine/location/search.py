@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine._jit import chunks, jit, spread
+from groundplan.engine.location import strip
 from groundplan.engine.location.anneal import anneal_stripe
 from groundplan.engine.location.certificate import BUDGET_DIGITS, DENOMINATOR, priced_costs
 from groundplan.engine.location.dual import DualState
@@ -247,6 +249,17 @@ class Search:
             least = max(least, LEAST_CHOSEN * float(p.cost.sum()) / p.budget)
         # half of the sites in windows of a size worth the search
         return bool(size[size >= least].sum() * 2 >= p.n_site)
+
+    def sweep_strip(self, prices: Prices, cap: int, tick: Callable[[int], bool]) -> tuple[int, int]:
+        """Sweep all sites for choices better than the best plan; returns a bound and the loss."""
+        # a plan of one unit more is the least that has to be ruled out
+        limit = prices.bound - (self.best_value + 1) * DENOMINATOR + 1
+        if limit <= 0:
+            return self.best_value, 0
+        priced = strip.SweepPrices(prices.whole, prices.price, prices.reduced)
+        order = strip.sweep_order(self.program)
+        lost = strip.sweep_strip(self.program, priced, order, limit, cap, tick)
+        return max(self.best_value, (prices.bound - lost) // DENOMINATOR), lost
 
     def lift(self, prices: Prices, sites_max: int, width_max: int, cap: int, **options: Any) -> int:
         """Search the tiles for what every plan must lose; returns the lift, keeps the better."""

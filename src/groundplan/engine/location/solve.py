@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.engine.location import strip
 from groundplan.engine.location.certificate import (
     CHUNK,
     DENOMINATOR,
@@ -400,30 +399,16 @@ class Run:
 
     def prove_by_strip(self, cap: int) -> None:
         """Lower the bound by a sweep over all sites; what it proves is kept as a search's bound."""
-        prices = self.prices or self.set_prices()
-        search = self.search
         if self.is_done():
             return
-        # a plan of one unit more is the least that has to be ruled out
-        limit = prices.bound - (search.best_value + 1) * DENOMINATOR + 1
-        if limit <= 0:
-            return
-        value = self.base + search.best_value
+        value = self.base + self.search.best_value
 
         def tick(done: int) -> bool:
             self.progress("strip", done, done, value, self.bound())
             return self.halt()
 
-        lost = strip.sweep_strip(
-            search.program,
-            strip.SweepPrices(prices.whole, prices.price, prices.reduced),
-            strip.sweep_order(search.program),
-            limit,
-            cap,
-            tick,
-        )
+        found, lost = self.search.sweep_strip(self.prices or self.set_prices(), cap, tick)
         self.log["strip"] = lost / DENOMINATOR
-        found = max(search.best_value, (prices.bound - lost) // DENOMINATOR)
         self.searched = found if self.searched is None else min(self.searched, found)
 
     def improve_by_annealing(self, sweeps: int, resume: Mapping[str, Any] | None) -> None:
