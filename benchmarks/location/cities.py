@@ -88,7 +88,7 @@ def solve(a: argparse.Namespace, instance: str, p: int, radius: float, known: in
             reached[0] = time.process_time() - cpu
 
     d = location.maximal_covering(
-        coverage, p, gap=0.0, sweeps=a.sweeps, passes=a.passes, effort=a.effort,
+        coverage, p, gap=0.0, steps=a.steps, sweeps=a.sweeps, passes=a.passes, effort=a.effort,
         seed=a.seed, progress=told,
     )  # fmt: skip
     took = time.process_time() - cpu
@@ -128,6 +128,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="cases whose name begins so, as in the table")
     parser.add_argument("--one", action="store_true", help="solve in this process")
     parser.add_argument("--peer", action="store_true", help="HiGHS alone, for as many seconds")
+    parser.add_argument("--steps", type=int, default=2_000)
     parser.add_argument("--sweeps", type=int, default=200)
     parser.add_argument("--passes", type=int, default=12)
     parser.add_argument("--effort", type=int, default=1)
