@@ -139,3 +139,14 @@ def test_requests_that_contradict_themselves_are_refused(request_, word):
     coverage = Coverage.from_csr(np.array([0, 1]), np.array([0]), np.array([3]), 2)
     with pytest.raises(ValueError, match=word):
         location.maximal_covering(coverage, **request_)
+
+
+def test_no_bound_exceeds_what_there_is_to_cover():
+    rng = np.random.default_rng(2)
+    xy, site = rng.uniform(0, 30, (3_000, 2)), rng.uniform(0, 30, (200, 2))
+    coverage = Coverage.from_radius(xy, rng.integers(1, 9, 3_000), site, 5.0)
+    reached = int(coverage.weight.sum())
+    for p in (60, 120, 199):
+        d = location.maximal_covering(coverage, p, gap=0.0, steps=40, passes=2)
+        assert d.value <= d.bound <= reached
+        assert location.verify(coverage, d)["bound"] == d.bound

@@ -88,6 +88,7 @@ class Run:
         self.dual: DualState = start_dual(program, self.weight)
         self.prices: Prices | None = None
         self.base = coverage.base_value
+        self.total = int(program.weight.sum())
         self.halted = False
         self.searched: int | None = None
         self.log: dict[str, Any] = {"seed": seed, "rows": program.n_row, "sites": program.n_site}
@@ -109,7 +110,8 @@ class Run:
             found = min(found, self.prices.lifted / DENOMINATOR)
         if self.searched is not None:
             found = min(found, float(self.searched))
-        return self.base + found
+        # no plan covers more than there is
+        return self.base + min(found, float(self.total))
 
     def relative(self) -> float:
         """Return the gap on everything served, existing service included."""
@@ -146,11 +148,10 @@ class Run:
         share = np.rint(self.dual.best_u.astype(np.float64) * DENOMINATOR).astype(np.uint16)
         return self.take_prices(share)
 
-    def take_prices(self, share: NDArray[np.uint16]) -> Prices:
-        """Prove with these prices."""
-        self.prices = Prices(
-            self.search.program, share, self.dual.mu, is_count="p" in self.parameters
-        )
+    def take_prices(self, share: NDArray[np.uint16], worth: float | None = None) -> Prices:
+        """Prove with these prices, the budget's price from the steps unless given."""
+        mu = self.dual.mu if worth is None else worth
+        self.prices = Prices(self.search.program, share, mu, is_count="p" in self.parameters)
         return self.prices
 
     def start_from(self, other: Run) -> None:
@@ -357,6 +358,9 @@ class Run:
         program = search.program
         check_magnitude(coverage.raw_weight)
         prices = self.prices or self.set_prices()
+        if prices.lifted > self.total * DENOMINATOR:
+            # without prices the bound is all the weight that candidates reach
+            prices = self.take_prices(np.zeros(program.n_row, np.uint16), worth=0.0)
         sites = np.sort(program.site[search.best]).astype(np.int32)
         share = np.full(coverage.weight.size, DENOMINATOR, np.uint16)
         share[program.row] = prices.share
