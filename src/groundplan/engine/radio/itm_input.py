@@ -215,8 +215,9 @@ def ask(
         try:
             given[:, k] = np.broadcast_to(column, shape).ravel()
         except ValueError:
+            told = name.replace("frequency_mhz", "frequency_ghz")
             raise ValueError(
-                f"the arguments must fit {shape} paths; {name} has shape {np.shape(column)}"
+                f"the arguments must fit {shape} paths; {told} has shape {np.shape(column)}"
             ) from None
     flags = np.zeros(len(given), dtype=np.int64)
     checked = {"frequency_ghz": f, "tx_height_m": tx, "rx_height_m": rx, "n0": n0}
