@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundplan.engine.radio.itm import itm_area, itm_profile
-from groundplan.engine.radio.itm_terrain import fit_line, horizons, roughness, select
+from groundplan.engine.radio.itm_terrain import (
+    MAX_SAMPLES,
+    SLOTS,
+    fit_line,
+    horizons,
+    roughness,
+    select,
+    tails,
+)
 
 RADIO = {"frequency_ghz": 0.7, "tx_height_m": 30.0, "rx_height_m": 1.5}
 heights = st.lists(st.floats(0.0, 3000.0), min_size=3, max_size=60)
@@ -22,6 +30,22 @@ def test_select_equals_sorting(values, data):
     assert sorted(x) == sorted(values)
     assert (x[:k] <= x[k]).all()
     assert (x[k:] >= x[k]).all()
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.one_of(st.floats(-1e4, 1e4), st.integers(-2, 2)), min_size=1, max_size=200),
+    st.floats(1e-9, 1e3),
+    st.data(),
+)
+def test_tails_equal_sorting(values, scale, data):
+    k = data.draw(st.integers(1, len(values)))
+    x = np.array(values, dtype=np.float64) * scale
+    n = len(x)
+    slot = np.empty(SLOTS + n, dtype=np.int64)
+    told = tails(x, n, k, x.min(), x.max(), np.empty(n), np.empty(n), slot)
+    ordered = np.sort(x)
+    assert told == (ordered[k - 1], ordered[n - k])
 
 
 @settings(deadline=None)
@@ -62,8 +86,8 @@ def test_roughness_equals_the_naive_twin(values, step_m):
     h = np.array(values)
     n_step = len(h) - 1
     end_m = n_step * step_m
-    work = np.empty(245)
-    told = roughness(h, n_step, step_m, 0.0, end_m, work)
+    work, slot = np.empty((3, MAX_SAMPLES)), np.empty(SLOTS + MAX_SAMPLES, dtype=np.int64)
+    told = roughness(h, n_step, step_m, 0.0, end_m, work, slot)
     if n_step < 2:
         assert told == 0.0
         return

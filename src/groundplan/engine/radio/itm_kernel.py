@@ -14,6 +14,7 @@ from groundplan.engine._jit import jit
 from groundplan.engine.radio.itm_attenuation import NO_MECHANISM, reference_attenuation
 from groundplan.engine.radio.itm_terrain import (
     MAX_SAMPLES,
+    SLOTS,
     profile_geometry,
     smooth_angle,
     smooth_horizon,
@@ -243,7 +244,8 @@ def profile_paths(lo, hi, height_m, count, step_m, given, table, inverse, out):
     out : (n_path, n_out) float64
         Output, columns `OUT`; only the flags, as `HOLE`, where a height is not finite.
     """
-    work = np.empty(MAX_SAMPLES)
+    work = np.empty((3, MAX_SAMPLES))
+    slot = np.empty(SLOTS + MAX_SAMPLES, dtype=np.int64)
     for path in range(lo, hi):
         h = height_m[path]
         n_step = count[path] - 1
@@ -265,7 +267,7 @@ def profile_paths(lo, hi, height_m, count, step_m, given, table, inverse, out):
             continue
         step = step_m[path]
         angle_tx, angle_rx, dh_tx, dh_rx, he_tx, he_rx, delta_h = profile_geometry(
-            h, n_step, step, inverse, curvature, given[path, TX], given[path, RX], work
+            h, n_step, step, inverse, curvature, given[path, TX], given[path, RX], work, slot
         )
         finish(
             n_step * step, angle_tx, angle_rx, dh_tx, dh_rx, he_tx, he_rx, delta_h, curvature, ns,

@@ -28,6 +28,7 @@ from groundplan.engine._jit import jit
 
 __all__ = [
     "MAX_SAMPLES",
+    "SLOTS",
     "fit_line",
     "horizons",
     "profile_geometry",
@@ -35,10 +36,15 @@ __all__ = [
     "select",
     "smooth_angle",
     "smooth_horizon",
+    "tails",
 ]
 
 #: Most samples that the roughness is taken from: ``10 * 25 - 5``.
 MAX_SAMPLES = 245
+#: Slots that samples are counted into: about as many as samples.
+SLOTS = 256
+#: Heights that differ by less are level, m.
+TINY = 1e-9
 
 
 @jit
@@ -117,7 +123,62 @@ def fit_line(h, n_step, start, end):
 
 
 @jit
-def roughness(h, n_step, step_m, start_m, end_m, work):
+def tails(x, n, k, low, high, near, far, slot):
+    """Return the k-th smallest and the k-th largest of ``x[:n]``.
+
+    Values are counted into slots of equal width, so that sorting is left to the few that share a
+    slot with an answer.
+
+    Parameters
+    ----------
+    x : (>= n,) float64
+        Unchanged.
+    n, k : int
+        ``1 <= k <= n``.
+    low, high : float
+        Least and greatest value.
+    near, far : (>= n,) float64
+        Scratch.
+    slot : (SLOTS + n,) int64
+        Scratch.
+
+    Returns
+    -------
+    float, float
+        Exactly the values that sorting would give.
+    """
+    scale = (SLOTS - 1) / max(high - low, TINY)
+    for j in range(SLOTS):
+        slot[j] = 0
+    for j in range(n):
+        at = int((x[j] - low) * scale)
+        slot[SLOTS + j] = at
+        slot[at] += 1
+    first, before = 0, 0
+    while before + slot[first] < k:
+        before += slot[first]
+        first += 1
+    last, after = SLOTS - 1, 0
+    while after + slot[last] < k:
+        after += slot[last]
+        last -= 1
+    n_near = n_far = 0
+    for j in range(n):
+        at = slot[SLOTS + j]
+        if at == first:
+            near[n_near] = x[j]
+            n_near += 1
+        if at == last:
+            far[n_far] = x[j]
+            n_far += 1
+    return (
+        select(near, 0, n_near - 1, k - 1 - before),
+        select(far, 0, n_far - 1, n_far - k + after),
+    )
+
+
+@jit
+def roughness(h, n_step, step_m, start_m, end_m, work, slot):
     """Return the terrain irregularity ``delta_h`` between two distances, m.
 
     Parameters
@@ -130,7 +191,9 @@ def roughness(h, n_step, step_m, start_m, end_m, work):
         Length of a step, m.
     start_m, end_m : float
         Part of the path that counts, m.
-    work : (MAX_SAMPLES,) float64
+    work : (3, MAX_SAMPLES) float64
+        Scratch.
+    slot : (SLOTS + MAX_SAMPLES,) int64
         Scratch.
 
     Returns
@@ -138,30 +201,31 @@ def roughness(h, n_step, step_m, start_m, end_m, work):
     float
         >= 0; 0 where the part is shorter than two steps.
     """
-    position = start_m / step_m
-    span = end_m / step_m - position
+    start = start_m / step_m
+    span = end_m / step_m - start
     if span < 2.0:
         return 0.0
     tenth = min(max(int(0.1 * (span + 8.0)), 4), 25)
     n = 10 * tenth - 5
     stride = span / (n - 1)
-    i = int(position)
-    # `position` becomes the distance beyond point i + 1, in steps: at most 0
-    position -= i + 1.0
+    sample = work[0]
     for j in range(n):
-        while position > 0.0 and i + 1 < n_step:
-            position -= 1.0
-            i += 1
-        work[j] = h[i + 1] + (h[i + 1] - h[i]) * position
-        position += stride
-    first, last = fit_line(work, n - 1, 0.0, n - 1.0)
+        at = start + j * stride
+        i = min(int(at), n_step - 1)
+        sample[j] = h[i] + (h[i + 1] - h[i]) * (at - i)
+    first, last = fit_line(sample, n - 1, 0.0, n - 1.0)
     slope = (last - first) / (n - 1)
+    low = high = sample[0] - first
     for j in range(n):
-        work[j] -= first
-        first += slope
-    high = select(work, 0, n - 1, n - tenth)
-    low = select(work, 0, n - tenth - 1, tenth - 1)
-    return (high - low) / (1.0 - 0.8 * exp(-(end_m - start_m) / 50e3))
+        left = sample[j] - (first + slope * j)
+        sample[j] = left
+        low = min(low, left)
+        high = max(high, left)
+    below, above = tails(sample, n, tenth, low, high, work[1], work[2], slot)
+    if above - below < TINY:
+        # level but for rounding, which the square root of a roughness near 0 would blow up
+        return 0.0
+    return (above - below) / (1.0 - 0.8 * exp(-(end_m - start_m) / 50e3))
 
 
 @jit
@@ -246,15 +310,15 @@ def smooth_angle(height_m, curvature, delta_h, horizon_m):
 
 
 @jit
-def profile_geometry(h, n_step, step_m, inverse, curvature, tx_m, rx_m, work):
+def profile_geometry(h, n_step, step_m, inverse, curvature, tx_m, rx_m, work, slot):
     """Return all that the attenuation needs to know of a profile.
 
     Parameters
     ----------
     h, n_step, step_m, inverse, curvature, tx_m, rx_m
         As for `horizons`.
-    work : (MAX_SAMPLES,) float64
-        Scratch.
+    work, slot
+        As for `roughness`.
 
     Returns
     -------
@@ -273,7 +337,7 @@ def profile_geometry(h, n_step, step_m, inverse, curvature, tx_m, rx_m, work):
     )
     start_m = min(15.0 * tx_m, 0.1 * horizon_tx)
     end_m = d - min(15.0 * rx_m, 0.1 * horizon_rx)
-    delta_h = roughness(h, n_step, step_m, start_m, end_m, work)
+    delta_h = roughness(h, n_step, step_m, start_m, end_m, work, slot)
     if horizon_tx + horizon_rx > 1.5 * d:
         # well inside the line of sight: one line for the whole path, horizons estimated from it
         first, last = fit_line(h, n_step, start_m / step_m, end_m / step_m)
