@@ -112,6 +112,8 @@ def test_rows_neither_see_each_other_nor_the_padding(profiles, step_km, random):
         h[row, : len(profile)] = profile
     km = np.arange(width) * step_km
     together = itm_profile(km, h, count=count, **RADIO)
+    ended = np.where(np.arange(width) < count[:, None], km, np.nan)
+    assert np.array_equal(itm_profile(ended, h, **RADIO).loss_db, together.loss_db, equal_nan=True)
     for row, profile in enumerate(profiles):
         alone = itm_profile(km[: len(profile)], profile, **RADIO)
         assert np.array_equal(alone.loss_db, together.loss_db[row], equal_nan=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from groundplan.engine.radio.itm import FLAGS, explain_flags, itm_area, itm_profile
+from groundplan.engine.radio.itm import FLAGS, itm_area, itm_profile, itm_warnings
 
 POLES = ("horizontal", "vertical")
 SITINGS = ("random", "careful", "very careful")
@@ -58,7 +58,7 @@ def test_point_to_point_rows_of_ntia(shared):
         assert len(height_m) == n_step + 1
         distance_km = np.arange(len(height_m)) * step_m / 1000.0
         answer = itm_profile(distance_km, height_m, **arguments(case))
-        assert answer.valid, explain_flags(answer.flags)
+        assert answer.valid, itm_warnings(answer.flags)
         worst = max(worst, abs(answer.loss_db - float(case["A__db"])))
     # the rows have two decimals
     told("p2p.csv", worst, len(cases))
@@ -204,7 +204,8 @@ def test_what_the_model_does_not_cover_is_flagged(change, bit):
     assert area.valid is False
     assert answer.flags & bit
     assert area.flags & bit
-    assert FLAGS[bit] in explain_flags(answer.flags)
+    assert FLAGS[bit] in itm_warnings(answer.flags)
+    assert FLAGS[bit] in answer.why
 
 
 def test_no_loss_is_invented_where_there_is_none():
@@ -269,7 +270,7 @@ def test_spoilt_profiles_are_named():
         holed[1, column] = np.nan
         with pytest.raises(ValueError, match=f"row 1, point {column} is nan"):
             itm_profile(KM, holed, **FLAT)
-    for wrong in (KM**1.01, KM[::-1], KM * 0.0, KM + 0.1, np.where(KM == 5.0, np.nan, KM)):
+    for wrong in (KM**1.01, KM[::-1], KM * 0.0, KM + 0.1, np.where(KM == 5.0, np.inf, KM)):
         with pytest.raises(ValueError, match=r"distance_km must rise evenly from 0.*row 0"):
             itm_profile(wrong, SEA, **FLAT)
     with pytest.raises(ValueError, match=r"rise evenly from 0.*row 1"):

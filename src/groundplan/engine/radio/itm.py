@@ -45,7 +45,7 @@ from groundplan.engine.radio.itm_input import (
     answer,
     ask,
     deviates,
-    explain_flags,
+    itm_warnings,
 )
 from groundplan.engine.radio.itm_kernel import HOLE, OUT, area_paths, profile_paths, uneven_steps
 from groundplan.engine.radio.itm_variability import climate_table
@@ -56,9 +56,9 @@ __all__ = [
     "RANGES",
     "VERSION",
     "ItmLoss",
-    "explain_flags",
     "itm_area",
     "itm_profile",
+    "itm_warnings",
 ]
 
 #: Distances may be rounded by this share of the spacing.
@@ -104,7 +104,8 @@ def itm_profile(
     tx_height_m, rx_height_m : float or (n_path,) array
         Antennas above ground, m, > 0; valid 0.5 to 3000.
     count : (n_path,) array of int, optional
-        Points of each profile, >= 3, where rows are padded; what follows is not read.
+        Points of each profile, >= 3, where rows are padded; what follows is not read. By default
+        those before the first NaN distance.
     time_percent, location_percent, situation_percent : float or (n_path,) array, optional
         > 0 and < 100; 50 by default.
     reliability_percent, confidence_percent : float or (n_path,) array, optional
@@ -155,7 +156,10 @@ def itm_profile(
         )
     d = np.ascontiguousarray(np.atleast_2d(d))
     n_path, n_point = h.shape
-    points = np.asarray(n_point if count is None else count, dtype=np.int64)
+    if count is None:
+        gap = np.isnan(d)
+        count = np.where(gap.any(axis=1), gap.argmax(axis=1), n_point)
+    points = np.asarray(count, dtype=np.int64)
     points = np.ascontiguousarray(np.broadcast_to(points, (n_path,)))
     short = np.flatnonzero((points < 3) | (points > n_point))
     if short.size:

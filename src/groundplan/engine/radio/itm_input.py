@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from groundplan.engine.radio.itm_kernel import GIVEN, OUT
 from groundplan.engine.radio.itm_variability import climate_names, normal_deviate
 
-__all__ = ["FLAGS", "RANGES", "SITINGS", "ItmLoss", "explain_flags"]
+__all__ = ["FLAGS", "RANGES", "SITINGS", "ItmLoss", "itm_warnings"]
 
 MODEL, VERSION = "ITM", "1.4"
 #: Ranges of the model as NTIA states them; outside, ``valid`` is False.
@@ -67,7 +67,7 @@ SITINGS = ("random", "careful", "very careful")
 
 
 class ItmLoss(NamedTuple):
-    """Loss of each path; the first four fields are those of every profile model.
+    """Loss of each path; all fields but the last are those of every profile model.
 
     Attributes
     ----------
@@ -81,23 +81,29 @@ class ItmLoss(NamedTuple):
         On request: mechanism (1 line of sight, 2 diffraction, 3 troposcatter), reference
         attenuation, free space, terrain irregularity, surface refractivity, and both ends' horizon
         angle, horizon distance and effective height.
+    field_strength_dbuvm : None
+        The model states none.
+    why : tuple of str
+        One sentence for each range that some path leaves.
     flags : int or (n_path,) int64
-        Warnings and failed ranges as bits, in words by `explain_flags`.
+        Warnings and failed ranges as bits, in words by `itm_warnings`.
     """
 
     loss_db: Any
     sigma_db: Any
     valid: Any
     intermediates: dict[str, Any] | None
+    field_strength_dbuvm: None
+    why: tuple[str, ...]
     flags: Any
 
 
-def explain_flags(flags: int) -> tuple[str, ...]:
+def itm_warnings(flags: int) -> tuple[str, ...]:
     """Return the words of each bit that is set.
 
     Examples
     --------
-    >>> explain_flags(0x10040)
+    >>> itm_warnings(0x10040)
     ('distance below 1 km: doubtful', 'frequency_ghz outside 0.02 to 20 GHz')
     """
     return tuple(words for bit, words in FLAGS.items() if int(flags) & bit)
@@ -245,9 +251,10 @@ def answer(
     loss, sigma = columns.pop("loss_db"), columns.pop("sigma_db")
     columns["mechanism"] = columns["mechanism"].astype(np.int64)
     valid = bits < FIRST_FAILURE
+    some = int(np.bitwise_or.reduce(flags)) if flags.size else 0
+    why = itm_warnings(some & ~(FIRST_FAILURE - 1))
     if shape == ():
         inner = {name: value[()].item() for name, value in columns.items()}
-        return ItmLoss(
-            float(loss), float(sigma), bool(valid), inner if intermediates else None, int(bits)
-        )
-    return ItmLoss(loss, sigma, valid, columns if intermediates else None, bits)
+        told = inner if intermediates else None
+        return ItmLoss(float(loss), float(sigma), bool(valid), told, None, why, int(bits))
+    return ItmLoss(loss, sigma, valid, columns if intermediates else None, None, why, bits)
