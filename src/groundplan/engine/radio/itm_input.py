@@ -62,7 +62,6 @@ FLAGS = {
     0x1000000: "diffraction not defined for this ground and horizon (no loss is given)",
 }
 FIRST_FAILURE = 0x10000
-MECHANISMS = ("none", "line of sight", "diffraction", "troposcatter")
 SITINGS = ("random", "careful", "very careful")
 
 
