@@ -181,3 +181,13 @@ def test_what_cannot_be_is_named(make, match):
 
 def test_omni_is_round():
     assert Antenna.omni(2.0).gain_dbi([0.0, 90.0, 180.0], [-90.0, 0.0, 45.0]).tolist() == [2.0] * 3
+
+
+def test_files_are_opened_at_the_door(tmp_path):
+    from groundplan.radio import read_msi
+
+    path = tmp_path / "panel.msi"
+    path.write_bytes(GOOD.replace("NAME x", "NAME Stra\u00dfe").encode("latin-1"))
+    assert read_msi(path).name == "Stra\u00dfe"
+    with pytest.raises(DataError, match="no readable file"):
+        read_msi(tmp_path / "nowhere.msi")
