@@ -46,8 +46,11 @@ def test_a_tile_has_the_bytes_of_the_whole(seed, row, col):
     whole = field_on_grid(w, x, y)
     tile = field_on_grid(w, x[col : col + 13], y[row : row + 7])
     assert tile.tobytes() == whole[row : row + 7, col : col + 13].tobytes()
-    one_by_one = field_at(w, x[None, :], y[:, None])
+    assert field_at(w, x[None, :], y[:, None]).tobytes() == whole.tobytes()
+    points = np.meshgrid(x, y)
+    one_by_one = field_at(w, *points)
     assert one_by_one[row, col] == field_at(w, x[col], y[row])
+    np.testing.assert_allclose(one_by_one, whole, atol=1e-7)
 
 
 def test_threads_change_no_byte(monkeypatch):

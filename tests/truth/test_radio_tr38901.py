@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import math
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 
+from groundplan.engine.radio.link import Link, served_ratio
 from groundplan.engine.radio.pathloss import (
     MODELS,
     Clutter,
     los_probability,
+    model_name,
     path_loss,
     path_loss_ranges,
 )
@@ -191,6 +194,22 @@ def test_every_scenario_names_its_ranges():
         told = path_loss_ranges(name)
         assert told["model"] == name
         assert told["frequency_ghz"][0] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("model", "base_m"), [("InF-DH", 8.0), ("InF-HH", 8.0), ("InH open office", 3.0)]
+)
+def test_links_inside_are_budgeted_like_those_outside(model, base_m):
+    """The share served is the mixture of both branches by hand."""
+    terminal_m = 6.5 if model == "InF-HH" else 1.5
+    link = Link(model, 3.5, base_m, terminal_m, 95.0)
+    p = float(los_probability(model_name(model), 90.0, terminal_m, base_m))
+    expected = 0.0
+    for los, share in ((True, p), (False, 1.0 - p)):
+        if share:
+            told = path_loss(model, 90.0, 3.5, base_m, terminal_m, los=los)
+            expected += share * NormalDist().cdf((95.0 - told.loss_db) / told.sigma_db)
+    assert served_ratio(link, [90.0])[0] == pytest.approx(expected)
 
 
 def test_walls_and_cars():

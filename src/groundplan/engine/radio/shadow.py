@@ -178,8 +178,19 @@ def sum_on_rows(lo, hi, kx, ky, phase, x, y, out):
 
 
 def field_at(w: Waves, x_m: ArrayLike, y_m: ArrayLike) -> FloatArray:
-    """Return the field at points, mean 0 and variance 1; `x_m`, `y_m` of one shape, metres."""
-    x, y = np.broadcast_arrays(np.asarray(x_m, np.float64), np.asarray(y_m, np.float64))
+    """Return the field at positions, mean 0 and variance 1.
+
+    Parameters
+    ----------
+    w : Waves
+    x_m, y_m : array
+        Metres, broadcast. A row ``(1, n)`` and a column ``(m, 1)`` are a grid, for which the work
+        is thirty times less; its values differ from those of points by rounding.
+    """
+    x, y = np.asarray(x_m, np.float64), np.asarray(y_m, np.float64)
+    if x.ndim == y.ndim == 2 and x.shape[0] == 1 and y.shape[1] == 1:
+        return field_on_grid(w, x[0], y[:, 0])
+    x, y = np.broadcast_arrays(x, y)
     out = np.empty(x.size)
     args = (w.kx, w.ky, w.phase, x.ravel(), y.ravel(), out)
     spread(sum_at_points, chunks(x.size, CHUNKS), *args)
@@ -220,7 +231,7 @@ def draw_loss(
     model : str
         As for `path_loss`.
     x_m, y_m : array
-        Terminals, metres in any metric system; of one shape.
+        Terminals, metres in any metric system, broadcast; a row and a column are a grid.
     site_x_m, site_y_m : float
         The site in the same system. A terminal nearer than the model's least distance is taken
         as there.
@@ -243,7 +254,8 @@ def draw_loss(
     los_m, nlos_m, sight_m = correlation_m(name, clutter)
 
     def normal(kind: int, range_m: float, of_site: int) -> FloatArray:
-        return field_at(waves(seed, range_m, of_site, kind, draw, n_wave), x, y)
+        # as given: a row and a column stay a grid
+        return field_at(waves(seed, range_m, of_site, kind, draw, n_wave), x_m, y_m)
 
     p = los_probability(name, d, terminal_height_m, base_height_m, clutter)
     is_los = ndtr(normal(SIGHT, sight_m, site)) < p
