@@ -308,7 +308,7 @@ def iot_capacity(
         per_s = p.tone_count / (p.period_ms / 1000.0) * -math.log(1.0 - spare) * carrier_count
         part = ratio[k] / served
         if part > 0.0:
-            limits[f"random access to {edge_db:g} dB"] = per_s / (rate_s * tries * part)
+            limits[f"random access to {edge_db:g} dB"] = float(per_s / (rate_s * tries * part))
     if used >= 1.0:
         raise ValueError(f"preambles must leave some of the uplink; they take {used:.2f} of it")
     load = constant("load_ratio") * 1000.0 * carrier_count
