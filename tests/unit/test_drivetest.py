@@ -100,3 +100,43 @@ def test_workbooks(tmp_path):
     told = read_drive_test(tmp_path / "drive.xlsx", "EPSG:4326")
     assert told.cell.tolist() == ["甲-1"]
     assert told.measured_at[0] == np.datetime64("2026-03-01T08:15:00")
+
+
+def test_from_a_log_to_a_calibrated_model(write):
+    """A drive drawn from UMa with 9 dB more loss, written, read, projected: the 9 dB come back."""
+    from pyproj import Transformer
+
+    from groundplan.radio import Antenna, calibrate, draw_loss, measured_loss_db, path_loss
+    from groundplan.radio import spatial_blocks as blocks
+
+    to_grid = Transformer.from_crs("EPSG:4326", "EPSG:32649", always_xy=True)
+    site_x, site_y = to_grid.transform(113.66, 34.75)
+    rng = np.random.Generator(np.random.Philox(6))
+    turn, d = rng.uniform(-60, 60, 1500), rng.uniform(60, 1500, 1500)
+    x, y = site_x + d * np.sin(np.radians(turn)), site_y + d * np.cos(np.radians(turn))
+    radio = {"frequency_ghz": 2.6, "base_height_m": 25.0, "terminal_height_m": 1.5}
+    panel = Antenna.parametric(gain_dbi=17.0, vertical_width_deg=7.0)
+    below = 17.0 - panel.gain_dbi(turn, np.degrees(np.arctan2(-23.5, d)), electrical_tilt_deg=6.0)
+    drawn = draw_loss("UMa", x, y, site_x_m=site_x, site_y_m=site_y, seed=1, **radio)
+    rsrp = 33.0 - below - drawn.loss_db - 9.0
+    lon, lat = to_grid.transform(x, y, direction="INVERSE")
+    heard = rsrp > -150
+    lines = ["lon,lat,pci,ss_rsrp"]
+    lines += [
+        f"{a:.7f},{b:.7f},101,{p:.2f}"
+        for a, b, p in zip(lon[heard], lat[heard], rsrp[heard], strict=True)
+    ]
+    told = read_drive_test(write(lines), "EPSG:4326")
+    x, y = to_grid.transform(told.lon, told.lat)
+    away = np.hypot(x - site_x, y - site_y)
+    loss = measured_loss_db(told.rsrp_dbm, 33.0, below[heard])
+    kind = np.where(drawn.is_los[heard], "sight", "none")
+    model = np.where(
+        drawn.is_los[heard],
+        path_loss("UMa", away, *radio.values(), los=True).loss_db,
+        path_loss("UMa", away, *radio.values(), los=False).loss_db,
+    )
+    fit = calibrate(loss, model, kind, block=blocks(x, y, 100.0))
+    assert fit.class_.tolist() == ["none", "sight"]
+    assert fit.offset_db == pytest.approx([9.0, 9.0], abs=1.0)
+    assert fit.sigma_db == pytest.approx([6.0, 4.0], abs=1.0)
