@@ -126,7 +126,7 @@ SPOILT = {
     ),
     "sizing kind": (
         replace(GOOD, sizing=replace(GOOD.sizing, kind="guess")),
-        "sizing.kind: got guess, expected one of erlang_c, traffic",
+        "sizing.kind: got guess, expected one of erlang_c, modules, traffic",
     ),
     "measures": (replace(GOOD, measures=()), "measures: got none"),
     "counts": (

@@ -47,8 +47,10 @@ def copy(demo, tmp_path) -> Path:
 
 def test_the_plan_answers(demo):
     told = json.loads((demo / "out.json").read_text(encoding="utf-8"))
-    assert set(told["sectors"]) == {"mobile", "charging"}
+    assert set(told["sectors"]) == {"mobile", "charging", "racks"}
     assert 0 <= told["sectors"]["mobile"]["gap"] <= 0.01
+    racks = told["sectors"].pop("racks")
+    assert 0 < racks["bound"] <= racks["value"] <= racks["bound"] * 1.005
     assert all(part["bound"] >= part["value"] > 0 for part in told["sectors"].values())
     working = {t["key"]: t for t in told["targets"]}
     assert sum(t["status"] == "reached" for t in working.values()) >= 3
@@ -60,7 +62,7 @@ def test_every_file_is_there(demo):
         "plan.json", "manifest.json", "run.json", "report.html", "assets.parquet", "assets.gpkg",
         "assets.csv", "plan.xlsx", "cells.parquet", "ledger.json", "study.toml",
         "certificate/mobile.json", "certificate/mobile.npz", "certificate/charging.json",
-        "certificate/charging.npz",
+        "certificate/charging.npz", "certificate/racks.json", "certificate/racks.npz",
     } <= names  # fmt: skip
     assert [p.name for p in demo.iterdir() if p.name.startswith(".")] == []
 
@@ -229,7 +231,9 @@ def test_styles_name_existing_layers_and_values(demo):
     ))  # fmt: skip
     actions = {row[0] for row in base.execute("SELECT DISTINCT action FROM mobile")}
     base.close()
-    assert {name for name, *_ in styles} == set(geometry) == {"mobile", "charging", "counties"}
+    assert {name for name, *_ in styles} == set(geometry) == {
+        "mobile", "charging", "racks", "counties",
+    }  # fmt: skip
     for name, column, is_default, text in styles:
         assert column == geometry[name]
         assert is_default == 1
@@ -298,13 +302,13 @@ def test_files_open_in_other_programs(demo):
 
     folder = demo / "henan"
     layers = dict(pyogrio.list_layers(folder / "assets.gpkg"))
-    assert {"mobile", "charging", "counties", "layer_styles"} <= set(layers)
+    assert {"mobile", "charging", "racks", "counties", "layer_styles"} <= set(layers)
     info = pyogrio.read_info(folder / "assets.gpkg", layer="mobile")
     assert info["crs"] == "EPSG:4326"
     book = openpyxl.load_workbook(folder / "plan.xlsx", read_only=True)
     assert book.sheetnames == [
-        "targets", "money", "counties", "planned mobile", "planned charging", "columns",
-        "assumptions", "ledger",
+        "targets", "money", "counties", "planned mobile", "planned charging", "planned racks",
+        "service racks", "modules racks", "columns", "assumptions", "ledger",
     ]  # fmt: skip
     geo = json.loads(pq.read_schema(folder / "assets.parquet").metadata[b"geo"])
     assert geo["primary_column"] == "geometry"

@@ -12,9 +12,16 @@ import numpy as np
 
 from groundplan.errors import DataError, Findings
 from groundplan.plan.columns import check_attributes
-from groundplan.plan.kinds import DECIDED_BY, REACH_KINDS, SIZING_KINDS, reach_of
+from groundplan.plan.kinds import (
+    ALLOCATION_KINDS,
+    DECIDED_BY,
+    REACH_KINDS,
+    SIZING_KINDS,
+    reach_of,
+)
 from groundplan.plan.system import complete_settings
 from groundplan.plan.toy import check_toy_plan, toy_land
+from groundplan.plan.toy_allocation import check_toy_allocation
 from groundplan.quantity import CONFIDENCES, UNITS, Field, unit_of
 from groundplan.sectors.contract import Action, Land, Sector, Sites
 from groundplan.sectors.page import HEAD, field_row, sector_page
@@ -25,6 +32,8 @@ __all__ = ["check_sector", "toy_land"]
 FAULTS = (ArithmeticError, LookupError, TypeError, ValueError, DataError)
 #: What `Measure.counts` may add up.
 COUNTS = ("sites", "servers")
+#: Side of a cell of the toy land of a capacitated system: its limits are distances of a region.
+WIDE_CELL_M = 10_000.0
 
 
 def check_sector(sector: Sector, land: Land | None = None) -> None:
@@ -41,7 +50,8 @@ def check_sector(sector: Sector, land: Land | None = None) -> None:
     ----------
     sector : Sector
     land : Land, optional
-        Where to try it; default `toy_land()`, for which `Sector.toy_value` holds.
+        Where to try it; default `toy_land()`, with cells of 10 km for a capacitated system: the
+        land for which `Sector.toy_value` holds.
 
     Raises
     ------
@@ -51,7 +61,8 @@ def check_sector(sector: Sector, land: Land | None = None) -> None:
     check_form(found, sector)
     found.raise_if_any()
     is_standard = land is None
-    land = land or toy_land()
+    is_covering = sector.allocation is None
+    land = land or (toy_land() if is_covering else toy_land(cell_m=WIDE_CELL_M))
     settings = complete_settings(sector, {}, f"sector {sector.key}")
     check_reach(found, sector, settings)
     check_demand(found, sector, land, settings)
@@ -61,7 +72,8 @@ def check_sector(sector: Sector, land: Land | None = None) -> None:
     check_empty(found, sector, land, settings)
     check_register(found, sector, land, settings)
     found.raise_if_any()
-    check_toy_plan(found, sector, land, settings, is_standard=is_standard)
+    check_plan = check_toy_plan if is_covering else check_toy_allocation
+    check_plan(found, sector, land, settings, is_standard=is_standard)
     found.raise_if_any()
 
 
@@ -91,6 +103,11 @@ def check_form(found: Findings, sector: Sector) -> None:
         ("service.decided_by", service.decided_by, DECIDED_BY),
         ("sizing.kind", sizing.kind, tuple(SIZING_KINDS)),
         *((f"measures.{m.key}.counts", m.counts, COUNTS) for m in sector.measures),
+        *(
+            ()
+            if sector.allocation is None
+            else (("allocation.kind", sector.allocation.kind, tuple(ALLOCATION_KINDS)),)
+        ),
     ):
         if word not in known:
             found.add(0, where, word, "one of " + ", ".join(known))
@@ -103,6 +120,10 @@ def check_form(found: Findings, sector: Sector) -> None:
     ):
         if not parts:
             found.add(0, where, "none", expected)
+    if sector.measures and sector.asked_by not in {m.counts for m in sector.measures}:
+        found.add(
+            0, "measures", "none that can ask for a plan", f"one that counts {sector.asked_by}"
+        )
     if len(sector.limits) != len(sector.limits_zh):
         found.add(0, "limits_zh", len(sector.limits_zh), f"{len(sector.limits)} sentences")
     if not len(found):

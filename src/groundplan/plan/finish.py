@@ -81,7 +81,8 @@ def check_study(study: Any) -> dict[str, Any]:
         except DataError as error:
             findings += error.findings
         sites, servers, target = asked_count(study, available[key])
-        asked[key] = {"to_add": sites, "servers": servers, "target": target}
+        to_add = sites if available[key].asked_by == "sites" else servers
+        asked[key] = {"to_add": to_add, "servers": servers, "target": target}
         findings += unasked(study, available[key], file)
     if not study.sectors:
         findings.append(
@@ -116,11 +117,11 @@ def unknown_system(key: str, available: Mapping[str, Any], file: str) -> Finding
 
 
 def unasked(study: Any, sector: Any, file: str) -> list[Finding]:
-    """Return findings where no working target, or more than one, asks for a system's sites."""
+    """Return findings where no working target, or more than one, drives a system's plan."""
     counts = {m.key: m.counts for m in sector.measures}
     mine = [
         t for t in study.targets
-        if t.is_working and t.sector == sector.key and counts.get(t.measure) == "sites"
+        if t.is_working and t.sector == sector.key and counts.get(t.measure) == sector.asked_by
     ]  # fmt: skip
     if len(mine) == 1:
         return []
@@ -132,7 +133,7 @@ def unasked(study: Any, sector: Any, file: str) -> list[Finding]:
                 "one", "make the others readings of it, or is_working = false",
             )
         ]  # fmt: skip
-    measures = ", ".join(m.key for m in sector.measures if m.counts == "sites")
+    measures = ", ".join(m.key for m in sector.measures if m.counts == sector.asked_by)
     return [
         Finding(
             file, 0, where, "no working target asks for it",

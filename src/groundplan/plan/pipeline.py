@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.errors import StoppedError, UsageError
+from groundplan.plan.capacitated import allocate
 from groundplan.plan.checkpoint import Workbench
 from groundplan.plan.folder import write_plan_folder
 from groundplan.plan.manifest import canonical_json, library_versions
@@ -204,7 +205,7 @@ def asked_count(study: Any, sector: Sector) -> tuple[int, int, str]:
     Returns
     -------
     (sites, servers, target_key)
-        `target_key` is the target that the count of sites serves.
+        `target_key` is the target that drives the plan, see `Sector.asked_by`.
     """
     sites = servers = 0
     key = ""
@@ -213,9 +214,11 @@ def asked_count(study: Any, sector: Sector) -> tuple[int, int, str]:
         if target.is_working and target.sector == sector.key and target.measure in counts:
             need = target.to_build()
             if counts[target.measure] == "sites":
-                sites, key = int(need or 0), target.key
+                sites = int(need or 0)
             else:
                 servers = int(need or 0)
+            if counts[target.measure] == sector.asked_by:
+                key = target.key
     return sites, servers, key
 
 
@@ -239,16 +242,26 @@ def solve_system(
         ground.land,
         None if register is None else register.sites,
         settings,
-        count=count,
+        count=count if sector.asked_by == "sites" else servers,
         budget_cny=choice.budget_cny,
         seed=study.seed,
     )
-    progress(f"{sector.key}: coverage")
-    coverage = build_coverage(system, ground.land)
 
     def told(stage: str, done: int, total: int, value: float, bound: float) -> None:
         progress(f"{sector.key}: {stage}", done, total, value=value, bound=bound)
 
+    def tick(stage: str) -> None:
+        progress(f"{sector.key}: {stage}")
+
+    found = None if register is None else register.record
+    if system.offer is not None:
+        plan = allocate(
+            system, ground.land, gap=options.gap, seed=study.seed, progress=told, stop=stop,
+            tick=tick,
+        )  # fmt: skip
+        return replace(plan, register=found)
+    progress(f"{sector.key}: coverage")
+    coverage = build_coverage(system, ground.land)
     decision = decide(
         system,
         coverage,
@@ -268,9 +281,9 @@ def solve_system(
         decision,
         ground.land,
         servers_needed=servers,
-        tick=lambda stage: progress(f"{sector.key}: {stage}"),
+        tick=tick,
     )
-    return replace(plan, register=None if register is None else register.record)
+    return replace(plan, register=found)
 
 
 def make_plan(

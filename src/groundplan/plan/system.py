@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from groundplan.engine.location import Coverage, assign_nearest, maximal_covering
 from groundplan.engine.problem import Decision
 from groundplan.errors import DataError, Finding, InfeasibleError
+from groundplan.plan.allocation import Flows, Rows, demand_rows
 from groundplan.plan.kinds import reach_of, site_reach, sizing_model
-from groundplan.sectors.contract import Action, Land, Sector, Settings, Sites, Sized
+from groundplan.sectors.contract import Action, Land, Offer, Sector, Settings, Sites, Sized
 from groundplan.study.faults import near
 
 __all__ = ["System", "SystemPlan", "decide", "prepare", "settle"]
@@ -46,9 +47,11 @@ class System:
     demand : (n_layer, n_cell) int64
         In hundredths of the sector's unit.
     count : int
-        How many units the target asks to add.
+        How many units the target asks to add: sites, or servers of a capacitated system.
     budget_cny : int or None
         Ceiling of the study for this system, where it sets one.
+    offer, rows : Offer and Rows, or None
+        What sites hold and counties ask, in a capacitated system.
     """
 
     sector: Sector
@@ -61,6 +64,8 @@ class System:
     demand: NDArray[np.int64]
     count: int
     budget_cny: int | None
+    offer: Offer | None = None
+    rows: Rows | None = None
 
     @property
     def existing(self) -> NDArray[np.bool_]:
@@ -86,6 +91,9 @@ class SystemPlan:
     sized: Sized
     #: How the existing assets came to be known, where the study names a file of them.
     register: Mapping[str, Any] | None = None
+    #: Who serves whom, and the engine's decision with split modules, in a capacitated system.
+    flows: Flows | None = None
+    relaxed: Decision | None = None
 
 
 def stream(seed: int, *names: str) -> np.random.Generator:
@@ -111,9 +119,14 @@ def complete_settings(sector: Sector, given: Mapping[str, Any], file: str) -> di
             findings.append(Finding(file, 0, key, repr(value), "a setting of this sector", hint))
         elif (expected := fields[name].fault(value)) is not None:
             findings.append(Finding(file, 0, key, repr(value), expected, fields[name].doc))
+    whole = {**sector.defaults(), **given}
+    if not findings and sector.rules is not None:
+        for name, value, expected, hint in sector.rules(whole):
+            key = f"sectors.{sector.key}.settings.{name}"
+            findings.append(Finding(file, 0, key, repr(value), expected, hint))
     if findings:
         raise DataError(findings)
-    return {**sector.defaults(), **given}
+    return whole
 
 
 def prepare(
@@ -133,7 +146,7 @@ def prepare(
     existing : Sites or None
         From the user's register; None asks the sector for its seeded stand-in.
     count : int
-        Units that the target asks to add.
+        Units that the target asks to add, as in `System`.
     """
     if existing is None:
         existing = sector.standin(land, settings, stream(seed, sector.key, "standin"))
@@ -151,6 +164,10 @@ def prepare(
             )
         )
     table_m, detail = reach_of(sector.service, settings)
+    offer = rows = None
+    if sector.allocation is not None:
+        offer = sector.allocation.build(land, sites, settings)
+        rows = demand_rows(demand, land.county, land.x_m, land.y_m, count)
     return System(
         sector=sector,
         settings=settings,
@@ -162,6 +179,8 @@ def prepare(
         demand=demand,
         count=count,
         budget_cny=budget_cny,
+        offer=offer,
+        rows=rows,
     )
 
 

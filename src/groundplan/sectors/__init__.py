@@ -22,6 +22,7 @@ BUILT_IN = MappingProxyType(
     {
         "mobile": "groundplan.sectors.mobile:MOBILE",
         "charging": "groundplan.sectors.charging:CHARGING",
+        "racks": "groundplan.sectors.racks:RACKS",
     }
 )
 

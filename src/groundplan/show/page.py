@@ -31,6 +31,7 @@ ABSENT: dict[str, Any] = {
     "places": [],
     "columns": [],
     "reach_decided_by": "site_and_cell",
+    "decision": "covering",
 }
 
 

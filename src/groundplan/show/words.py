@@ -56,6 +56,11 @@ WORDS = {
     "dense_urban": ("dense urban", "密集城区"),
     "urban": ("urban", "城区"),
     "rural": ("rural", "乡村"),
+    "racks": ("racks", "架"),
+    "racks of 2.5 kW": ("racks of 2.5 kW", "架（2.5千瓦）"),
+    "upgrade": ("extended", "扩容"),
+    "share": ("existing building", "既有建筑"),
+    "new": ("new", "新建"),
 }
 #: Chinese for the columns that the systems of this package add; others show their name.
 COLUMNS_ZH = {
@@ -67,6 +72,19 @@ COLUMNS_ZH = {
     "added_chargers_count": "新增桩",
     "power_kw": "峰值功率",
     "charger_use_ratio": "高峰利用率",
+    "racks_count": "现有机架",
+    "used_racks_count": "其中在用",
+    "reserved_racks_count": "已预留机架",
+    "headroom_kw": "馈线余量",
+    "is_hazard": "灾害区",
+    "pue_ratio": "年均PUE",
+    "peak_pue_ratio": "最热时PUE",
+    "free_cooling_h": "自然冷却小时",
+    "modules_count": "新增模块",
+    "added_racks_count": "新增机架",
+    "spare_racks_count": "其中富余",
+    "it_load_kw": "机架功率",
+    "opex_cny_per_year": "年运行费用",
 }
 
 

@@ -1,0 +1,130 @@
+"""A capacitated toy plan that can be solved by trying every set of sites."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundplan.errors import Findings, InfeasibleError
+from groundplan.plan.allocation import allowed_pairs, demand_rows, service_cost_cny
+from groundplan.plan.capacitated import allocate, decided_of, layer_reach_m, offer_of
+from groundplan.plan.columns import check_attributes
+from groundplan.plan.system import System, prepare, subset
+from groundplan.sectors.contract import Land, Sector, Settings
+
+__all__ = ["best_cost_cny", "check_toy_allocation", "thinned"]
+
+#: Places among which every set is tried.
+TRIED = 8
+#: Nearest places taken for each row before others fill up.
+NEAREST = 2
+#: Share of what the tried places hold that the toy plan asks.
+ASKED = 0.25
+#: Two sums of the same money.
+RELATIVE = 1e-9
+
+
+def thinned(system: System, land: Land) -> System:
+    """Return the system with its `TRIED` places at most: the nearest of each row, then others."""
+    offer, rows = offer_of(system)
+    site, row, far_m = allowed_pairs(rows, system.sites, offer, layer_reach_m(system))
+    kept: list[int] = []
+    for i in range(rows.servers.size):
+        mine = np.flatnonzero(row == i)
+        kept += site[mine[np.argsort(far_m[mine], kind="stable")[:NEAREST]]].tolist()
+    able = np.flatnonzero(offer.modules_max > 0)
+    kept += able[np.linspace(0, able.size - 1, TRIED).astype(np.int64)].tolist()
+    chosen = np.zeros(len(system.sites), np.bool_)
+    chosen[list(dict.fromkeys(kept))[:TRIED]] = True
+    keep = chosen | system.existing
+    names = ("modules_max", "module_cny", "server_cny")
+    offer = replace(offer, **{name: getattr(offer, name)[keep] for name in names})
+    count = int(ASKED * int(offer.modules_max.sum()) * offer.module_servers)
+    return replace(
+        system,
+        sites=subset(system.sites, keep),
+        reach_m=system.reach_m[keep],
+        offer=offer,
+        rows=demand_rows(system.demand, land.county, land.x_m, land.y_m, count),
+        count=count,
+    )
+
+
+def best_cost_cny(system: System) -> float:
+    """Return the least cost of any plan whose modules may be split, by trying every set of sites.
+
+    Nothing of the engine is used: a linear program for each set, by another library's solver.
+    """
+    from scipy.optimize import linprog
+
+    offer, rows = offer_of(system)
+    site, row, far_m = allowed_pairs(rows, system.sites, offer, layer_reach_m(system))
+    each = service_cost_cny(rows, offer, site, row, far_m) / rows.servers[row]
+    each += offer.module_cny[site] / offer.module_servers
+    room = (offer.modules_max * offer.module_servers).astype(np.float64)
+    n_row = rows.servers.size
+    able = np.flatnonzero(offer.modules_max > 0)
+    best = np.inf
+    for n in range(1, able.size + 1):
+        for opened in itertools.combinations(able.tolist(), n):
+            use = np.flatnonzero(np.isin(site, opened))
+            served: NDArray[np.bool_] = np.isin(np.arange(n_row), row[use])
+            if not served.all() or room[list(opened)].sum() < rows.servers.sum():
+                continue
+            told = linprog(
+                each[use],
+                A_ub=(site[use] == np.array(opened)[:, None]).astype(float),
+                b_ub=room[list(opened)],
+                A_eq=(row[use] == np.arange(n_row)[:, None]).astype(float),
+                b_eq=rows.servers.astype(float),
+                method="highs",
+            )
+            if told.status == 0:
+                fee = int(system.sites.capex_cny[list(opened)].sum())
+                best = min(best, float(told.fun) + fee)
+    return best
+
+
+def check_toy_allocation(
+    found: Findings, sector: Sector, land: Land, settings: Settings, *, is_standard: bool
+) -> None:
+    """Solve a toy plan of few places; note where optimum, bound, modules or money do not hold."""
+    whole = prepare(sector, land, None, dict(settings), count=1000, budget_cny=None, seed=5)
+    system = thinned(whole, land)
+    try:
+        plan = allocate(system, land, gap=0.0, seed=5)
+    except InfeasibleError as error:
+        found.add(0, "toy plan", str(error), "a plan that meets a small demand")
+        return
+    flows, relaxed = decided_of(plan)
+    best = best_cost_cny(system)
+    offer, _ = offer_of(system)
+    if not abs(relaxed.value - best) <= RELATIVE * best:
+        found.add(
+            0,
+            "toy plan",
+            f"cost {relaxed.value:.2f}",
+            f"{best:.2f}, found by trying every set",
+        )
+    if is_standard and sector.toy_value != round(best):
+        found.add(
+            0, "toy_value", repr(sector.toy_value), f"{round(best)}, the optimum of the toy plan",
+            "store it in the sector; a change of it is a change of the model",
+        )  # fmt: skip
+    if plan.decision.bound > best * (1.0 + RELATIVE):
+        found.add(0, "toy plan", f"bound {plan.decision.bound:.2f}", f"at most {best:.2f}")
+    load = flows.load(len(plan.system.sites))
+    planned = load > 0
+    sized = plan.sized
+    if (sized.servers < load).any() or sized.is_overloaded.any():
+        found.add(0, "sizing", "a site that serves more than it holds", "modules for its load")
+    if sized.servers[~planned].any() or sized.capex_cny[~planned].any():
+        found.add(0, "sizing", "equipment or cost where nothing is planned", "0")
+    modules = -(-load // offer.module_servers)
+    price = np.where(planned, plan.system.sites.capex_cny, 0) + offer.module_cny * modules
+    if not np.array_equal(sized.capex_cny, price):
+        found.add(0, "sizing", "another price than the offer's", "opening plus whole modules")
+    check_attributes(found, sector, "sizing", sized.attributes, len(plan.system.sites))
