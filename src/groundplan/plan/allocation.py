@@ -7,15 +7,15 @@ in proportion to what the sector asks. With whole modules :math:`n_j` the plan c
           \sum_j x_{ij} = q_i, \quad \sum_i x_{ij} \le k n_j, \quad n_j \le N_j,
 
 f opening, m a module of k servers, u serving a server's worth over the horizon, v the same for
-each metre of distance d, x allowed where ``least <= d <= reach`` of the layer. Modules that may be
-split cost less, so the engine's bound on ``m_j / k`` a server holds for every plan of whole ones;
-what the rounding costs is part of the gap that is stated.
+each metre of distance d, x allowed where the site keeps the layer's limits (`allowed_pairs`).
+Modules that may be split cost less, so the engine's bound on ``m_j / k`` a server holds for every
+plan of whole ones; what the rounding costs is part of the gap that is stated.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,11 +29,15 @@ from groundplan.sectors.contract import Offer, Sites
 
 __all__ = [
     "Flows",
+    "Pairs",
     "Rows",
+    "Squares",
     "allowed_pairs",
     "build_problem",
+    "check_rows",
     "choose_modules",
     "demand_rows",
+    "demand_squares",
     "least_distance_m",
     "plan_cost_cny",
     "service_cost_cny",
@@ -41,8 +45,8 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-#: Modules that are taken away on trial before the search for full ones ends.
-TRIALS = 400
+#: Side of the squares in which a county's demand is measured.
+SQUARE_M = 2_000.0
 #: Counties named in an error; more are counted.
 NAMED_MAX = 5
 
@@ -66,6 +70,34 @@ class Rows:
     servers: IntArray
     x_m: FloatArray
     y_m: FloatArray
+
+
+@dataclass(frozen=True)
+class Squares:
+    """The demand of each county by squares of about `SQUARE_M`, to measure limits within it.
+
+    Attributes
+    ----------
+    county_ptr : (n_county + 1,) int64
+        Where the squares of each county begin.
+    x_m, y_m : (n_square,) float64
+        Centre of gravity of the demand of all layers.
+    demand : (n_layer, n_square) int64
+    """
+
+    county_ptr: IntArray
+    x_m: FloatArray
+    y_m: FloatArray
+    demand: IntArray
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Sites that may serve rows, sorted by site, then row, with their distance."""
+
+    site: IntArray
+    row: IntArray
+    far_m: FloatArray
 
 
 @dataclass(frozen=True)
@@ -133,21 +165,48 @@ def demand_rows(
     )
 
 
+def demand_squares(
+    demand: IntArray, county: NDArray[np.int16], x_m: FloatArray, y_m: FloatArray
+) -> Squares:
+    """Return the demand of cells summed in squares, each within one county.
+
+    Parameters are those of `demand_rows`.
+    """
+    n_county = int(county.max(initial=-1)) + 1
+    east, north = (np.floor(at / SQUARE_M).astype(np.int64) for at in (x_m, y_m))
+    east -= east.min(initial=0)
+    north -= north.min(initial=0)
+    width, height = int(east.max(initial=0)) + 1, int(north.max(initial=0)) + 1
+    key = (county.astype(np.int64) * height + north) * width + east
+    known, square = np.unique(key, return_inverse=True)
+    n = known.size
+    of_layer = np.stack([np.bincount(square, weights=d, minlength=n) for d in demand])
+    whole = np.maximum(of_layer.sum(axis=0), 1.0)
+    total = demand.sum(axis=0)
+    middle = [np.bincount(square, weights=at * total, minlength=n) / whole for at in (x_m, y_m)]
+    ptr = np.searchsorted(known, np.arange(n_county + 1) * (height * width))
+    # sums of whole numbers below 2 ** 53 are exact
+    return Squares(ptr.astype(np.int64), middle[0], middle[1], of_layer.astype(np.int64))
+
+
 def least_distance_m(offer: Offer, reach_m: FloatArray) -> FloatArray:
     """Return how near a site may lie that serves each layer, (n_layer,).
 
     A copy keeps `apart_m` from the site of its original. The original stands within its layer's
-    reach of the county, so copies that lie that reach and `apart_m` from the county are far enough
-    wherever it stands.
+    reach of the county's centre, so copies that lie that reach and `apart_m` from the centre are
+    far enough wherever it stands.
     """
     copies = offer.copy_of >= 0
     return np.where(copies & (offer.apart_m > 0), reach_m[offer.copy_of] + offer.apart_m, 0.0)
 
 
 def allowed_pairs(
-    rows: Rows, sites: Sites, offer: Offer, reach_m: FloatArray
-) -> tuple[IntArray, IntArray, FloatArray]:
-    """Return site, row and distance of every pair that may serve, sorted by site, then row.
+    rows: Rows, squares: Squares, sites: Sites, offer: Offer, reach_m: FloatArray
+) -> Pairs:
+    """Return every pair that may serve.
+
+    The site has room, lies between `least_distance_m` and the reach of the row's centre, and at
+    least `Offer.keep_ratio` of the row's demand lies within reach of it.
 
     Parameters
     ----------
@@ -160,27 +219,31 @@ def allowed_pairs(
     near_m = least_distance_m(offer, reach_m)[rows.layer]
     allowed = (far_m <= reach_m[rows.layer]) & (far_m >= near_m)
     allowed &= (offer.modules_max > 0)[:, None]
+    for i, (layer, county) in enumerate(zip(rows.layer, rows.county, strict=True)):
+        part = slice(squares.county_ptr[county], squares.county_ptr[county + 1])
+        x_m, y_m, weight = squares.x_m[part], squares.y_m[part], squares.demand[layer, part]
+        wide_m = np.sqrt(((x_m - rows.x_m[i]) ** 2 + (y_m - rows.y_m[i]) ** 2).max(initial=0.0))
+        doubt = np.flatnonzero(allowed[:, i] & (far_m[:, i] + wide_m > reach_m[layer]))
+        d2 = (sites.x_m[doubt, None] - x_m) ** 2 + (sites.y_m[doubt, None] - y_m) ** 2
+        kept = ((d2 <= reach_m[layer] ** 2) * weight).sum(axis=1)
+        allowed[doubt, i] = kept >= offer.keep_ratio * int(weight.sum())
     site, row = np.nonzero(allowed)
-    return site, row, far_m[site, row]
+    return Pairs(site, row, far_m[site, row])
 
 
-def service_cost_cny(
-    rows: Rows, offer: Offer, site: IntArray, row: IntArray, far_m: FloatArray
-) -> FloatArray:
+def service_cost_cny(rows: Rows, offer: Offer, pairs: Pairs) -> FloatArray:
     """Return what serving all of a row from a site costs over the horizon, modules apart."""
-    each = offer.server_cny[site] + offer.server_cny_per_m * far_m
-    return np.asarray(rows.servers[row] * each)
+    each = offer.server_cny[pairs.site] + offer.server_cny_per_m * pairs.far_m
+    return np.asarray(rows.servers[pairs.row] * each)
 
 
-def build_problem(rows: Rows, sites: Sites, offer: Offer, reach_m: FloatArray) -> CapacityProblem:
+def build_problem(rows: Rows, sites: Sites, offer: Offer, pairs: Pairs) -> CapacityProblem:
     """Return the engine's problem: modules may be split, so that its bound holds for whole ones."""
-    site, row, far_m = allowed_pairs(rows, sites, offer, reach_m)
-    cost = service_cost_cny(rows, offer, site, row, far_m)
-    split = offer.module_cny[site] / offer.module_servers
+    split = offer.module_cny[pairs.site] / offer.module_servers
     return CapacityProblem.from_pairs(
-        row,
-        site,
-        cost + rows.servers[row] * split,
+        pairs.row,
+        pairs.site,
+        service_cost_cny(rows, offer, pairs) + rows.servers[pairs.row] * split,
         rows.servers,
         offer.modules_max * offer.module_servers,
         sites.capex_cny,
@@ -190,25 +253,26 @@ def build_problem(rows: Rows, sites: Sites, offer: Offer, reach_m: FloatArray) -
 def check_rows(
     title: str,
     rows: Rows,
-    sites: Sites,
     offer: Offer,
+    pairs: Pairs,
     reach_m: FloatArray,
-    layers: tuple[str, ...],
+    layers: Sequence[str],
+    counties: Sequence[str],
 ) -> None:
     """Raise where a row has no site that may serve it, or all sites together are too small."""
-    _, row, _ = allowed_pairs(rows, sites, offer, reach_m)
-    alone = np.flatnonzero(np.bincount(row, minlength=rows.servers.size) == 0)
+    alone = np.flatnonzero(np.bincount(pairs.row, minlength=rows.servers.size) == 0)
     if alone.size:
         near_m = least_distance_m(offer, reach_m)
         words = []
         for number, layer in enumerate(layers):
             mine = alone[rows.layer[alone] == number]
             if mine.size:
-                shown = ", ".join(map(str, rows.county[mine[:NAMED_MAX]].tolist()))
+                named = [counties[i] for i in rows.county[mine[:NAMED_MAX]].tolist()]
                 more = f" and {mine.size - NAMED_MAX} more" if mine.size > NAMED_MAX else ""
                 words.append(
-                    f"{layer}: counties {shown}{more} have no site with room between "
-                    f"{near_m[number] / 1000:,.0f} and {reach_m[number] / 1000:,.0f} km"
+                    f"{layer}: {', '.join(named)}{more}: no site with room between "
+                    f"{near_m[number] / 1000:,.0f} and {reach_m[number] / 1000:,.0f} km that keeps "
+                    f"the limit for {offer.keep_ratio:.0%} of the demand"
                 )
         raise InfeasibleError(
             f"{title}: some counties cannot be served within their limits",
@@ -253,11 +317,11 @@ def choose_modules(
     decision: Decision,
     halt: Callable[[], bool] = lambda: False,
 ) -> tuple[Flows, IntArray]:
-    """Return flows and whole modules: the last modules that are hardly used are given up.
+    """Return flows and whole modules: modules that others can do without are given up.
 
-    Starting from the decision's flows, a site's last module is taken away where all rows can still
-    be served from what stays and the plan gets cheaper by it; service is then exact for the
-    modules that stand. Ends where no single module can go.
+    Starting from the decision's flows, the module is taken away whose loss makes the plan cheapest,
+    service being exact for the modules that stay; what moves fills modules that stand half empty.
+    Ends where no single module can go.
 
     Returns
     -------
@@ -271,23 +335,15 @@ def choose_modules(
     modules = whole_modules_of(load, module)
     best = plan_cost_cny(rows, sites, offer, flows, modules)
     # modules that stand are paid: what is left to choose by is service alone
-    paid = replace(
-        problem,
-        cost=problem.cost
-        - rows.servers[problem.row] * (offer.module_cny[problem.site_of_pair()] / module),
-    )
-    trials = 0
+    split = offer.module_cny[problem.site_of_pair()] / module
+    paid = replace(problem, cost=problem.cost - rows.servers[problem.row] * split)
     is_better = True
-    while is_better and trials < TRIALS and not halt():
+    while is_better and not halt():
         is_better = False
-        spare = modules * module - load
-        if int(spare.sum()) < module:
+        if int(modules.sum()) * module - int(load.sum()) < module:
             break
-        for j in np.lexsort((np.arange(load.size), -spare)):
-            if spare[j] <= 0 or trials >= TRIALS:
-                break
-            trials += 1
-            fewer = modules.copy()
+        for j in np.flatnonzero(modules):
+            fewer = whole_modules_of(load, module)
             fewer[j] -= 1
             found = serve(Transport(replace(paid, capacity=fewer * module)), fewer)
             if found is None:
@@ -296,8 +352,7 @@ def choose_modules(
             cost = plan_cost_cny(rows, sites, offer, found, held)
             if cost < best:
                 flows, modules, best, is_better = found, held, cost, True
-                load = flows.load(len(sites))
-                break
+        load = flows.load(len(sites))
     return flows, modules
 
 

@@ -14,9 +14,11 @@ from groundplan.errors import InfeasibleError
 from groundplan.plan.allocation import (
     Flows,
     Rows,
+    allowed_pairs,
     build_problem,
     check_rows,
     choose_modules,
+    demand_squares,
     plan_cost_cny,
 )
 from groundplan.plan.kinds import allocation_model, sizing_model
@@ -88,6 +90,7 @@ def allocate(
     progress: Callable[..., None] = lambda *_a, **_k: None,
     stop: Callable[[], bool] = lambda: False,
     tick: Callable[[str], None] = lambda _stage: None,
+    counties: Sequence[str] | None = None,
     **effort: Any,
 ) -> SystemPlan:
     """Decide sites, modules and service of a capacitated system, and size it.
@@ -96,6 +99,8 @@ def allocate(
     ----------
     gap : float
         Ends the search once this gap to the cheapest plan is proven.
+    counties : sequence of str, optional
+        Names of the counties, for messages.
     **effort
         Further words of the engine function behind the sector's kind of allocation.
 
@@ -107,8 +112,11 @@ def allocate(
     offer, rows = offer_of(system)
     sector, sites, reach_m = system.sector, system.sites, layer_reach_m(system)
     kind = sector.allocation.kind if sector.allocation is not None else ""
-    check_rows(sector.title, rows, sites, offer, reach_m, tuple(x.key for x in sector.layers))
-    problem = build_problem(rows, sites, offer, reach_m)
+    squares = demand_squares(system.demand, land.county, land.x_m, land.y_m)
+    pairs = allowed_pairs(rows, squares, sites, offer, reach_m)
+    names = counties or [str(i) for i in range(squares.county_ptr.size - 1)]
+    check_rows(sector.title, rows, offer, pairs, reach_m, [x.key for x in sector.layers], names)
+    problem = build_problem(rows, sites, offer, pairs)
     relaxed = allocation_model(kind)(
         problem, gap=ENGINE_SHARE * gap, seed=seed, progress=progress, stop=stop, **effort
     )

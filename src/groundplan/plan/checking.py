@@ -21,7 +21,7 @@ from groundplan.plan.kinds import (
 )
 from groundplan.plan.system import complete_settings
 from groundplan.plan.toy import check_toy_plan, toy_land
-from groundplan.plan.toy_allocation import check_toy_allocation
+from groundplan.plan.toy_allocation import check_toy_allocation, two_town_land
 from groundplan.quantity import CONFIDENCES, UNITS, Field, unit_of
 from groundplan.sectors.contract import Action, Land, Sector, Sites
 from groundplan.sectors.page import HEAD, field_row, sector_page
@@ -32,8 +32,6 @@ __all__ = ["check_sector", "toy_land"]
 FAULTS = (ArithmeticError, LookupError, TypeError, ValueError, DataError)
 #: What `Measure.counts` may add up.
 COUNTS = ("sites", "servers")
-#: Side of a cell of the toy land of a capacitated system: its limits are distances of a region.
-WIDE_CELL_M = 10_000.0
 
 
 def check_sector(sector: Sector, land: Land | None = None) -> None:
@@ -50,8 +48,8 @@ def check_sector(sector: Sector, land: Land | None = None) -> None:
     ----------
     sector : Sector
     land : Land, optional
-        Where to try it; default `toy_land()`, with cells of 10 km for a capacitated system: the
-        land for which `Sector.toy_value` holds.
+        Where to try it; default the land for which `Sector.toy_value` holds: `toy_land()`, or
+        `two_town_land()` for a capacitated system.
 
     Raises
     ------
@@ -62,7 +60,7 @@ def check_sector(sector: Sector, land: Land | None = None) -> None:
     found.raise_if_any()
     is_standard = land is None
     is_covering = sector.allocation is None
-    land = land or (toy_land() if is_covering else toy_land(cell_m=WIDE_CELL_M))
+    land = land or (toy_land() if is_covering else two_town_land())
     settings = complete_settings(sector, {}, f"sector {sector.key}")
     check_reach(found, sector, settings)
     check_demand(found, sector, land, settings)

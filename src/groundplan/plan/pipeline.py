@@ -257,7 +257,7 @@ def solve_system(
     if system.offer is not None:
         plan = allocate(
             system, ground.land, gap=options.gap, seed=study.seed, progress=told, stop=stop,
-            tick=tick,
+            tick=tick, counties=[str(name) for name in ground.region.counties.name_en],
         )  # fmt: skip
         return replace(plan, register=found)
     progress(f"{sector.key}: coverage")

@@ -22,10 +22,13 @@ from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import VerificationError
 from groundplan.plan.allocation import (
     Flows,
+    Pairs,
     Rows,
+    Squares,
     allowed_pairs,
     build_problem,
     demand_rows,
+    demand_squares,
     plan_cost_cny,
 )
 from groundplan.plan.manifest import write_json
@@ -41,7 +44,7 @@ ALLOCATION_FORMAT = "groundplan-allocation-certificate/1"
 CENTRE_M = 1e-3
 ROW_COLUMNS = ("layer", "county", "servers", "x_m", "y_m")
 OFFER_ARRAYS = ("modules_max", "module_cny", "server_cny", "copy_of")
-OFFER_NUMBERS = ("module_servers", "server_cny_per_m", "apart_m", "horizon_year")
+OFFER_NUMBERS = ("module_servers", "server_cny_per_m", "apart_m", "keep_ratio", "horizon_year")
 
 
 def write_allocation_proof(folder: Path, plan: SystemPlan, record: Mapping[str, Any]) -> None:
@@ -108,19 +111,19 @@ def stored_sites(proof: Mapping[str, NDArray[Any]]) -> Sites:
     )
 
 
-def rows_of_cells(
+def demand_of_cells(
     folder: Path, note: Mapping[str, Any], key: str, layers: list[str], count: int
-) -> Rows:
-    """Return the rows as the cells of the folder give them."""
+) -> tuple[Rows, Squares]:
+    """Return rows and squares of demand as the cells of the folder give them."""
     names = [f"{key}_demand_{layer}" for layer in layers]
     table = pq.read_table(folder / "cells.parquet", columns=["row", "col", "county", *names])
-    return demand_rows(
+    cells = (
         np.stack([table[name].to_numpy().astype(np.int64) for name in names]),
         table["county"].to_numpy().astype(np.int16),
         note["x0_m"] + note["cell_m"] * (table["col"].to_numpy() + 0.5),
         note["y1_m"] - note["cell_m"] * (table["row"].to_numpy() + 0.5),
-        count,
     )
+    return demand_rows(*cells, count), demand_squares(*cells)
 
 
 def row_faults(stored: Rows, found: Rows) -> list[str]:
@@ -133,24 +136,19 @@ def row_faults(stored: Rows, found: Rows) -> list[str]:
 
 
 def flow_faults(
-    rows: Rows,
-    sites: Sites,
-    offer: Offer,
-    reach_m: NDArray[np.float64],
-    flows: Flows,
-    modules: NDArray[np.int64],
+    rows: Rows, offer: Offer, pairs: Pairs, flows: Flows, modules: NDArray[np.int64]
 ) -> list[str]:
     """Return what is wrong with the plan itself."""
-    n_row, n_site = rows.servers.size, len(sites)
+    n_row, n_site = rows.servers.size, offer.modules_max.size
     inside = (flows.row >= 0) & (flows.row < n_row) & (flows.site >= 0) & (flows.site < n_site)
     if not inside.all() or modules.shape != (n_site,):
         return ["the plan names a row or a site that does not exist"]
     found = []
     if (flows.servers < 1).any():
         found.append("the plan holds an amount below 1")
-    site, row, _ = allowed_pairs(rows, sites, offer, reach_m)
     pair = flows.site * n_row + flows.row
-    if np.unique(pair).size != pair.size or not np.isin(pair, site * n_row + row).all():
+    allowed = pairs.site * n_row + pairs.row
+    if np.unique(pair).size != pair.size or not np.isin(pair, allowed).all():
         found.append("the plan serves a row twice from a site, or from one that is not allowed to")
     given = np.zeros(n_row, np.int64)
     np.add.at(given, flows.row, flows.servers)
@@ -185,13 +183,16 @@ def verify_allocation(
     rows = Rows(**{name: proof[f"row_{name}"] for name in ROW_COLUMNS})
     offer = Offer(**{n: proof[f"offer_{n}"] for n in OFFER_ARRAYS}, **stored["offer"])
     sites, reach_m = stored_sites(proof), proof["reach_m"]
-    asked = rows_of_cells(folder, note, key, stored["layers"], stored["servers_asked"])
+    asked, squares = demand_of_cells(folder, note, key, stored["layers"], stored["servers_asked"])
     flows = Flows(proof["flow_row"], proof["flow_site"], proof["flow_servers"])
     modules = proof["modules"]
     found = row_faults(rows, asked)
+    if found:
+        raise VerificationError(found)
+    pairs = allowed_pairs(rows, squares, sites, offer, reach_m)
     if proof["existing"][modules > 0].any():
         found.append("the plan adds modules under a site that stands")
-    found += flow_faults(rows, sites, offer, reach_m, flows, modules)
+    found += flow_faults(rows, offer, pairs, flows, modules)
     if found:
         raise VerificationError(found)
     value = plan_cost_cny(rows, sites, offer, flows, modules)
@@ -205,7 +206,7 @@ def verify_allocation(
         certificate, sense="min", assignment=proof["relaxed_assignment"],
         bound_by=told["bound_by"],
     )  # fmt: skip
-    proven = verify_capacitated(build_problem(rows, sites, offer, reach_m), relaxed)
+    proven = verify_capacitated(build_problem(rows, sites, offer, pairs), relaxed)
     bound = min(told["bound"], value)
     for name, mine in (("value", value), ("bound", bound), ("bound_by", told["bound_by"])):
         if stored[name] != mine:

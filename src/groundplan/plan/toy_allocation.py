@@ -9,13 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.errors import Findings, InfeasibleError
-from groundplan.plan.allocation import allowed_pairs, demand_rows, service_cost_cny
+from groundplan.plan.allocation import (
+    Pairs,
+    allowed_pairs,
+    demand_rows,
+    demand_squares,
+    service_cost_cny,
+)
 from groundplan.plan.capacitated import allocate, decided_of, layer_reach_m, offer_of
 from groundplan.plan.columns import check_attributes
 from groundplan.plan.system import System, prepare, subset
 from groundplan.sectors.contract import Land, Sector, Settings
 
-__all__ = ["best_cost_cny", "check_toy_allocation", "thinned"]
+__all__ = ["best_cost_cny", "check_toy_allocation", "thinned", "two_town_land"]
 
 #: Places among which every set is tried.
 TRIED = 8
@@ -27,10 +33,53 @@ ASKED = 0.25
 RELATIVE = 1e-9
 
 
+def two_town_land(n_side: int = 40, cell_m: float = 10_000.0, seed: int = 7) -> Land:
+    """Return a square land of two counties, each with a town of nine cells, 280 km apart.
+
+    Its width lets limits of tens and hundreds of kilometres bind.
+
+    Examples
+    --------
+    >>> land = two_town_land()
+    >>> int((land.people > 0).sum()), land.seat_x_m.tolist()
+    (18, [105000.0, 305000.0])
+    """
+    row, col = np.divmod(np.arange(n_side * n_side), n_side)
+    first, second = n_side // 4, 3 * n_side // 4
+    is_town = np.zeros(row.size, np.bool_)
+    for at in (first, second):
+        is_town |= (np.abs(row - at) <= 1) & (np.abs(col - at) <= 1)
+    more = np.random.default_rng(seed).gamma(2.0, 10_000.0, row.size)
+    people = np.where(is_town, np.round(20_000.0 + more, 2), 0.0)
+    middle = cell_m * (np.array([first, second]) + 0.5)
+    return Land(
+        cell_m=cell_m,
+        x_m=cell_m * (col + 0.5),
+        y_m=cell_m * (n_side - row - 0.5),
+        people=people,
+        density_per_km2=people / (cell_m / 1000) ** 2,
+        unit=np.zeros(row.size, np.int16),
+        county=(col >= n_side // 2).astype(np.int16),
+        urban_ratio=np.array([0.5]),
+        seat_x_m=middle,
+        seat_y_m=cell_m * n_side - middle,
+        place_x_m=middle + cell_m,
+        place_y_m=cell_m * n_side - middle,
+    )
+
+
+def pairs_of(system: System, land: Land) -> Pairs:
+    """Return the pairs of a system that may serve each other."""
+    offer, rows = offer_of(system)
+    squares = demand_squares(system.demand, land.county, land.x_m, land.y_m)
+    return allowed_pairs(rows, squares, system.sites, offer, layer_reach_m(system))
+
+
 def thinned(system: System, land: Land) -> System:
     """Return the system with its `TRIED` places at most: the nearest of each row, then others."""
     offer, rows = offer_of(system)
-    site, row, far_m = allowed_pairs(rows, system.sites, offer, layer_reach_m(system))
+    pairs = pairs_of(system, land)
+    site, row, far_m = pairs.site, pairs.row, pairs.far_m
     kept: list[int] = []
     for i in range(rows.servers.size):
         mine = np.flatnonzero(row == i)
@@ -53,7 +102,7 @@ def thinned(system: System, land: Land) -> System:
     )
 
 
-def best_cost_cny(system: System) -> float:
+def best_cost_cny(system: System, land: Land) -> float:
     """Return the least cost of any plan whose modules may be split, by trying every set of sites.
 
     Nothing of the engine is used: a linear program for each set, by another library's solver.
@@ -61,8 +110,9 @@ def best_cost_cny(system: System) -> float:
     from scipy.optimize import linprog
 
     offer, rows = offer_of(system)
-    site, row, far_m = allowed_pairs(rows, system.sites, offer, layer_reach_m(system))
-    each = service_cost_cny(rows, offer, site, row, far_m) / rows.servers[row]
+    pairs = pairs_of(system, land)
+    site, row = pairs.site, pairs.row
+    each = service_cost_cny(rows, offer, pairs) / rows.servers[row]
     each += offer.module_cny[site] / offer.module_servers
     room = (offer.modules_max * offer.module_servers).astype(np.float64)
     n_row = rows.servers.size
@@ -100,7 +150,7 @@ def check_toy_allocation(
         found.add(0, "toy plan", str(error), "a plan that meets a small demand")
         return
     flows, relaxed = decided_of(plan)
-    best = best_cost_cny(system)
+    best = best_cost_cny(system, land)
     offer, _ = offer_of(system)
     if not abs(relaxed.value - best) <= RELATIVE * best:
         found.add(
@@ -118,10 +168,11 @@ def check_toy_allocation(
         found.add(0, "toy plan", f"bound {plan.decision.bound:.2f}", f"at most {best:.2f}")
     load = flows.load(len(plan.system.sites))
     planned = load > 0
+    nothing = ~planned & ~plan.system.existing
     sized = plan.sized
     if (sized.servers < load).any() or sized.is_overloaded.any():
         found.add(0, "sizing", "a site that serves more than it holds", "modules for its load")
-    if sized.servers[~planned].any() or sized.capex_cny[~planned].any():
+    if sized.servers[nothing].any() or sized.capex_cny[~planned].any():
         found.add(0, "sizing", "equipment or cost where nothing is planned", "0")
     modules = -(-load // offer.module_servers)
     price = np.where(planned, plan.system.sites.capex_cny, 0) + offer.module_cny * modules

@@ -282,6 +282,8 @@ class Offer:
         Layer whose copies a layer holds, -1 for a layer of its own.
     apart_m : float
         Least distance between a site and every site that holds copies of what it serves.
+    keep_ratio : float
+        Share of a county's demand that must lie within reach of each site that serves it, 0..1.
     horizon_year : float
         Years over which running costs are added up.
     """
@@ -293,6 +295,7 @@ class Offer:
     server_cny_per_m: float
     copy_of: NDArray[np.int8]
     apart_m: float
+    keep_ratio: float
     horizon_year: float
 
 
