@@ -262,7 +262,7 @@ def test_a_run_killed_while_it_writes_leaves_the_old_plan(demo, copy):
     ) as run:
         assert run.stderr is not None
         for line in run.stderr:
-            if "charging: size" in line:
+            if "racks: size" in line:
                 break
         # the files are being written now
         time.sleep(0.5)

@@ -42,13 +42,13 @@ def plan_of(land, count=3000, existing=None, budget_cny=None, **changed):
     system = prepare(
         RACKS, land, existing, {**SETTINGS, **changed}, count=count, budget_cny=budget_cny, seed=3
     )
-    return allocate(system, land, gap=0.0, seed=3)
+    return allocate(system, land, gap=0.0, seed=3, effort=3)
 
 
 def test_demand_is_shared_by_class_and_rural_residents_weigh_less(land):
     demand = RACKS.demand.build(land, SETTINGS)
     assert demand.dtype == np.int64
-    rural = 100 * 0.0011089 * 0.5 * land.people
+    rural = 100 * 2500 * 0.0011089 * 0.5 * land.people
     for row, share in zip(demand, (0.1, 0.15, 0.25, 0.5, 0.05), strict=True):
         assert np.abs(row - share * rural).max() <= 0.5 + 1e-6
     town = replace(land, density_per_km2=land.density_per_km2 + 5000.0)

@@ -255,9 +255,10 @@ def solve_system(
 
     found = None if register is None else register.record
     if system.offer is not None:
+        names = [str(name) for name in ground.region.counties.name_en]
         plan = allocate(
-            system, ground.land, gap=options.gap, seed=study.seed, progress=told, stop=stop,
-            tick=tick, counties=[str(name) for name in ground.region.counties.name_en],
+            system, ground.land, gap=options.gap, seed=study.seed, effort=options.effort,
+            progress=told, stop=stop, tick=tick, counties=names,
         )  # fmt: skip
         return replace(plan, register=found)
     progress(f"{sector.key}: coverage")

@@ -145,7 +145,7 @@ def check_toy_allocation(
     whole = prepare(sector, land, None, dict(settings), count=1000, budget_cny=None, seed=5)
     system = thinned(whole, land)
     try:
-        plan = allocate(system, land, gap=0.0, seed=5)
+        plan = allocate(system, land, gap=0.0, seed=5, effort=3)
     except InfeasibleError as error:
         found.add(0, "toy plan", str(error), "a plan that meets a small demand")
         return

@@ -249,7 +249,8 @@ class Sizing:
     ``build(model, sites, chosen, demand, settings, needed) -> Sized`` where `model` is the engine
     function that `plan` keeps under `kind`, `chosen` (n_site,) bool marks sites that serve in the
     plan (existing ones included), `demand` (n_site,) float64 is what was assigned to each, in the
-    demand's unit, and `needed` is how many servers the study's targets ask to add (0: none asked).
+    demand's unit (in servers where the system is capacitated), and `needed` is how many servers
+    the study's targets ask to add (0: none asked).
     """
 
     kind: str

@@ -53,8 +53,8 @@ __all__ = ["RACKS"]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-#: Demand is kept in hundredths of a rack.
-RACK_SCALE = 100
+#: Demand is kept in hundredths of a watt: a hundredth of a rack is too coarse for a small cell.
+WATT_SCALE = 100
 HOURS = 8760.0
 LAYERS = (
     Layer("ms1", "Within 1 ms (prefecture)", "1毫秒（市域）"),
@@ -101,14 +101,19 @@ def setting_rules(settings: Settings) -> Iterator[tuple[str, object, str, str]]:
 
 
 def build_demand(land: Land, settings: Settings) -> IntArray:
-    """Return the racks that each cell asks of each class, hundredths, (n_layer, n_cell).
+    """Return the power of the racks that each cell asks of each class, hundredths of a watt.
 
-    Residents of rural land weigh less than others.
+    Residents of rural land weigh less than others. Shape (n_layer, n_cell).
     """
     rural = cell_environment(land) == len(ENVIRONMENTS) - 1
     weight = land.people * np.where(rural, settings["rural_weight_ratio"], 1.0)
-    racks = weight * (settings["racks_per_person_ratio"] * RACK_SCALE)
-    return np.asarray(np.rint(class_shares(settings)[:, None] * racks), np.int64)
+    watts = weight * (settings["racks_per_person_ratio"] * rack_w(settings) * WATT_SCALE)
+    return np.asarray(np.rint(class_shares(settings)[:, None] * watts), np.int64)
+
+
+def rack_w(settings: Settings) -> float:
+    """Return the power of a rack in watts."""
+    return float(1000.0 * settings["rack_kw"])
 
 
 def equipment_ms(settings: Settings) -> float:
@@ -199,7 +204,7 @@ def build_sizing(
     standing = np.where(chosen & ~planned, sites.attributes["racks_count"], 0)
     return Sized(
         servers=racks + standing,
-        load=load,
+        load=load * rack_w(settings),
         is_overloaded=planned & (racks > racks_max(sites, settings)),
         capex_cny=np.where(planned, sites.capex_cny + racks * settings["rack_cny"], 0),
         attributes={
@@ -353,7 +358,7 @@ RACKS = Sector(
     ),
     assets=(AssetType("hall", "Halls for racks", "机房", COLUMNS),),
     settings=read_fields("racks_settings"),
-    demand=Demand("resident", "racks", build_demand),
+    demand=Demand("resident", "W", build_demand),
     candidates=build_candidates,
     standin=stand_centres,
     existing_fields=EXISTING_FIELDS,
@@ -416,5 +421,5 @@ RACKS = Sector(
         "各地需求逐年同比例增长，不选择各站点的开放年份；用水、地价与分地电价未确立。",
         "除非研究给出自己的小时数，PUE由单一地点的月均气候推算。",
     ),
-    toy_value=1_269_230_083,
+    toy_value=1_269_229_972,
 )

@@ -56,7 +56,7 @@ WORDS = {
     "dense_urban": ("dense urban", "密集城区"),
     "urban": ("urban", "城区"),
     "rural": ("rural", "乡村"),
-    "racks": ("racks", "架"),
+    "W": ("W of IT load", "瓦（IT负荷）"),
     "racks of 2.5 kW": ("racks of 2.5 kW", "架（2.5千瓦）"),
     "upgrade": ("extended", "扩容"),
     "share": ("existing building", "既有建筑"),
