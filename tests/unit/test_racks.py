@@ -238,6 +238,15 @@ def test_a_budget_below_the_plan_names_what_it_needs(land):
     assert caught.value.least_budget_cny == cost
 
 
+def test_a_stopped_search_still_gives_a_valid_plan(land):
+    system = prepare(RACKS, land, None, SETTINGS, count=3000, budget_cny=None, seed=3)
+    plan = allocate(system, land, gap=0.0, seed=3, stop=lambda: True)
+    best = plan_of(land)
+    assert plan.decision.bound <= best.decision.value <= plan.decision.value
+    given = np.bincount(plan.flows.row, weights=plan.flows.servers)
+    assert given.tolist() == plan.system.rows.servers.tolist()
+
+
 def test_modules_by_year_meet_what_has_grown(land):
     plan = plan_of(land, count=4321)
     load = plan.flows.load(len(plan.system.sites))
