@@ -65,6 +65,8 @@ CHECKED = [
      ["without it nothing can be planned", "is_all_new = true"]),
     ("all new beside a baseline", swap(ALL_NEW, ALL_NEW + "baseline = 40000\n"), None,
      ["targets[3].is_all_new", "a baseline is given, 40000"]),
+    ("a target that is met", swap(ALL_NEW, 'baseline = 95000\nsector = "racks"\n'), None,
+     ["nothing to add for racks", "leave the system out"]),
     ("an increment all new", swap(ALL_NEW, ALL_NEW).replace(
         'kind = "increment"\ncomparator = ">"\nvalue = 90000\n',
         'kind = "increment"\nis_all_new = true\ncomparator = ">"\nvalue = 90000\n', 1), None,

@@ -322,7 +322,7 @@ def cost_sentence(record: Mapping[str, Any]) -> tuple[str, str]:
 
 def answer_sentence(record: Mapping[str, Any]) -> tuple[str, str]:
     """Return the answer for one system in English and Chinese, bound included."""
-    if record.get("decision") == "capacitated" and record["servers_asked"]:
+    if record.get("decision") == "capacitated":
         return cost_sentence(record)
     scale, total = record["demand_scale"], record["demand_total"]
     value, bound = record["value"] / scale, record["bound"] / scale

@@ -84,6 +84,14 @@ def check_study(study: Any) -> dict[str, Any]:
         to_add = sites if available[key].asked_by == "sites" else servers
         asked[key] = {"to_add": to_add, "servers": servers, "target": target}
         findings += unasked(study, available[key], file)
+        if target and not to_add and available[key].asked_by == "servers":
+            findings.append(
+                Finding(
+                    file, 0, f"sectors.{key}", f"nothing to add for {target}",
+                    "a working target above its baseline: what is asked is met at least cost",
+                    "the target is met already: leave the system out",
+                )
+            )  # fmt: skip
     if not study.sectors:
         findings.append(
             Finding(

@@ -21,7 +21,7 @@ from groundplan.plan.columns import check_attributes
 from groundplan.plan.system import System, prepare, subset
 from groundplan.sectors.contract import Land, Sector, Settings
 
-__all__ = ["best_cost_cny", "check_toy_allocation", "thinned", "two_town_land"]
+__all__ = ["best_cost_cny", "check_offer", "check_toy_allocation", "thinned", "two_town_land"]
 
 #: Places among which every set is tried.
 TRIED = 8
@@ -138,11 +138,52 @@ def best_cost_cny(system: System, land: Land) -> float:
     return best
 
 
+def check_offer(found: Findings, system: System) -> None:
+    """Note where an offer does not fit sites and layers, or gives room where something stands."""
+    offer, _ = offer_of(system)
+    n_site, n_layer = len(system.sites), len(system.sector.layers)
+    for name, kind, n in (
+        ("modules_max", np.integer, n_site),
+        ("module_cny", np.integer, n_site),
+        ("server_cny", np.floating, n_site),
+        ("copy_of", np.integer, n_layer),
+    ):
+        column = getattr(offer, name)
+        if column.shape != (n,) or not np.issubdtype(column.dtype, kind):
+            word = "whole numbers" if kind is np.integer else "numbers"
+            found.add(
+                0, f"offer.{name}", f"{column.dtype} of shape {column.shape}", f"({n},) {word}"
+            )
+        elif name != "copy_of" and not (np.isfinite(column) & (column >= 0)).all():
+            found.add(0, f"offer.{name}", column.min(), ">= 0")
+    if len(found):
+        return
+    if not offer.modules_max.any():
+        found.add(0, "offer.modules_max", "0 everywhere", "room for a module at some site")
+    if offer.modules_max[system.existing].any():
+        found.add(0, "offer.modules_max", "room where something stands", "0 where KEEP")
+    if not ((offer.copy_of >= -1) & (offer.copy_of < n_layer)).all():
+        got = f"{offer.copy_of.min()}..{offer.copy_of.max()}"
+        found.add(0, "offer.copy_of", got, f"-1, or a layer 0..{n_layer - 1}")
+    for name, least, most in (
+        ("module_servers", 1, np.inf),
+        ("server_cny_per_m", 0, np.inf),
+        ("apart_m", 0, np.inf),
+        ("keep_ratio", 0, 1),
+    ):
+        value = getattr(offer, name)
+        if not (least <= value <= most and np.isfinite(value)):
+            found.add(0, f"offer.{name}", value, f"{least}..{most:g}")
+
+
 def check_toy_allocation(
     found: Findings, sector: Sector, land: Land, settings: Settings, *, is_standard: bool
 ) -> None:
     """Solve a toy plan of few places; note where optimum, bound, modules or money do not hold."""
     whole = prepare(sector, land, None, dict(settings), count=1000, budget_cny=None, seed=5)
+    check_offer(found, whole)
+    if len(found):
+        return
     system = thinned(whole, land)
     try:
         plan = allocate(system, land, gap=0.0, seed=5, effort=3)
