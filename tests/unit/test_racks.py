@@ -275,9 +275,11 @@ def test_free_hours_equal_a_loop_over_hours():
     for t, h in zip(dry, humidity, strict=True):
         wet = float(wet_bulb_degc(t, h))
         hours += 1.0 if wet <= 12 else 0.0 if wet > 18 else (18 - wet) / 6
-    assert free_hours(dry, humidity, 12.0, 18.0) == pytest.approx(hours)
+    assert free_hours(wet_bulb_degc(dry, humidity), 12.0, 18.0) == pytest.approx(hours)
+    # a dry cooler meets the dry bulb, which is never below the wet one
+    assert free_hours(dry, 12.0, 18.0) < hours
     with pytest.raises(ValueError, match="one row of finite numbers"):
-        free_hours([np.nan], [0.5], 12.0, 18.0)
+        free_hours([np.nan], 12.0, 18.0)
 
 
 def test_the_modelled_year_keeps_its_normals():

@@ -2,8 +2,8 @@
 
 A cooling tower brings water near the *wet bulb*. At or below `full_degc` the compressors stand
 still, above `partial_degc` they do all of the work, between the two they share it in proportion.
-The same functions take an hourly series of one's own and the model of monthly normals that stands
-in for it.
+A dry cooler follows the dry bulb in the same way. The same functions take an hourly series of one's
+own and the model of monthly normals that stands in for it.
 """
 
 from __future__ import annotations
@@ -73,23 +73,34 @@ def free_ratio(wet_bulb: ArrayLike, full_degc: float, partial_degc: float) -> Fl
     return np.asarray(np.clip(above / max(partial_degc - full_degc, 1e-9), 0.0, 1.0))
 
 
-def free_hours(
-    dry_bulb_degc: ArrayLike, humidity_ratio: ArrayLike, full_degc: float, partial_degc: float
-) -> float:
+def free_hours(outdoor_degc: ArrayLike, full_degc: float, partial_degc: float) -> float:
     """Return the hours a year free of compressors, from an hourly series of one year or more.
 
     Hours of partial free cooling count by their share. The result is what the setting
     ``free_cooling_h`` of the racks takes.
 
+    Parameters
+    ----------
+    outdoor_degc : (n_hour,) array_like
+        What the cooler meets: the wet bulb of a tower (`wet_bulb_degc` of dry bulb and humidity),
+        the dry bulb of a dry cooler.
+    full_degc, partial_degc : float
+        As in `free_ratio`.
+
+    Raises
+    ------
+    ValueError
+        Where the series is not one row of finite numbers.
+
     Examples
     --------
-    >>> free_hours(np.full(8760, 5.0), np.full(8760, 0.6), 12.0, 18.0)
+    >>> free_hours(wet_bulb_degc(np.full(8760, 5.0), 0.6), 12.0, 18.0)
     8760.0
     """
-    wet = wet_bulb_degc(dry_bulb_degc, humidity_ratio)
-    if wet.ndim != 1 or not wet.size or not np.isfinite(wet).all():
+    met = np.asarray(outdoor_degc, np.float64)
+    if met.ndim != 1 or not met.size or not np.isfinite(met).all():
         raise ValueError("the series must be one row of finite numbers, an hour each")
-    return float(8760.0 * free_ratio(wet, full_degc, partial_degc).mean())
+    return float(8760.0 * free_ratio(met, full_degc, partial_degc).mean())
 
 
 def normal_year(settings: Settings) -> tuple[FloatArray, FloatArray, FloatArray]:
