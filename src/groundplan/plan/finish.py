@@ -81,7 +81,9 @@ def check_study(study: Any) -> dict[str, Any]:
         except DataError as error:
             findings += error.findings
         sites, servers, target = asked_count(study, available[key])
-        to_add = sites if available[key].asked_by == "sites" else servers
+        to_add = sites
+        if available[key].asked_by == "servers":
+            to_add, servers = servers, 0
         asked[key] = {"to_add": to_add, "servers": servers, "target": target}
         findings += unasked(study, available[key], file)
         if target and not to_add and available[key].asked_by == "servers":
