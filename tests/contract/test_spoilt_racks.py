@@ -168,6 +168,31 @@ def test_the_plan_is_verified_and_says_what_it_costs_at_least(planned):
     assert line["planned_cny"] == part["cost_cny"]
 
 
+def test_a_target_due_later_is_built_year_by_year(tmp_path):
+    import pyarrow.parquet as pq
+
+    head, tail = GOOD.split(ALL_NEW, 1)
+    text = head + ALL_NEW + tail.replace("due_on = 2023-12-31", "due_on = 2025-12-31", 1)
+    (tmp_path / "study.toml").write_text(text, encoding="utf-8")
+    folder = tmp_path / "plan"
+    make_plan(read_study(tmp_path / "study.toml"), folder, cell_m=5000)
+    verify_plan(folder)
+    part = read_plan(folder)["sectors"]["racks"]
+    assert [p["year"] for p in part["phases"]] == [2023, 2024, 2025]
+    assert sum(p["servers"] for p in part["phases"]) == part["sizing"]["servers_planned"]
+    assert sum(p["cost_cny"] for p in part["phases"]) == part["cost_cny"]
+    built = 0
+    for number, phase in enumerate(part["phases"], start=1):
+        built += phase["servers"]
+        assert built >= part["servers_asked"] * number / 3
+    table = pq.read_table(folder / "assets.parquet", columns=["action", "phase_year"])
+    years = [
+        y for a, y in zip(table["action"].to_pylist(), table["phase_year"].to_pylist(), strict=True)
+        if a != "keep"
+    ]  # fmt: skip
+    assert set(years) == {2023}
+
+
 def respoil(folder: Path, change) -> None:
     """Change the arrays of the proof and mend every hash, as a forger would."""
     path = folder / "certificate" / "racks.npz"
