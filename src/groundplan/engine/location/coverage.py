@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine._jit import chunks, jit, spread
 from groundplan.engine.location.points import SERVED, UNREACHED, hash_arrays, hash_points
-from groundplan.engine.location.reach import bin_sites, gather_rows
+from groundplan.engine.location.reach import RuledOut, bin_sites, gather_rows, no_pairs
 
 __all__ = ["Coverage"]
 
@@ -96,6 +96,7 @@ class Coverage:
         demand_layer: NDArray[np.int8] | None = None,
         site_layer: NDArray[np.int8] | None = None,
         demand_reach_m: NDArray[np.float64] | None = None,
+        ruled_out: RuledOut | None = None,
     ) -> Coverage:
         """Return the coverage of points by sites with a radius.
 
@@ -129,6 +130,7 @@ class Coverage:
         if (demand_layer is None) != (site_layer is None):
             raise ValueError("give layers to demand rows and to sites, or to neither")
         own = check_reach(demand_reach_m, len(demand))
+        out = None if ruled_out is None else check_pairs(ruled_out, len(demand), len(site))
         row_of = np.empty(len(demand), np.int32)
         key = site_keys(len(site))
         ranges = [(a, min(a + RANGE, len(demand))) for a in range(0, len(demand), RANGE)]
@@ -139,9 +141,12 @@ class Coverage:
             weight, key,
             *bin_sites(site, radius, site_layer, stands).arrays,
             *bin_sites(site, radius, site_layer, ~stands).arrays,
+            *(no_pairs() if out is None else out),
             row_of,
         )  # fmt: skip
-        digest = hash_points(demand, weight, demand_layer, site, site_layer, radius, stands, own)
+        digest = hash_points(
+            demand, weight, demand_layer, site, site_layer, radius, stands, own, out
+        )
         sizes = [part[2].size for part in parts]
         indptr, indices, sums = join_lists(parts)
         merged, row_indptr, row_indices = merge_lists(indptr, indices, key)
@@ -311,6 +316,23 @@ def check_reach(demand_reach_m: Any, n: int) -> NDArray[np.float64] | None:
     if not (own >= 0).all():
         raise ValueError(f"demand_reach_m must be >= 0. Got {own.min()}")
     return own
+
+
+def check_pairs(ruled_out: RuledOut, n_row: int, n_site: int) -> RuledOut:
+    """Return the pairs that do not count, or say what is wrong with them."""
+    indptr = np.ascontiguousarray(ruled_out[0], np.int64)
+    sites = np.ascontiguousarray(ruled_out[1], np.int32)
+    if indptr.shape != (n_row + 1,) or indptr[0] != 0 or indptr[-1] != sites.size:
+        raise ValueError(f"ruled_out must have {n_row + 1} pointers from 0 to the number of sites")
+    if (np.diff(indptr) < 0).any():
+        raise ValueError("ruled_out must have ascending pointers")
+    if sites.size and not (sites.min() >= 0 and sites.max() < n_site):
+        raise ValueError(f"ruled_out must hold site numbers 0..{n_site - 1}")
+    first = np.zeros(sites.size, bool)
+    first[indptr[:-1][np.diff(indptr) > 0]] = True
+    if not (first[1:] | (sites[1:] > sites[:-1])).all():
+        raise ValueError("ruled_out must list the sites of each row ascending, none twice")
+    return indptr, sites
 
 
 def sort_lists(indptr: IntArray, indices: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -18,7 +18,7 @@ from groundplan.engine.location.coverage import (
     site_keys,
 )
 from groundplan.engine.location.points import SERVED, UNREACHED, hash_arrays
-from groundplan.engine.location.reach import bin_sites, gather_rows
+from groundplan.engine.location.reach import bin_sites, gather_rows, no_pairs
 
 __all__ = ["CoverageStream"]
 
@@ -97,7 +97,7 @@ class CoverageStream:
             gather_rows, [(a, min(a + RANGE, n)) for a in range(0, n, RANGE)], demand,
             np.empty(0) if own is None else np.square(own),
             np.empty(0, np.int8) if demand_layer is None else np.asarray(demand_layer, np.int8),
-            weight, self.key, *self.old, *self.new, row_of,
+            weight, self.key, *self.old, *self.new, *no_pairs(), row_of,
         )  # fmt: skip
         self.rows += n
         self.served += int(weight[row_of == SERVED].sum())
