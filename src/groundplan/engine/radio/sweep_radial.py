@@ -32,12 +32,12 @@ import numpy as np
 
 from groundplan.engine._jit import jit
 
-__all__ = ["BLOCK", "WIDTH", "sample_radial", "sweep_radial"]
+__all__ = ["WIDTH", "sample_radial", "sweep_radial", "walk_rays"]
 
 #: Numbers per point: knife edge, effective heights of mast and terminal, rise of the terminal.
 WIDTH = 4
-#: Records of the prefix maximum in a block, blocks in a group.
-BLOCK = 8
+#: Records of the prefix maximum in a block, and in a group of blocks.
+BLOCK, GROUP = 8, 64
 
 
 @jit(error_model="numpy")
@@ -81,8 +81,10 @@ def sample_radial(height, clutter, row, col, south, east, n, h, c):
 
 
 @jit(error_model="numpy")
-def sweep_radial(h, c, has_clutter, n, first, a, t, terminal, nu_least, inverse, work, out, at):
-    """Walk along one radial and write the geometry of every receiver from `first` to `n`.
+def sweep_radial(
+    h, c, has_clutter, n, first, stride, a, t, terminal, nu_least, per_root, inverse, work, out, at
+):
+    """Walk along one radial and write the geometry of every `stride`-th point from `first` to `n`.
 
     Parameters
     ----------
@@ -92,18 +94,22 @@ def sweep_radial(h, c, has_clutter, n, first, a, t, terminal, nu_least, inverse,
         Whether `c` counts.
     n, first : int
         Last point, and first receiver, >= 2.
+    stride : int
+        Receivers are `first`, ``first + stride`` and so on; every point obstructs.
     a : float
         Curvature, m per squared step.
     t, terminal : float
         Antenna and terminal above ground, m.
     nu_least : float
         Knife edges below ``-nu_least`` (m per root step) are written as that: they lose nothing.
+    per_root : float
+        One over the root of the step in km: turns knife edges to m per root km.
     inverse : (> n,) float64
         ``1 / i``; the first entry is not read.
     work : (8, > n) float64
         Room for hulls and records.
     out : (n_point, WIDTH) float32 or float64
-        Output: knife edge (m per root step), effective heights of mast and terminal (m), rise from
+        Output: knife edge (m per root km), effective heights of mast and terminal (m), rise from
         antenna to terminal (m).
     at : int
         Row of `out` that takes receiver `first`.
@@ -118,13 +124,15 @@ def sweep_radial(h, c, has_clutter, n, first, a, t, terminal, nu_least, inverse,
     floor = nu_least * nu_least
     h0 = h[0]
     before = 0.0
+    turn = first
     for i in range(1, n + 1):
         x = float(i)
         here = h[i] - h0
         sum1 += here + before
         sum2 += here * (3.0 * x - 1.0) + before * (3.0 * x - 2.0)
         before = here
-        if i >= first:
+        if i == turn:
+            turn += stride
             r = here + terminal
             line = (r - t) * inverse[i]
             lift = a * x
@@ -171,6 +179,11 @@ def sweep_radial(h, c, has_clutter, n, first, a, t, terminal, nu_least, inverse,
                 while block >= 0:
                     low = block * BLOCK
                     b = rs[high - 1] + s
+                    far = low - low % GROUP
+                    if b * b * rx[far] >= best * (x - rx[far]):
+                        high = far
+                        block = far // BLOCK - 1
+                        continue
                     if b * b * rx[low] < best * (x - rx[low]):
                         for m in range(low, high):
                             b = rs[m] + s
@@ -230,7 +243,7 @@ def sweep_radial(h, c, has_clutter, n, first, a, t, terminal, nu_least, inverse,
                 share = over / (over_t + over_r)
                 mast_foot -= share * over_t
                 foot -= share * over_r
-            out[at, 0] = nu
+            out[at, 0] = nu * per_root
             out[at, 1] = t - min(mast_foot, 0.0)
             out[at, 2] = r - min(foot, here)
             out[at, 3] = r - t
@@ -264,3 +277,68 @@ def sweep_radial(h, c, has_clutter, n, first, a, t, terminal, nu_least, inverse,
         fx[n_f] = x
         fy[n_f] = here
         n_f += 1
+
+
+@jit(error_model="numpy")
+def walk_rays(lo, hi, height, clutter, place, first, last, offset, stride, law, out):
+    """Walk radials ``lo .. hi - 1`` and write the geometry of their receivers.
+
+    Parameters
+    ----------
+    lo, hi : int
+        Range of radials.
+    height, clutter : (n_row, n_col) float32
+        Terrain, m; `clutter` of size 0: none.
+    place : (3,) float64
+        Row and column of the mast from the centre of cell (0, 0); cells per step.
+    first, last, offset : arrays
+        Of `polar.Rays`.
+    stride : int
+        Steps between receivers.
+    law : (5,) float64
+        Curvature (m per squared step), antenna and terminal height (m), least knife edge (m per
+        root step), one over the root of the step in km.
+    out : (n_point, WIDTH) float32 or float64
+        Output.
+    """
+    n_radial = first.size
+    most = 0
+    for k in range(lo, hi):
+        most = max(most, last[k])
+    h, c = np.zeros(most + 2), np.zeros(most + 2)
+    work = np.zeros((8, most + 2))
+    inverse = np.zeros(most + 2)
+    for i in range(1, most + 2):
+        inverse[i] = 1.0 / i
+    for k in range(lo, hi):
+        if last[k] < first[k]:
+            continue
+        theta = 2.0 * math.pi * k / n_radial
+        sample_radial(
+            height,
+            clutter,
+            place[0],
+            place[1],
+            -math.cos(theta) * place[2],
+            math.sin(theta) * place[2],
+            last[k],
+            h,
+            c,
+        )
+        sweep_radial(
+            h,
+            c,
+            clutter.size > 0,
+            last[k],
+            first[k],
+            stride,
+            law[0],
+            law[1],
+            law[2],
+            law[3],
+            law[4],
+            inverse,
+            work,
+            out,
+            offset[k],
+        )
