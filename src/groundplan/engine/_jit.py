@@ -25,7 +25,7 @@ Function = Callable[..., Any]
 
 if NOJIT:
 
-    def jit(function: Function | None = None, **options: Any) -> Any:
+    def jit(function: Function | None = None, **_options: Any) -> Any:
         """Return the function unchanged."""
         return function if function is not None else lambda body: body
 else:

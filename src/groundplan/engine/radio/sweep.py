@@ -1,36 +1,23 @@
-r"""Loss with terrain from a mast to every cell of a grid round it, and what makes it fast to repeat.
+r"""Loss with terrain from a mast to every cell of a grid round it.
 
-One walk over the radials of a mast position gives, per cell, four numbers that know no frequency:
-the knife edge of Bullington's point, the effective heights of mast and terminal over the smooth
-earth, and the rise from antenna to terminal. `MastGeometry` keeps them; any band, power or tilt at
-that mast is then a matter of end terms. The loss is that of `direct`: free space plus
-delta-Bullington, ITU-R P.1812-8 for 50 % of time over land.
-
-P.1812 begins at 0.25 km. Nearer cells take 3GPP TR 38.901, averaged over its LOS probability, and
-between 0.25 and 0.5 km the two are mixed: ``w = (d - 0.25) / 0.25``, loss ``= w L(P.1812) +
-(1 - w) L(38.901)`` in dB. ``near_model=None`` switches this off, for comparisons.
+One walk over the radials of a mast position (`sweep_radial`, `polar`) gives its `MastGeometry`; the
+loss of a band follows from that. It is the loss of `direct`: free space plus delta-Bullington,
+ITU-R P.1812-8 for 50 % of time over land, read bilinearly between radials.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine._jit import chunks, spread
-from groundplan.engine.radio.direct import (
-    LIGHT_M_GHZ,
-    check_link,
-    effective_radius_km,
-)
-from groundplan.engine.radio.pathloss import model_name, path_loss
+from groundplan.engine.radio.direct import LIGHT_M_GHZ, check_link, effective_radius_km
+from groundplan.engine.radio.mast import NEAR_M, PARTS, MastGeometry, Window
 from groundplan.engine.radio.polar import Rays, plan_rays, read_grid
-from groundplan.engine.radio.sweep_end import end_terms, link_constants
 from groundplan.engine.radio.sweep_radial import WIDTH, walk_rays
 from groundplan.engine.radio.terrain import Terrain
 
@@ -41,12 +28,10 @@ __all__ = ["MastGeometry", "MastLoss", "mast_geometry", "move_mast", "sweep_mast
 LOWEST_GHZ = 0.4
 #: Spacing of receivers and of radials, at most, m: a coarser grid is read from these.
 COARSEST_M = 120.0
-#: The blend of P.1812 and 38.901 begins where P.1812 does, and ends at twice that, m.
-NEAR_M, FAR_M = 250.0, 500.0
-#: Where 38.901 begins, m.
-LEAST_M = 10.0
-#: Parts of one mast's work; fixed, so that any number of threads gives the same bytes.
-PARTS = 32
+#: x0_m, y0_m, cell_m, n_row, n_col.
+Cells = tuple[float, float, float, int, int]
+#: step_m, spacing_m, delta_n, lowest_frequency_ghz.
+Settings = tuple[float, float, float, float]
 
 
 class MastLoss(NamedTuple):
@@ -66,189 +51,12 @@ class MastLoss(NamedTuple):
     loss_db: NDArray[np.float32]
 
 
-class Window(NamedTuple):
-    """Cells of a grid within reach of a mast.
-
-    Attributes
-    ----------
-    row0, col0, n_row, n_col : int
-        Of the window in the grid.
-    west_m, north_m : float
-        Centre of its upper left cell, m from the mast.
-    cell_m : float
-        Side of a cell, m.
-    """
-
-    row0: int
-    col0: int
-    n_row: int
-    n_col: int
-    west_m: float
-    north_m: float
-    cell_m: float
-
-    def east_m(self) -> NDArray[np.float64]:
-        """Return the columns' centres, m east of the mast."""
-        return self.west_m + self.cell_m * np.arange(self.n_col)
-
-    def up_m(self) -> NDArray[np.float64]:
-        """Return the rows' centres, m north of the mast."""
-        return self.north_m - self.cell_m * np.arange(self.n_row)
-
-
-@dataclass(frozen=True, eq=False)
-class MastGeometry:
-    """What gives the loss at a mast for any frequency, power and tilt.
-
-    Attributes
-    ----------
-    x_m, y_m, antenna_height_m, terminal_height_m : float
-        The mast; heights above ground.
-    window : Window
-        Cells of the grid that it covers.
-    reach_m, step_m, spacing_m, delta_n : float
-        Settings of the sweep.
-    stride : int
-        Steps between receivers.
-    lowest_frequency_ghz : float
-        Down to which the geometry holds.
-    grid : (float, float, float, int, int)
-        The whole grid: x0_m, y0_m, cell_m, n_row, n_col.
-    values : (4, n_row, n_col) float32 or float16
-        Knife edge (m per root km), effective heights of mast and terminal (m), rise from antenna to
-        terminal (m); 16 or, after `compact`, 8 bytes per cell. Where a cell has no value the second
-        is 0, which no mast has.
-    """
-
-    x_m: float
-    y_m: float
-    antenna_height_m: float
-    terminal_height_m: float
-    window: Window
-    reach_m: float
-    step_m: float
-    spacing_m: float
-    delta_n: float
-    stride: int
-    lowest_frequency_ghz: float
-    grid: tuple[float, float, float, int, int]
-    values: NDArray[Any]
-
-    @property
-    def bytes_per_cell(self) -> int:
-        """Bytes kept per cell."""
-        return WIDTH * self.values.dtype.itemsize
-
-    def compact(self) -> MastGeometry:
-        """Return a copy in half precision: 8 bytes per cell, loss within 0.02 dB."""
-        return replace(self, values=self.values.astype(np.float16))
-
-    def distance_m(self) -> NDArray[np.float32]:
-        """Return the ground distance of each cell, m."""
-        up, east = self.window.up_m() ** 2, self.window.east_m() ** 2
-        return np.sqrt(np.add.outer(up.astype(np.float32), east.astype(np.float32)))
-
-    def depression_deg(self) -> NDArray[np.float32]:
-        """Return the angle under the horizon at which the antenna sees each terminal, degrees."""
-        far = np.maximum(self.distance_m(), LEAST_M)
-        fall = far / (2000.0 * effective_radius_km(self.delta_n))
-        return np.degrees(np.arctan(fall - self.values[3].astype(np.float32) / far)).astype(
-            np.float32
-        )
-
-    def loss_db(
-        self,
-        frequency_ghz: float,
-        *,
-        polarisation: str = "vertical",
-        near_model: str | None = "UMa",
-    ) -> NDArray[np.float32]:
-        """Return the median loss on the window, dB; NaN where there is none.
-
-        Parameters
-        ----------
-        frequency_ghz : float
-            From `lowest_frequency_ghz` to 6 GHz.
-        polarisation : str
-            ``"vertical"`` or ``"horizontal"``.
-        near_model : str, optional
-            Model of 3GPP TR 38.901 under 0.25 km, mixed up to 0.5 km; None: P.1812 alone.
-        """
-        check_link(self.antenna_height_m, self.terminal_height_m, frequency_ghz, polarisation)
-        if frequency_ghz < self.lowest_frequency_ghz:
-            raise ValueError(
-                f"frequency_ghz must be >= {self.lowest_frequency_ghz:g}, for which this geometry "
-                f"was made; got {frequency_ghz}; give mast_geometry a lowest_frequency_ghz"
-            )
-        return _loss(self, frequency_ghz, polarisation, near_model, spread)
-
-
-def _alone(kernel: Callable[..., Any], ranges: list[tuple[int, int]], *args: Any) -> None:
-    """Run a kernel over all of its range at once, on this thread; stands in for `spread`."""
-    kernel(ranges[0][0], ranges[-1][1], *args)
-
-
-def _loss(
-    geometry: MastGeometry,
-    frequency_ghz: float,
-    polarisation: str,
-    near_model: str | None,
-    run: Callable[..., Any],
-) -> NDArray[np.float32]:
-    far = geometry.distance_m()
-    out = np.empty(far.size, np.float32)
-    k = link_constants(frequency_ghz, effective_radius_km(geometry.delta_n), polarisation)
-    run(
-        end_terms,
-        chunks(far.size, PARTS),
-        far.ravel(),
-        geometry.values.astype(np.float32, copy=False).reshape(WIDTH, -1),
-        np.float32(geometry.step_m * 0.001),
-        k,
-        out,
-    )
-    loss = out.reshape(far.shape)
-    loss[geometry.values[1] == 0] = np.nan
-    if near_model is not None:
-        _blend(loss, far, geometry, frequency_ghz, near_model)
-    return loss
-
-
-def _blend(
-    loss: NDArray[np.float32],
-    far: NDArray[np.float32],
-    geometry: MastGeometry,
-    frequency_ghz: float,
-    near_model: str,
-) -> None:
-    """Mix in 38.901 below 0.5 km, in place."""
-    rows, cols = np.nonzero(far < min(FAR_M, geometry.reach_m))
-    d = far[rows, cols].astype(np.float64)
-    table = _near_table(
-        model_name(near_model), frequency_ghz, geometry.antenna_height_m, geometry.terminal_height_m
-    )
-    near = np.interp(d, np.arange(table.size), table)
-    weight = np.clip((d - NEAR_M) / (FAR_M - NEAR_M), 0.0, 1.0)
-    terrain = np.where(weight > 0.0, loss[rows, cols], 0.0)
-    loss[rows, cols] = weight * terrain + (1.0 - weight) * near
-
-
-@lru_cache(maxsize=256)
-def _near_table(
-    model: str, frequency_ghz: float, antenna_height_m: float, terminal_height_m: float
-) -> NDArray[np.float64]:
-    """Return 38.901, mean over sight, at every metre up to the end of the blend, dB."""
-    d = np.maximum(np.arange(int(FAR_M) + 2.0), LEAST_M)
-    loss = path_loss(model, d, frequency_ghz, antenna_height_m, terminal_height_m).loss_db
-    return np.asarray(loss, dtype=np.float64)
-
-
 def _window(
     terrain: Terrain,
     x_m: float,
     y_m: float,
     reach_m: float,
-    grid: tuple[float, float, float, int, int],
+    grid: Cells,
 ) -> Window:
     """Return the cells of the grid within reach whose centres lie on the terrain."""
     x0, y0, cell, n_row, n_col = grid
@@ -306,13 +114,13 @@ def _rays(window: Window, reach_m: float, step_m: float, stride: int, spacing_m:
     return plan_rays((west, south, east, north), reach_m, step_m, stride, spacing_m)
 
 
-def _sweep(
+def build_geometry(
     terrain: Terrain,
     place: tuple[float, float],
     heights_m: tuple[float, float],
     reach_m: float,
-    grid: tuple[float, float, float, int, int],
-    settings: tuple[float, float, float, float],
+    grid: Cells,
+    settings: Settings,
     run: Callable[..., Any],
 ) -> MastGeometry:
     """Walk the radials and read the grid; the arguments are checked."""
@@ -431,14 +239,14 @@ def mast_geometry(
     ValueError
         A mast off the terrain, or an impossible number; it names argument, value, expected.
     """
-    settings, grid = _check(
+    settings, grid = check_sweep(
         terrain,
         (antenna_height_m, terminal_height_m, lowest_frequency_ghz, reach_m, delta_n),
         (x0_m, y0_m, cell_m, n_row, n_col),
         step_m,
         spacing_m,
     )
-    return _sweep(
+    return build_geometry(
         terrain,
         (float(x_m), float(y_m)),
         (float(antenna_height_m), float(terminal_height_m)),
@@ -449,13 +257,13 @@ def mast_geometry(
     )
 
 
-def _check(
+def check_sweep(
     terrain: Terrain,
     link: tuple[float, float, float, float, float],
-    grid: tuple[float, float, float, int, int],
+    grid: Cells,
     step_m: float | None,
     spacing_m: float | None,
-) -> tuple[tuple[float, float, float, float], tuple[float, float, float, int, int]]:
+) -> tuple[Settings, Cells]:
     """Return settings and grid of a sweep, checked and with defaults filled in."""
     antenna_m, terminal_m, lowest_ghz, reach_m, delta_n = link
     check_link(antenna_m, terminal_m, lowest_ghz, "vertical")
@@ -506,7 +314,7 @@ def move_mast(
     antenna_m = geometry.antenna_height_m if antenna_height_m is None else float(antenna_height_m)
     g = geometry
     check_link(antenna_m, g.terminal_height_m, g.lowest_frequency_ghz, "vertical")
-    return _sweep(
+    return build_geometry(
         terrain,
         (float(x_m), float(y_m)),
         (antenna_m, g.terminal_height_m),
@@ -547,8 +355,7 @@ def sweep_mast(
         ``"vertical"`` or ``"horizontal"``.
     near_model : str, optional
         Model of 3GPP TR 38.901 under 0.25 km, mixed up to 0.5 km; None: P.1812 alone.
-    terrain, x_m, y_m, antenna_height_m, terminal_height_m, reach_m, x0_m, y0_m, cell_m, n_row, n_col, step_m, spacing_m, delta_n
-        As in `mast_geometry`.
+    terrain, x_m, y_m, ... : as in `mast_geometry`.
 
     Returns
     -------
