@@ -190,7 +190,7 @@ def read_grid(lo, hi, east, north, reach, shift, base, end, least, points, out):
     points : (n_point, WIDTH) float32
         Geometry at the receivers of the radials.
     out : (WIDTH, n_row, n_col) float32
-        Output: geometry; the effective height of the mast is 0 where there is no value: out of
+        Output: geometry; all 0 where there is no value: out of
         reach, or nearer than the first receiver.
     """
     n_radial = base.size
@@ -209,7 +209,8 @@ def read_grid(lo, hi, east, north, reach, shift, base, end, least, points, out):
             u = far[col]
             i = int(u)
             if u > reach or i < least:
-                out[1, row, col] = F(0.0)
+                for w in range(WIDTH):
+                    out[w, row, col] = F(0.0)
                 continue
             sh = shift[i]
             k0 = (int(turn[col]) >> sh) << sh
@@ -218,7 +219,8 @@ def read_grid(lo, hi, east, north, reach, shift, base, end, least, points, out):
             if k1 >= n_radial:
                 k1 -= n_radial
             if i >= end[k0] or i >= end[k1]:
-                out[1, row, col] = F(0.0)
+                for w in range(WIDTH):
+                    out[w, row, col] = F(0.0)
                 continue
             on = u - F(i)
             w11 = side * on

@@ -108,13 +108,16 @@ def end_terms(lo, hi, distance_m, geometry, step_km, k, out):
     ap_third, k_scale, x_scale, b_scale, log_k = k[5], k[6], k[7], k[8], k[9]
     log_ap = k[10]
     one, half = F(1.0), F(0.5)
-    for j in range(lo, hi):
-        d = max(distance_m[j] * F(0.001), F(0.001))
-        hte = max(geometry[1, j], F(0.01))
-        hre = max(geometry[2, j], F(0.01))
-        rise = geometry[3, j] * F(0.001)
+    # slices: an index known to be >= 0 lets the loop become vector instructions
+    far, edges, loss = distance_m[lo:hi], geometry[0, lo:hi], out[lo:hi]
+    mast, terminal, rises = geometry[1, lo:hi], geometry[2, lo:hi], geometry[3, lo:hi]
+    for j in range(loss.size):
+        d = max(far[j] * F(0.001), F(0.001))
+        hte = max(mast[j], F(0.01))
+        hre = max(terminal[j], F(0.01))
+        rise = rises[j] * F(0.001)
         free = free_db + DB * log2(d * d + rise * rise)
-        actual = edge_loss(geometry[0, j] * nu_scale, d)
+        actual = edge_loss(edges[j] * nu_scale, d)
         # smooth earth: where the ray is reflected, and by how much it clears
         roots = F(math.sqrt(hte)) + F(math.sqrt(hre))
         is_beyond = d >= horizon * roots
@@ -186,7 +189,7 @@ def end_terms(lo, hi, distance_m, geometry, step_km, k, out):
         e2 = (a * s2 - hte - line * p2) * F(math.sqrt(d / s2))
         seen = max(e1, e2)
         smooth = edge_loss((seen if stim < line else hidden) * nu_scale, d)
-        out[j] = free + actual + max(sphere - smooth, F(0.0))
+        loss[j] = free + actual + max(sphere - smooth, F(0.0))
 
 
 def link_constants(
