@@ -25,16 +25,20 @@ Function = Callable[..., Any]
 
 if NOJIT:
 
-    def jit(function: Function) -> Function:
+    def jit(function: Function | None = None, **_options: Any) -> Any:
         """Return the function unchanged."""
-        return function
+        return function if function is not None else lambda body: body
 else:
     import numba
 
-    def jit(function: Function) -> Function:
-        """Compile with numba, cached on disk, without the interpreter lock."""
-        compiled: Function = numba.njit(cache=True, nogil=True)(function)
-        return compiled
+    def jit(function: Function | None = None, **options: Any) -> Any:
+        """Compile with numba, cached on disk, without the interpreter lock.
+
+        Options of ``numba.njit`` may be given: ``error_model="numpy"`` drops the test before each
+        division, which keeps loops from becoming vector instructions.
+        """
+        compile_it = numba.njit(cache=True, nogil=True, **options)
+        return compile_it if function is None else compile_it(function)
 
 
 def thread_count() -> int:
