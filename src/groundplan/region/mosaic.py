@@ -22,7 +22,8 @@ from groundplan.region.hgt import ORIGIN_TAG, hgt_name, hgt_tile, is_hgt, is_mar
 from groundplan.region.hgt import HgtTile as HgtPiece
 from groundplan.region.pixels import read_window
 from groundplan.region.raster import RasterLayer, read_layer
-from groundplan.region.warp import Window
+from groundplan.region.textgrid import check_text_grid
+from groundplan.region.warp import Window, pixels_at
 from groundplan.region.webtiles import ENCODINGS, WEB_MERCATOR, find_tiles
 
 if TYPE_CHECKING:
@@ -274,6 +275,9 @@ def open_mosaic(
         return _of_web_tiles(path, encoding, zoom, factor)
     if hgts:
         return _of_hgt(path, hgts, factor, source_crs)
+    for file in rasters:
+        if file.suffix.lower() == ".asc" and file.is_file():
+            check_text_grid(file)
     layers = [
         read_layer(p, kind, kind, {"height": "m", "class": "code"}[kind], 0, licence, source,
                    nodata, source_crs, band=band)
@@ -405,8 +409,6 @@ def _of_rasters(
 
 def _offset(first: RasterLayer, layer: RasterLayer) -> tuple[FloatArray, FloatArray]:
     """Return the pixel column and row of `first` where the corner of `layer` lies."""
-    from groundplan.region.warp import pixels_at
-
     return pixels_at(
         first.transform, np.array([layer.transform[2]]), np.array([layer.transform[5]])
     )

@@ -67,6 +67,7 @@ def write_raster(
     import rasterio
     from rasterio.shutil import copy
     from rasterio.transform import Affine
+    from rasterio.windows import Window
 
     path = Path(path)
     arrays = {name: np.asarray(values) for name, values in bands.items()}
@@ -103,7 +104,7 @@ def write_raster(
                     file.set_band_unit(number, (units or {}).get(name) or unit_of(name) or "")
                     for row in range(0, frame.n_row, ROWS_AT_ONCE):
                         part = values[row : row + ROWS_AT_ONCE]
-                        window = rasterio.windows.Window(0, row, frame.n_col, part.shape[0])
+                        window = Window(0, row, frame.n_col, part.shape[0])
                         file.write(part, number, window=window)
             if is_cog:
                 copy(

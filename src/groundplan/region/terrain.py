@@ -20,6 +20,7 @@ from groundplan.region.frame import Frame, frame_of
 from groundplan.region.holes import fill_hole, find_holes, has_shore
 from groundplan.region.mosaic import FEET, Mosaic, open_mosaic
 from groundplan.region.sampling import Block, bilinear, check_overlap, pixels_per_cell, walk
+from groundplan.region.warp import pixels_at
 
 if TYPE_CHECKING:
     from groundplan.region.holes import Hole
@@ -305,8 +306,6 @@ def _reached(
 
 def _missing(mosaic: Mosaic, frame: Frame, cells: NDArray[np.int64]) -> set[str]:
     """Return the names of tiles that would hold cells."""
-    from groundplan.region.warp import pixels_at
-
     x, y = frame.centres(cells[:: max(1, cells.size // 200)])
     col, row = pixels_at(mosaic.transform, *mosaic.crs.from_system(frame.crs, x, y))
     known = np.isfinite(row) & np.isfinite(col)
