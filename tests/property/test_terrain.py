@@ -7,10 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundplan.region.clutter import _count, _settle
+from groundplan.region.clutter import _count, _numbers, _settle
 from groundplan.region.holes import fill_hole, find_holes, has_shore
 from groundplan.region.profiles import profile_between
-from groundplan.region.sampling import Block, bilinear, nearest
+from groundplan.region.sampling import (
+    POSITION_PIXELS,
+    Block,
+    bilinear,
+    nearest,
+    place_points,
+)
 from groundplan.region.terrain import TerrainRaster
 from groundplan.region.warp import Window
 from groundplan.region.webtiles import decode_tile, encode_tile
@@ -45,7 +51,7 @@ def test_sampling_equals_naive_twin(data, n, m):
     want = [[naive_bilinear(values, r, c) for r, c in zip(*rc, strict=True)]
             for rc in zip(row, col, strict=True)]  # fmt: skip
     np.testing.assert_allclose(bilinear(block), want, rtol=1e-5, atol=2e-3)
-    near = nearest(block)
+    near = nearest(block, values, np.nan)
     for i, j in np.ndindex(2, 3):
         r, c = row[i, j], col[i, j]
         if 0 <= r <= n and 0 <= c <= m:
@@ -151,10 +157,15 @@ def test_black_and_transparent_pixels_hold_no_height():
 def test_clutter_counts_equal_naive_twin(seed, parts, rule):
     rng = np.random.default_rng(seed)
     order, heights = [10, 40, 80], np.array([15.0, 0.0, 3.0])
-    values = rng.choice(np.array([10, 40, 80, np.nan], np.float32), (3 * parts, 2 * parts))
+    values = rng.choice(np.array([10, 40, 80, 20, np.nan], np.float32), (3 * parts, 2 * parts))
     index = np.full(65536, -1, np.int64)
     index[order] = np.arange(3)
-    code, height = _settle(_count(values, parts, index, 3, {}), heights, order, rule)
+    row, col = (v + 0.5 for v in np.indices(values.shape))
+    unknown = {}
+    number = _numbers(Block(Window(0, 0, 3, 2), values, row, col, (0, 0)), index, 3, unknown)
+    assert unknown == ({20: int((values == 20).sum())} if (values == 20).any() else {})
+    values[values == 20] = np.nan
+    code, height = _settle(_count(number, parts, 3), heights, order, rule)
     for r, c in np.ndindex(3, 2):
         held = values[r * parts : (r + 1) * parts, c * parts : (c + 1) * parts].ravel()
         held = held[~np.isnan(held)].astype(int).tolist()
@@ -166,3 +177,19 @@ def test_clutter_counts_equal_naive_twin(seed, parts, rule):
         by_code = dict(zip(order, heights, strict=True))
         want = by_code[winner] if rule == "majority" else np.mean([by_code[h] for h in held])
         assert height[r, c] == pytest.approx(want)
+
+
+@pytest.mark.parametrize("wave", [0.0, 3.0])
+def test_points_are_placed_by_polynomial_or_lattice(wave):
+    """Where a map waves, as a Chinese datum does, the lattice takes over; both stay exact."""
+
+    def move(col, row):
+        return col * 1.1 + row**2 / 5e4 + wave * np.sin(col / 9), row * 0.9 + wave * np.cos(row / 7)
+
+    t = (np.arange(300) + 0.5) / 300
+    window = Window(40, 70, 300, 300)
+    x, y = place_points(window, t, t, move)
+    col, row = np.meshgrid(70 + 300 * t, 40 + 300 * t)
+    want = move(col, row)
+    assert np.abs(x - want[0]).max() <= POSITION_PIXELS
+    assert np.abs(y - want[1]).max() <= POSITION_PIXELS

@@ -19,7 +19,14 @@ from groundplan.quantity import CONFIDENCES, Field
 from groundplan.region.fieldcheck import take_fields
 from groundplan.region.frame import Frame, frame_of
 from groundplan.region.mosaic import open_mosaic
-from groundplan.region.sampling import bilinear, check_overlap, nearest, pixels_per_cell, walk
+from groundplan.region.sampling import (
+    Block,
+    bilinear,
+    check_overlap,
+    nearest,
+    pixels_per_cell,
+    walk,
+)
 from groundplan.region.sheets import read_table
 
 __all__ = [
@@ -188,7 +195,7 @@ def read_clutter(
         check_overlap(mosaic, frame)
         parts = min(PARTS_MAX, max(1, math.ceil(pixels_per_cell(mosaic, frame) - 0.01)))
         for block in walk(mosaic, frame, parts):
-            count = _count(nearest(block), parts, index, len(order), unknown)
+            count = _count(_numbers(block, index, len(order), unknown), parts, len(order))
             code[block.slices], height[block.slices] = _settle(count, heights, order, rule)
         is_synthetic, files = mosaic.is_synthetic, sorted(Path(p).name for p in mosaic.used)
     findings = Findings(path)
@@ -222,26 +229,39 @@ def read_clutter(
     )  # fmt: skip
 
 
-def _count(
-    values: NDArray[np.float32], parts: int, index: NDArray[np.int64], n_class: int,
-    unknown: dict[int, int],
-) -> NDArray[np.int64]:  # fmt: skip
-    """Return how many points of each cell each class holds (n_row, n_col, n_class)."""
-    n_row, n_col = values.shape[0] // parts, values.shape[1] // parts
-    known = ~np.isnan(values)
-    whole = np.where(known, values, NO_CLASS)
-    fits = (whole >= 0) & (whole <= NO_CLASS) & (whole == np.rint(whole))
-    number = np.where(fits, index[np.where(fits, whole, NO_CLASS).astype(np.int64)], -1)
-    lost = known & (number < 0)
+def _numbers(
+    block: Block, index: NDArray[np.int64], n_class: int, unknown: dict[int, int]
+) -> NDArray[np.uint16]:
+    """Return the number of the class at each point, `n_class` where there is none.
+
+    Codes without a class are counted in `unknown`.
+    """
+    values = block.values
+    fits = (values >= 0) & (values < NO_CLASS) & (values == np.rint(values))
+    number = index[np.where(fits, values, NO_CLASS).astype(np.int32)]
+    number[number < 0] = n_class + 1
+    number[np.isnan(values)] = n_class
+    found: NDArray[np.uint16] = nearest(block, number.astype(np.uint16), n_class)
+    lost = found > n_class
     if lost.any():
-        for value, n in zip(*np.unique(values[lost], return_counts=True), strict=True):
-            unknown[int(value)] = unknown.get(int(value), 0) + int(n)
-    row = (np.arange(values.shape[0]) // parts)[:, None]
-    cell = row * n_col + np.arange(values.shape[1]) // parts
-    # the last class takes points without one
-    place = cell * (n_class + 1) + np.where(number < 0, n_class, number)
-    count = np.bincount(place.ravel(), minlength=n_row * n_col * (n_class + 1))
-    return count.reshape(n_row, n_col, n_class + 1)[..., :n_class]
+        codes, n = np.unique(nearest(block, values, np.nan)[lost], return_counts=True)
+        for code, many in zip(codes.tolist(), n.tolist(), strict=True):
+            unknown[int(code)] = unknown.get(int(code), 0) + many
+        found[lost] = n_class
+    return found
+
+
+def _count(number: NDArray[np.uint16], parts: int, n_class: int) -> NDArray[np.int64]:
+    """Return how many points of each cell each class holds (n_row, n_col, n_class)."""
+    n_row, n_col = number.shape[0] // parts, number.shape[1] // parts
+    out = np.empty((n_row, n_col, n_class), dtype=np.int64)
+    column = np.arange(number.shape[1]) // parts * (n_class + 1)
+    for row in range(n_row):
+        # the last class takes points without one
+        place = number[row * parts : (row + 1) * parts] + column
+        count = np.bincount(place.ravel(), minlength=n_col * (n_class + 1))
+        out[row] = count.reshape(n_col, n_class + 1)[:, :n_class]
+    return out
 
 
 def _settle(
@@ -285,7 +305,8 @@ def read_building_heights(
         parts = min(PARTS_MAX, max(1, math.ceil(pixels_per_cell(mosaic, frame) - 0.01)))
         for block in walk(mosaic, frame, parts):
             # coarser cells take the mean over all their points, the unbuilt as 0
-            got = np.nan_to_num(nearest(block) if parts > 1 else bilinear(block), nan=0.0)
+            got = nearest(block, block.values, 0.0) if parts > 1 else bilinear(block)
+            got = np.nan_to_num(got, nan=0.0)
             shape = (block.cells.n_row, parts, block.cells.n_col, parts)
             out[block.slices] = got.reshape(shape).mean(axis=(1, 3))
         findings = Findings(path)
