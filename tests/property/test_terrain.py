@@ -110,6 +110,8 @@ def test_filled_heights_are_means_of_their_neighbours(cells, seed):
 def test_profiles_equal_naive_twin(seed, n_pair, step_m):
     rng = np.random.default_rng(seed)
     heights = rng.uniform(0, 300, (9, 12)).astype(np.float32)
+    if seed % 2:
+        heights = np.rint(heights).astype(np.int16)
     terrain = TerrainRaster(heights, 1000.0, 5000.0, 100.0, UTM, is_synthetic=True, sources=())
     x0, x1 = rng.uniform(1000, 2200, (2, n_pair))
     y0, y1 = rng.uniform(4100, 5000, (2, n_pair))
@@ -124,7 +126,7 @@ def test_profiles_equal_naive_twin(seed, n_pair, step_m):
             share = k / (n - 1)
             x, y = x0[i] + share * (x1[i] - x0[i]), y0[i] + share * (y1[i] - y0[i])
             want = naive_bilinear(heights, (5000 - y) / 100, (x - 1000) / 100)
-            assert found.height_m[i, k] == pytest.approx(want, abs=1e-6)
+            assert found.height_m[i, k] == pytest.approx(want, abs=1e-4)
             assert found.distance_km[i, k] == pytest.approx(share * length / 1000, abs=1e-9)
 
 

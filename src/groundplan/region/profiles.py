@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.errors import Findings
-from groundplan.region.terrain import VOID
+from groundplan.region.sampling import Block, bilinear
+from groundplan.region.warp import Window
 
 if TYPE_CHECKING:
     from groundplan.region.clutter import ClutterRaster
@@ -123,29 +124,15 @@ def profile_between(
 
 def _heights(
     terrain: TerrainRaster, x: FloatArray, y: FloatArray
-) -> tuple[FloatArray, NDArray[np.bool_]]:
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return heights between cell centres, NaN where a cell has none, and what lies beyond."""
-    held = terrain.height_m
-    n_row, n_col = held.shape
+    n_row, n_col = terrain.height_m.shape
     row, col = (terrain.y0_m - y) / terrain.cell_m, (x - terrain.x0_m) / terrain.cell_m
-    outside = (row < 0) | (row > n_row) | (col < 0) | (col > n_col)
-    row, col = np.clip(row - 0.5, 0, n_row - 1), np.clip(col - 0.5, 0, n_col - 1)
-    top = np.minimum(row.astype(np.int64), max(n_row - 2, 0))
-    left = np.minimum(col.astype(np.int64), max(n_col - 2, 0))
-    down, right = row - top, col - left
-    flat = held.ravel()
-    at = top * n_col + left
-    below, beside = (n_col if n_row > 1 else 0), (1 if n_col > 1 else 0)
-
-    def corner(step: int, weight: FloatArray) -> FloatArray:
-        value = flat[at + step].astype(np.float64)
-        if held.dtype.kind == "i":
-            value[value == VOID] = np.nan
-        return np.where(weight == 0, 0.0, value * weight)
-
-    out = corner(0, (1 - down) * (1 - right)) + corner(beside, (1 - down) * right)
-    out += corner(below, down * (1 - right)) + corner(below + beside, down * right)
-    return out, outside
+    inside = (row >= 0) & (row <= n_row) & (col >= 0) & (col <= n_col)
+    block = Block(
+        Window(0, 0, n_row, n_col), terrain.height_m, row, col, (0, 0), is_within=bool(inside.all())
+    )
+    return bilinear(block), ~inside
 
 
 def _cells(

@@ -24,6 +24,8 @@ __all__ = ["Block", "bilinear", "check_overlap", "nearest", "pixels_per_cell", "
 FloatArray = NDArray[np.float64]
 #: Positions are right to this share of a pixel: 3 mm of height on 30 m pixels at 45 degrees.
 POSITION_PIXELS = 1e-4
+#: Stands for "no height" where heights are whole metres in 16 bits.
+VOID = -32768
 #: Exactly placed points along a side of a block, through which a polynomial runs.
 NODES = 9
 #: Most points placed at once, and most pixels read at once.
@@ -38,7 +40,7 @@ class Block:
     ----------
     cells : Window
         Of the frame.
-    values : (n, m) float32
+    values : (n, m) float32 or int16
         Pixels read, NaN where there is none.
     row, col : (n_row * parts, n_col * parts) float64
         Where the points of the cells lie in `values`: 0.5 is the centre of the first pixel.
@@ -49,7 +51,7 @@ class Block:
     """
 
     cells: Window
-    values: NDArray[np.float32]
+    values: NDArray[Any]
     row: FloatArray
     col: FloatArray
     origin: tuple[int, int]
@@ -252,7 +254,8 @@ def nearest(block: Block, values: NDArray[Any], outside: Any) -> NDArray[Any]:
 def bilinear(block: Block) -> NDArray[np.float32]:
     """Return values between pixel centres; NaN beyond, and where a pixel with weight has none.
 
-    Within half a pixel of the raster's edge the outermost pixels hold.
+    Within half a pixel of the raster's edge the outermost pixels hold. Whole numbers of 16 bits
+    are heights in metres, -32768 none.
     """
     n, m = block.values.shape
     beyond = _beyond(block)
@@ -260,15 +263,25 @@ def bilinear(block: Block) -> NDArray[np.float32]:
     if beyond is not None:
         row, col = np.where(beyond, 0, row), np.where(beyond, 0, col)
     row, col = np.clip(row - 0.5, 0, n - 1), np.clip(col - 0.5, 0, m - 1)
-    top = np.minimum(row.astype(np.int32), max(n - 2, 0))
-    left = np.minimum(col.astype(np.int32), max(m - 2, 0))
+    whole = np.int32 if block.values.size < 2**31 else np.int64
+    top = np.minimum(row.astype(whole), max(n - 2, 0))
+    left = np.minimum(col.astype(whole), max(m - 2, 0))
     down, right = (row - top).astype(np.float32), (col - left).astype(np.float32)
     flat = block.values.ravel()
-    at = top * np.int32(m) + left
+    at = top * whole(m) + left
     below, beside = (m if n > 1 else 0), (1 if m > 1 else 0)
-    upper, lower = flat[at], flat[at + below]
-    upper += right * (flat[at + beside] - upper)
-    lower += right * (flat[at + (below + beside)] - lower)
+
+    def take(place: NDArray[Any]) -> NDArray[np.float32]:
+        got = flat[place]
+        if got.dtype == np.float32:
+            return np.asarray(got)
+        out: NDArray[np.float32] = got.astype(np.float32)
+        out[got == VOID] = np.nan
+        return out
+
+    upper, lower = take(at), take(at + below)
+    upper += right * (take(at + beside) - upper)
+    lower += right * (take(at + (below + beside)) - lower)
     out = upper + down * (lower - upper)
     lost = np.isnan(out)
     if beyond is not None:
@@ -280,7 +293,7 @@ def bilinear(block: Block) -> NDArray[np.float32]:
             (0, (1 - y) * (1 - x)), (beside, (1 - y) * x), (below, y * (1 - x)),
             (below + beside, y * x),
         ):  # fmt: skip
-            again += np.where(weight == 0, 0, flat[base + step] * weight)
+            again += np.where(weight == 0, 0, take(base + step) * weight)
         out[lost] = again
     if beyond is not None:
         out[beyond] = np.nan

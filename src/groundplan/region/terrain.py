@@ -19,7 +19,14 @@ from groundplan.region.crs import transformer
 from groundplan.region.frame import Frame, frame_of
 from groundplan.region.holes import fill_hole, find_holes, has_shore
 from groundplan.region.mosaic import FEET, Mosaic, open_mosaic
-from groundplan.region.sampling import Block, bilinear, check_overlap, pixels_per_cell, walk
+from groundplan.region.sampling import (
+    VOID,
+    Block,
+    bilinear,
+    check_overlap,
+    pixels_per_cell,
+    walk,
+)
 from groundplan.region.warp import pixels_at
 
 if TYPE_CHECKING:
@@ -30,12 +37,12 @@ __all__ = ["HEIGHT_LIMITS_M", "TerrainRaster", "check_sites", "read_terrain"]
 FloatArray = NDArray[np.float64]
 #: Heights beyond are faults: the shore of the Dead Sea is at -430 m, Everest at 8,849 m.
 HEIGHT_LIMITS_M = (-500.0, 9000.0)
-#: Stands for "no height" where heights are whole metres in 16 bits.
-VOID = -32768
 #: A hole filled by default has at most this side, m.
 FILL_MAX_M = 1000.0
 #: Most cells of one hole that are filled: a linear system of so many unknowns.
 FILL_CELLS_MAX = 250_000
+#: More void cells than this are told as a count: telling holes apart would take gigabytes.
+VOID_CELLS_MAX = 2_000_000
 #: Holes told one by one; missing tiles named.
 TOLD = 5
 
@@ -209,12 +216,18 @@ def read_terrain(
         if resample == "mean":
             parts = max(1, math.ceil(pixels_per_cell(mosaic, frame) - 0.01))
         height = np.empty(frame.shape, dtype=dtype)
-        void, outside, beyond_count, missing = _put(mosaic, frame, parts, height)
+        void, outside = _put(mosaic, frame, parts, height)
         findings = Findings(path)
         mosaic.judge_values(findings, "m", _range_hint)
-        if outside.size and beyond == "error":
-            _tell_beyond(findings, frame, outside, missing)
+        if outside.needed_count and beyond == "error":
+            _tell_beyond(findings, frame, outside)
         needed = void if frame.inside is None else void[frame.inside.ravel()[void]]
+        if needed.size > VOID_CELLS_MAX:
+            findings.add(
+                0, "heights", f"{needed.size:,} cells without a height", "a height in every cell",
+                "is the declared nodata right? take a model without voids",
+            )  # fmt: skip
+            findings.raise_if_any()
         holes = find_holes(void, frame.shape) if needed.size else []
         small, large = _judge_holes(holes, height, frame, fill, fill_max_m)
         if large:
@@ -233,7 +246,7 @@ def read_terrain(
             height, frame.x0_m, frame.y0_m, frame.cell_m, frame.crs, mosaic.is_synthetic,
             (*sorted({_name(p, path) for p in mosaic.used}), *([source] if source else [])),
             int(void.size), np.sort(np.concatenate(filled)) if filled else np.empty(0, np.int64),
-            beyond_count, mosaic.vertical, note,
+            outside.count, mosaic.vertical, note,
         )  # fmt: skip
 
 
@@ -243,12 +256,39 @@ def _name(piece: str, path: str | Path) -> str:
     return Path(piece).relative_to(given).as_posix() if given.is_dir() else Path(piece).name
 
 
+@dataclass
+class Outside:
+    """What lies beyond the files: counts, where the needed cells are, which tiles would hold them.
+
+    `box` is first row, last row, first column, last column.
+    """
+
+    count: int = 0
+    needed_count: int = 0
+    box: tuple[int, int, int, int] | None = None
+    missing: set[str] = field(default_factory=set)
+
+    def add(self, mosaic: Mosaic, frame: Frame, cells: NDArray[np.int64]) -> None:
+        """Take cells by number."""
+        self.count += cells.size
+        needed = cells if frame.inside is None else cells[frame.inside.ravel()[cells]]
+        self.needed_count += needed.size
+        if not needed.size:
+            return
+        row, col = np.divmod(needed, frame.n_col)
+        now = (int(row.min()), int(row.max()), int(col.min()), int(col.max()))
+        old = self.box or now
+        self.box = (min(old[0], now[0]), max(old[1], now[1]), min(old[2], now[2]),
+                    max(old[3], now[3]))  # fmt: skip
+        if mosaic.tile_name is not None:
+            self.missing |= _missing(mosaic, frame, needed)
+
+
 def _put(
     mosaic: Mosaic, frame: Frame, parts: int, height: NDArray[Any]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], int, set[str]]:
-    """Fill `height`; return void cells, needed cells beyond, how many lie beyond, missing tiles."""
-    void, outside, beyond_count = [], [], 0
-    missing: set[str] = set()
+) -> tuple[NDArray[np.int64], Outside]:
+    """Fill `height`; return the void cells, and what lies beyond the files."""
+    void, outside = [], Outside()
     for block in walk(mosaic, frame, parts):
         got = bilinear(block)
         if parts > 1:
@@ -259,20 +299,11 @@ def _put(
             flat = _flat(block, frame, lost)
             reached = _reached(mosaic, block, lost, parts)
             void.append(flat[reached])
-            beyond_count += int((~reached).sum())
-            far = flat[~reached]
-            needed = far if frame.inside is None else far[frame.inside.ravel()[far]]
-            outside.append(needed)
-            if needed.size and mosaic.tile_name is not None and len(missing) <= TOLD:
-                missing |= _missing(mosaic, frame, needed)
+            outside.add(mosaic, frame, flat[~reached])
         if height.dtype.kind == "i":
             got = np.where(lost, VOID, np.rint(got))
         height[block.slices] = got
-    empty = np.empty(0, np.int64)
-    return (
-        np.sort(np.concatenate(void)) if void else empty,
-        np.concatenate(outside) if outside else empty, beyond_count, missing,
-    )  # fmt: skip
+    return np.sort(np.concatenate(void)) if void else np.empty(0, np.int64), outside
 
 
 def _flat(block: Block, frame: Frame, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -323,21 +354,20 @@ def _range_hint(least: float, most: float) -> str:
     return "is this a terrain model in m? is its scale factor or nodata value missing?"
 
 
-def _tell_beyond(
-    findings: Findings, frame: Frame, cells: NDArray[np.int64], missing: set[str]
-) -> None:
-    """Add the finding for cells that no file covers: how many, on which sides, which tiles."""
+def _tell_beyond(findings: Findings, frame: Frame, outside: Outside) -> None:
+    """Add the finding for cells that no file covers: how many, where, which tiles."""
     total = int(frame.inside.sum()) if frame.inside is not None else frame.n_row * frame.n_col
-    x, y = frame.centres(cells)
+    top, bottom, left, right = outside.box or (0, 0, 0, 0)
+    x, y = frame.xy_m(np.array([bottom + 1, top]), np.array([left, right + 1]))
     hint = "read terrain that covers the region with a margin, or allow it with beyond = 'allow'"
-    if missing:
-        names = sorted(missing)
+    if outside.missing:
+        names = sorted(outside.missing)
         more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
         hint = f"add the missing tiles {', '.join(names[:TOLD])}{more}"
     findings.add(
         0, "extent",
-        f"{cells.size} of {total} cells ({100 * cells.size / total:.1f} %) without terrain, "
-        f"x {x.min():.0f} to {x.max():.0f} m, y {y.min():.0f} to {y.max():.0f} m",
+        f"{outside.needed_count} of {total} cells ({100 * outside.needed_count / total:.1f} %) "
+        f"without terrain, x {x[0]:.0f} to {x[1]:.0f} m, y {y[0]:.0f} to {y[1]:.0f} m",
         "terrain under the whole region", hint,
     )  # fmt: skip
 
