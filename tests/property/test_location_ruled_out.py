@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundplan import location
+from groundplan.errors import VerificationError
 
 
 def instance(seed: int, n: int = 300, m: int = 40):
@@ -68,6 +69,26 @@ def test_the_nearest_site_is_one_that_serves(seed):
     away = np.where(serves & chosen[None], away, np.inf)
     want = np.where(np.isfinite(away.min(1)), away.argmin(1), -1)
     assert np.array_equal(told, want)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10_000), st.integers(1, 12))
+def test_the_check_from_raw_geometry_knows_them(seed, p):
+    geometry, pairs, serves = instance(seed)
+    coverage = location.Coverage.from_radius(**geometry, ruled_out=pairs)
+    d = location.maximal_covering(coverage, p=p)
+    chosen = geometry["existing"].copy()
+    chosen[d.sites] = True
+    assert d.value == geometry["weight"][serves[:, chosen].any(1)].sum()
+    raw = {k: v for k, v in geometry.items() if k != "demand_reach_m"}
+    given_to_check = {
+        **raw, "sites": d.sites, "certificate": d.certificate,
+        "demand_reach_m": geometry["demand_reach_m"],
+    }  # fmt: skip
+    told = location.verify_radius(**given_to_check, ruled_out=pairs)
+    assert (told["value"], told["bound"]) == (d.value, d.bound)
+    with pytest.raises(VerificationError, match="inputs hash"):
+        location.verify_radius(**given_to_check)
 
 
 def test_no_pairs_change_nothing():

@@ -178,6 +178,14 @@ def modelled_notes(ground: Any, plans: Mapping[str, SystemPlan]) -> list[dict[st
                 "label_zh": "县界为合成几何，非测绘边界。",
             }
         )
+    if ground.relief is not None and ground.relief.record["is_synthetic"]:
+        notes.append(
+            {
+                "what": "terrain",
+                "label": "Terrain: synthetic heights, a test and no place.",
+                "label_zh": "地形为合成高程，仅供测试，并非实地。",
+            }
+        )
     notes += [
         {
             "what": f"{key} existing assets",
@@ -265,6 +273,8 @@ def fill_folder(
         )
         if plan.register is not None:
             sectors[key]["register"] = dict(plan.register)
+        if plan.system.terrain is not None:
+            sectors[key]["terrain"] = dict(plan.system.terrain)
         years = (study.years[0], due_year(study, key))
         sectors[key]["columns"] = column_record(plan)
         meaning = {column["name"]: column["doc"] for column in sectors[key]["columns"]}

@@ -1,6 +1,7 @@
 """The plan: study, region, sectors and engine joined, then written as one folder.
 
-Stages: region -> people -> for each system: prepare, coverage, solve, settle -> files. A stop
+Stages: region -> people -> terrain, where the study names one -> for each system: prepare, what
+terrain hides, coverage, solve, settle -> files. A stop
 request ends the running stage at its next check with the best plan so far; what is written is a
 valid plan whose status says ``stopped``, and ``resume`` goes on from the solver's saved state.
 """
@@ -34,6 +35,7 @@ from groundplan.plan.system import (
     prepare,
     settle,
 )
+from groundplan.plan.terrain import Relief, hide_pairs, read_relief
 from groundplan.region.layer import Grid, Ledger
 from groundplan.sectors.contract import Land, Sector
 
@@ -97,7 +99,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Ground:
-    """The region as planned on: grid, people in whole hundredths, and the land for sectors."""
+    """The region as planned on: grid, people in whole hundredths, land for sectors, heights."""
 
     region: Any
     grid: Grid
@@ -105,6 +107,7 @@ class Ground:
     people_note: Mapping[str, Any]
     land: Land
     ledger: Ledger
+    relief: Relief | None = None
 
 
 def lay_ground(study: Any, cell_m: float, progress: Progress) -> Ground:
@@ -157,7 +160,11 @@ def lay_ground(study: Any, cell_m: float, progress: Progress) -> Ground:
         if layer.is_modelled
         else "使用者提供的人口栅格，按普查单元校正。",
     }
-    return Ground(region, grid, people, note, land, ledger)
+    relief = None
+    if study.region.terrain is not None:
+        progress("terrain")
+        relief = read_relief(study, grid)
+    return Ground(region, grid, people, note, land, ledger, relief)
 
 
 def read_people(given: Any) -> Any:
@@ -243,6 +250,19 @@ def solve_system(
         budget_cny=choice.budget_cny,
         seed=study.seed,
     )
+    if ground.relief is not None:
+        stage = f"{sector.key}: terrain"
+        progress(stage)
+        system = hide_pairs(
+            system,
+            ground.land,
+            ground.grid,
+            ground.relief,
+            progress=lambda done, total: progress(stage, done, total),
+            stop=stop,
+            load=lambda: bench.load(f"{sector.key}-terrain"),
+            save=bench.saver(f"{sector.key}-terrain"),
+        )
     progress(f"{sector.key}: coverage")
     coverage = build_coverage(system, ground.land)
 

@@ -102,7 +102,7 @@ def signal_classes(
     known = np.isfinite(parts).sum(axis=(1, 3))
     total = np.nansum(parts, axis=(1, 3))
     mean = np.divide(total, known, out=np.zeros((rows, cols)), where=known > 0)
-    classes = np.digitize(mean, signal["limits"]).astype(np.uint8)
+    classes: NDArray[np.uint8] = np.digitize(mean, signal["limits"]).astype(np.uint8)
     classes[known == 0] = NO_VALUE
     return classes.ravel()
 

@@ -108,10 +108,12 @@ def with_terrain(study: Study, path: Path) -> Study:
     """
     if not path.exists():
         raise UsageError(f"no terrain {path}")
-    terrain = TerrainFile(
-        path=path,
-        licence="not stated: named on the command line",
-        source=f"{path.name}, named on the command line",
+    terrain = TerrainFile.model_validate(
+        {
+            "path": path,
+            "licence": "not stated: named on the command line",
+            "source": f"{path.name}, named on the command line",
+        }
     )
     there = study.model_copy(
         update={"region": study.region.model_copy(update={"terrain": terrain})}

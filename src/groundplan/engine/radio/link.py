@@ -202,9 +202,7 @@ def cell_links(
                 frequency_ghz=float(f[i, k]),
                 base_height_m=float(hb[i, k]),
                 terminal_height_m=float(hu[i, k]),
-                allowed_db=float(eirp[i, k] - least[i, k])
-                - body_loss_db
-                - interference_margin_db,
+                allowed_db=float(eirp[i, k] - least[i, k]) - body_loss_db - interference_margin_db,
                 building=str(houses[i, k]),
                 indoor_ratio=float(inside[i, k]),
             )

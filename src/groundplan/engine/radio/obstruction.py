@@ -7,11 +7,12 @@ a further loss X from the link. A cell still counts as served while
 .. math:: P(d; X) \ge P(R; 0)
 
 that is, while it is served no worse than the edge of the cell on even ground. The largest such X
-is the *spare loss* of the distance. X is what the terrain adds: the Bullington loss of the path
-less that of the smooth earth under it, never below 0. On even ground nothing changes, and no loss
-is counted twice: buildings and trees are in the statistical model, hills in X.
+is the *spare loss* of the distance. X is what the terrain adds: the loss over it less the loss over
+even ground at the same distance. On even ground nothing changes, and no loss is counted twice:
+buildings and trees are in the statistical model, hills in X.
 
-Left out: gains by reflection from slopes; that a hill shields from interference as well.
+Left out: places that see further over a slope than over even ground (the reach only shrinks);
+that a hill shields from interference as well.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from groundplan.engine._jit import jit
 from groundplan.engine.radio.link import Link, served_ratio
 
-__all__ = ["MOST_DB", "POINTS", "hidden_cells", "spare_loss"]
+__all__ = ["POINTS", "hidden_cells", "spare_loss"]
 
 FloatArray = NDArray[np.float64]
 #: Points of the table over distance, the mast and the reach included.
@@ -68,18 +69,29 @@ def spare_loss(links: Sequence[Sequence[Link]], reach_m: FloatArray) -> FloatArr
 
 
 @jit
+def read_table(table, share):
+    """Return a value between the points of a table over 0..1."""
+    at = share * (table.size - 1)
+    k = min(int(at), table.size - 2)
+    return table[k] + (at - k) * (table[k + 1] - table[k])
+
+
+@jit
 def hidden_cells(
-    loss_db, row0, col0, cell_of, environment, x0, y1, cell_m, site_x, site_y, site_spare,
-    site_reach, spare, reach, uses_site, out,
+    loss_db, row0, col0, even_db, even_reach, cell_of, environment, x0, y1, cell_m, site_x, site_y,
+    site_spare, site_reach, spare, reach, uses_site, out,
 ):  # fmt: skip
-    """Write the cells within reach that terrain hides from one site; returns how many.
+    """Write the cells within reach that terrain hides from one site.
 
     Parameters
     ----------
     loss_db : (n, m) float32
-        What terrain adds on the way from the mast to each cell of a window of the grid.
+        Loss from the mast to each cell of a window of the grid; NaN where there is none.
     row0, col0 : int
         First row and column of the window; row 0 is in the north.
+    even_db : (POINTS,) float64
+        Loss over even ground over 0..`even_reach`.
+    even_reach : float
     cell_of : (n_row, n_col) int32
         Number of each cell of the grid, -1 outside the region.
     environment : (n_cell,) int8
@@ -95,14 +107,16 @@ def hidden_cells(
         Whether the class of the site counts beside that of the cell.
     out : int32
         Output, at least as large as the window.
+
+    Returns
+    -------
+    (hidden, near) : (int, int)
+        How many were written, and how many cells lie within reach.
     """
-    n = 0
-    last = site_spare.size - 1
+    n, near = 0, 0
     for a in range(loss_db.shape[0]):
         dy = y1 - (row0 + a + 0.5) * cell_m - site_y
         for b in range(loss_db.shape[1]):
-            if loss_db[a, b] <= 0.0:
-                continue
             c = cell_of[row0 + a, col0 + b]
             if c < 0:
                 continue
@@ -112,15 +126,14 @@ def hidden_cells(
             # beyond the reach nothing is served: a pair ruled out there changes nothing
             if d > reach[e] or d > site_reach:
                 continue
-            at = d / reach[e] * last
-            k = min(int(at), last - 1)
-            most = spare[e, k] + (at - k) * (spare[e, k + 1] - spare[e, k])
+            near += 1
+            loss = loss_db[a, b]
+            if np.isnan(loss):
+                continue
+            most = read_table(spare[e], d / reach[e])
             if uses_site:
-                at = d / site_reach * last
-                k = min(int(at), last - 1)
-                own = site_spare[k] + (at - k) * (site_spare[k + 1] - site_spare[k])
-                most = min(most, own)
-            if loss_db[a, b] > most:
+                most = min(most, read_table(site_spare, d / site_reach))
+            if loss - read_table(even_db, min(d / even_reach, 1.0)) > most:
                 out[n] = c
                 n += 1
-    return n
+    return n, near
