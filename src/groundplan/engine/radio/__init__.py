@@ -1,6 +1,6 @@
-"""Radio: path loss and link budgets on plain arrays.
+"""Radio: propagation, antennas, terrain, coverage, load and calibration on plain arrays.
 
-Names that need compiled kernels load when they are first used.
+Names load when they are first used.
 """
 
 from __future__ import annotations
@@ -8,63 +8,184 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from groundplan.engine.radio.free_space import FreeSpaceLoss, free_space_loss
-from groundplan.engine.radio.link import Link, cell_reach, served_ratio
-from groundplan.engine.radio.p676 import GasLoss, gas_attenuation
-from groundplan.engine.radio.p2108 import ClutterLoss, clutter_loss
-from groundplan.engine.radio.p2109 import EntryLoss, entry_loss_p2109
-from groundplan.engine.radio.pathloss import (
-    BuildingLoss,
-    PathLoss,
-    building_entry_loss,
-    path_loss,
-)
-from groundplan.engine.radio.reliability import (
-    area_reliability,
-    disc_mean,
-    largest_radius,
-    shadow_margin_db,
-)
-
 if TYPE_CHECKING:
-    from groundplan.engine.radio.itm import ItmLoss, itm_area, itm_profile, itm_warnings
+    from groundplan.engine.radio.antenna import (
+        Antenna,
+    )
+    from groundplan.engine.radio.calibration import (
+        Calibration,
+        calibrate,
+        held_out,
+        measured_loss_db,
+        spatial_blocks,
+    )
+    from groundplan.engine.radio.free_space import (
+        FreeSpaceLoss,
+        free_space_loss,
+    )
+    from groundplan.engine.radio.iot_access import (
+        IotCapacity,
+        coverage_class_ratio,
+        iot_capacity,
+        redcap_capacity,
+    )
+    from groundplan.engine.radio.itm import (
+        ItmLoss,
+        itm_area,
+        itm_profile,
+        itm_warnings,
+    )
+    from groundplan.engine.radio.link import (
+        Link,
+        cell_reach,
+        served_ratio,
+    )
+    from groundplan.engine.radio.msi import (
+        parse_msi,
+    )
+    from groundplan.engine.radio.p676 import (
+        GasLoss,
+        gas_attenuation,
+    )
+    from groundplan.engine.radio.p2108 import (
+        ClutterLoss,
+        clutter_loss,
+    )
+    from groundplan.engine.radio.p2109 import (
+        EntryLoss,
+        entry_loss_p2109,
+    )
+    from groundplan.engine.radio.pathloss import (
+        BuildingLoss,
+        Clutter,
+        PathLoss,
+        building_entry_loss,
+        path_loss,
+        path_loss_ranges,
+    )
+    from groundplan.engine.radio.reliability import (
+        area_reliability,
+        disc_mean,
+        largest_radius,
+        shadow_margin_db,
+    )
+    from groundplan.engine.radio.shadow import (
+        draw_loss,
+        served_share,
+    )
+    from groundplan.engine.radio.throughput import (
+        net_throughput_mbps,
+        peak_rate_mbps,
+        prb_count,
+        spectral_efficiency,
+        tdd_share,
+    )
+    from groundplan.engine.radio.tr38901_building import (
+        car_entry_loss,
+    )
+
+#: Name -> file of this folder.
+_HOMES = {
+    "Antenna": "antenna",
+    "BuildingLoss": "pathloss",
+    "Calibration": "calibration",
+    "Clutter": "pathloss",
+    "ClutterLoss": "p2108",
+    "EntryLoss": "p2109",
+    "FreeSpaceLoss": "free_space",
+    "GasLoss": "p676",
+    "IotCapacity": "iot_access",
+    "ItmLoss": "itm",
+    "Link": "link",
+    "PathLoss": "pathloss",
+    "area_reliability": "reliability",
+    "building_entry_loss": "pathloss",
+    "calibrate": "calibration",
+    "car_entry_loss": "tr38901_building",
+    "cell_reach": "link",
+    "clutter_loss": "p2108",
+    "coverage_class_ratio": "iot_access",
+    "disc_mean": "reliability",
+    "draw_loss": "shadow",
+    "entry_loss_p2109": "p2109",
+    "free_space_loss": "free_space",
+    "gas_attenuation": "p676",
+    "held_out": "calibration",
+    "iot_capacity": "iot_access",
+    "itm_area": "itm",
+    "itm_profile": "itm",
+    "itm_warnings": "itm",
+    "largest_radius": "reliability",
+    "measured_loss_db": "calibration",
+    "net_throughput_mbps": "throughput",
+    "parse_msi": "msi",
+    "path_loss": "pathloss",
+    "path_loss_ranges": "pathloss",
+    "peak_rate_mbps": "throughput",
+    "prb_count": "throughput",
+    "redcap_capacity": "iot_access",
+    "served_ratio": "link",
+    "served_share": "shadow",
+    "shadow_margin_db": "reliability",
+    "spatial_blocks": "calibration",
+    "spectral_efficiency": "throughput",
+    "tdd_share": "throughput",
+}
 
 __all__ = [
+    "Antenna",
     "BuildingLoss",
+    "Calibration",
+    "Clutter",
     "ClutterLoss",
     "EntryLoss",
     "FreeSpaceLoss",
     "GasLoss",
+    "IotCapacity",
     "ItmLoss",
     "Link",
     "PathLoss",
     "area_reliability",
     "building_entry_loss",
+    "calibrate",
+    "car_entry_loss",
     "cell_reach",
     "clutter_loss",
+    "coverage_class_ratio",
     "disc_mean",
+    "draw_loss",
     "entry_loss_p2109",
     "free_space_loss",
     "gas_attenuation",
+    "held_out",
+    "iot_capacity",
     "itm_area",
     "itm_profile",
     "itm_warnings",
     "largest_radius",
+    "measured_loss_db",
+    "net_throughput_mbps",
+    "parse_msi",
     "path_loss",
+    "path_loss_ranges",
+    "peak_rate_mbps",
+    "prb_count",
+    "redcap_capacity",
     "served_ratio",
+    "served_share",
     "shadow_margin_db",
+    "spatial_blocks",
+    "spectral_efficiency",
+    "tdd_share",
 ]
-
-#: Where the names are that need kernels.
-LAZY = {
-    "ItmLoss": "itm",
-    "itm_area": "itm",
-    "itm_profile": "itm",
-    "itm_warnings": "itm",
-}
 
 
 def __getattr__(name: str) -> Any:
-    if name in LAZY:
-        return getattr(importlib.import_module(f"groundplan.engine.radio.{LAZY[name]}"), name)
-    raise AttributeError(f"module 'groundplan.engine.radio' has no attribute {name!r}")
+    if name in _HOMES:
+        module = importlib.import_module(f"groundplan.engine.radio.{_HOMES[name]}")
+        return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

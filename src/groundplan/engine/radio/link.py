@@ -107,7 +107,7 @@ def served_ratio(
     rules = MODELS[name]
     d = np.maximum(np.asarray(distance_2d_m, dtype=np.float64), rules.distance_m[0])
     radio = (link.frequency_ghz, link.base_height_m, link.terminal_height_m)
-    sight = los_probability(name, d, link.terminal_height_m)
+    sight = los_probability(name, d, link.terminal_height_m, link.base_height_m)
     node, weight = np.polynomial.legendre.leggauss(DEPTH_POINTS)
     depth = 0.5 * (1.0 + node)
     # the lesser of two even draws has density 2 (1 - t) on 0..1
@@ -116,6 +116,8 @@ def served_ratio(
     allowed_db = link.allowed_db - np.asarray(further_loss_db, dtype=np.float64)
     served = np.zeros(d.shape)
     for is_los, share in ((True, sight), (False, 1.0 - sight)):
+        if not share.any():
+            continue  # a hall with sight everywhere has no other branch
         branch = path_loss(name, d, *radio, los=is_los)
         left_db = allowed_db - branch.loss_db
         outside = ndtr(left_db / branch.sigma_db)
@@ -163,7 +165,8 @@ def one_reach(
         "area_reliability_ratio": round(disc_mean(served, float(edge_m[0]), breaks_m), 4),
         "edge_reliability_ratio": round(float(served(edge_m)[0]), 4),
         "los_probability_at_edge": round(
-            float(los_probability(name, edge_m, link.terminal_height_m)[0]), 3
+            float(los_probability(name, edge_m, link.terminal_height_m, link.base_height_m)[0]),
+            3,
         ),
         "is_valid": bool(path_loss(name, edge_m, *radio).valid[0]),
         "range_note": note.get(reach_m, ""),
