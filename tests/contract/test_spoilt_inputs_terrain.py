@@ -128,6 +128,12 @@ def mixed_kinds(folder: Path) -> Path:
     return place
 
 
+def broken_note(folder: Path) -> Path:
+    place = hgt_folder("N33E111")(folder)
+    (place / "N33E111.hgt.aux.xml").write_text("<PAMDataset><Meta")
+    return place
+
+
 def two_pixel_sizes(folder: Path) -> Path:
     place = folder / "tiles"
     place.mkdir()
@@ -211,6 +217,8 @@ SPOILT = [
            "size", "1201 x 1201 and 3601 x 3601", "tiles of one size", "part 1 and 3 arc seconds"),
     Spoilt("HGT and GeoTIFF together", mixed_kinds, terrain(), DataError,
            "folder", "HGT tiles and rasters", "HGT tiles, or rasters", "part them"),
+    Spoilt("damaged note beside a tile", broken_note, terrain(), DataError,
+           "", "no readable XML", "metadata", "delete it", file="N33E111.hgt.aux.xml"),
     # rasters
     Spoilt("no such file", lambda folder: folder / "none.tif", terrain(), DataError,
            "", "no such file", "a raster", "check the path"),
