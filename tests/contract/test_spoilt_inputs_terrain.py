@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
+from rasterio.shutil import copy
 from rasterio.transform import from_origin
 
 from groundplan.errors import CrsError, DataError, UnitError
@@ -126,6 +127,13 @@ def mixed_kinds(folder: Path) -> Path:
     place = hgt_folder("N33E111")(folder)
     tif()(folder).rename(place / "dem.tif")
     return place
+
+
+def orphan(folder: Path) -> Path:
+    path = tif()(folder)
+    copy(path, folder / "dem.vrt", driver="VRT")
+    path.unlink()
+    return folder / "dem.vrt"
 
 
 def broken_note(folder: Path) -> Path:
@@ -256,6 +264,12 @@ SPOILT = [
     Spoilt("absurd height", tif(spike(99_999)), terrain(), DataError,
            "values", "1 pixels from 99999 to 99999, such as 99999 at pixel row 120 column 130",
            "-500 to 9000 m", "scale factor or nodata"),
+    Spoilt("infinite heights", tif(spike(np.inf)), terrain(), DataError,
+           "values", "inf at pixel row 120 column 130", "-500 to 9000 m", "scale factor or nodata"),
+    Spoilt("complex numbers", tif(lambda v: v.astype(np.complex64)), terrain(), DataError,
+           "band 1", "complex numbers", "real numbers", "radar product"),
+    Spoilt("VRT without its file", orphan, terrain(), DataError,
+           "band 1", "unreadable pixels", "a whole raster", "truncated or damaged"),
     Spoilt("undeclared nodata", tif(spike(-99_999)), terrain(), DataError,
            "values", "-99999 at pixel row 120 column 130", "-500 to 9000 m", "nodata = -99999"),
     Spoilt("several bands", tif(lambda v: np.stack([v] * 3)), terrain(), DataError,
