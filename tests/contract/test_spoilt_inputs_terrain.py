@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
+from rasterio.shutil import copy
 from rasterio.transform import from_origin
 
 from groundplan.errors import CrsError, DataError, UnitError
@@ -128,6 +129,19 @@ def mixed_kinds(folder: Path) -> Path:
     return place
 
 
+def orphan(folder: Path) -> Path:
+    path = tif()(folder)
+    copy(path, folder / "dem.vrt", driver="VRT")
+    path.unlink()
+    return folder / "dem.vrt"
+
+
+def broken_note(folder: Path) -> Path:
+    place = hgt_folder("N33E111")(folder)
+    (place / "N33E111.hgt.aux.xml").write_text("<PAMDataset><Meta")
+    return place
+
+
 def two_pixel_sizes(folder: Path) -> Path:
     place = folder / "tiles"
     place.mkdir()
@@ -211,6 +225,8 @@ SPOILT = [
            "size", "1201 x 1201 and 3601 x 3601", "tiles of one size", "part 1 and 3 arc seconds"),
     Spoilt("HGT and GeoTIFF together", mixed_kinds, terrain(), DataError,
            "folder", "HGT tiles and rasters", "HGT tiles, or rasters", "part them"),
+    Spoilt("damaged note beside a tile", broken_note, terrain(), DataError,
+           "", "no readable XML", "metadata", "delete it", file="N33E111.hgt.aux.xml"),
     # rasters
     Spoilt("no such file", lambda folder: folder / "none.tif", terrain(), DataError,
            "", "no such file", "a raster", "check the path"),
@@ -248,6 +264,12 @@ SPOILT = [
     Spoilt("absurd height", tif(spike(99_999)), terrain(), DataError,
            "values", "1 pixels from 99999 to 99999, such as 99999 at pixel row 120 column 130",
            "-500 to 9000 m", "scale factor or nodata"),
+    Spoilt("infinite heights", tif(spike(np.inf)), terrain(), DataError,
+           "values", "inf at pixel row 120 column 130", "-500 to 9000 m", "scale factor or nodata"),
+    Spoilt("complex numbers", tif(lambda v: v.astype(np.complex64)), terrain(), DataError,
+           "band 1", "complex numbers", "real numbers", "radar product"),
+    Spoilt("VRT without its file", orphan, terrain(), DataError,
+           "band 1", "unreadable pixels", "a whole raster", "truncated or damaged"),
     Spoilt("undeclared nodata", tif(spike(-99_999)), terrain(), DataError,
            "values", "-99999 at pixel row 120 column 130", "-500 to 9000 m", "nodata = -99999"),
     Spoilt("several bands", tif(lambda v: np.stack([v] * 3)), terrain(), DataError,

@@ -26,6 +26,7 @@ from groundplan.region.hgt import write_hgt
 from groundplan.region.layer import Grid
 from groundplan.region.profiles import profile_between
 from groundplan.region.rasterout import write_raster
+from groundplan.region.tables import load
 from groundplan.region.terrain import TerrainRaster, check_sites, read_terrain
 from groundplan.region.webtiles import HALF_M, encode_tile
 
@@ -445,3 +446,19 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path):
     with pytest.raises(UsageError):
         write_raster(tmp_path / "x.png", {"a_m": good}, frame, origin="modelled")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_terrain_of_a_whole_region_goes_out_and_comes_back(tmp_path):
+    grid = load("henan").grid(5000.0)
+    made = fractal_terrain(grid, cell_m=1000.0, seed=11)
+    path = write_raster(tmp_path / "henan.tif", {"height_m": made.height_m}, made.frame,
+                        origin="synthetic")  # fmt: skip
+    got = read_terrain(path, grid, margin_m=20_000.0)
+    assert got.height_m.shape == (grid.n_row + 8, grid.n_col + 8)
+    assert got.is_synthetic
+    assert got.holds(grid.x_m, grid.y_m).all()
+    assert got.beyond_count > 0, "the margin reaches beyond the file, and may"
+    at = grid.raster(np.arange(len(grid), dtype=np.float32))
+    assert np.isnan(got.height_m[4:-4, 4:-4][np.isfinite(at)]).sum() == 0
+    with pytest.raises(UsageError, match="its own system"):
+        frame_of(grid, UTM)

@@ -109,6 +109,8 @@ def frame_of(
         box = (edge[0][0], edge[1][0], edge[0][1], edge[1][1])
         return frame_of(box, crs or where.crs, cell_m or where.cell_m, margin_m=margin_m)
     if isinstance(where, Grid):
+        if crs not in {None, where.crs}:
+            raise UsageError(f"a region's grid has its own system. Got crs = {crs!r} beside it.")
         return _frame_of_grid(where, cell_m or where.cell_m, margin_m)
     if crs is None or cell_m is None:
         raise UsageError("an extent needs crs (projected, in metres) and cell_m")

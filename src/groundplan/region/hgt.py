@@ -105,7 +105,7 @@ def hgt_tile(path: Path) -> tuple[int, int, tuple[int, int]]:
             )
         )  # fmt: skip
     if path.suffix.lower() == ".gz":
-        size = _samples(path).nbytes
+        size = _packed_size(path)
     elif path.suffix.lower() == ".zip":
         size = _member(path)[1]
     else:
@@ -122,6 +122,14 @@ def _side(path: Path, size: int) -> tuple[int, int]:
             )
         )  # fmt: skip
     return SIZES[size]
+
+
+def _packed_size(path: Path) -> int:
+    """Return the size that a gzip file ends with; unpacked and counted where no tile has it."""
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - 4))
+        size = int.from_bytes(stream.read(4), "little")
+    return size if size in SIZES else int(_samples(path).nbytes)
 
 
 def _member(path: Path) -> tuple[str, int]:
@@ -172,7 +180,20 @@ def is_marked_synthetic(path: Path) -> bool:
     note = path.with_name(path.name + ".aux.xml")
     if not note.is_file():
         return False
-    items = ET.fromstring(note.read_bytes()).iter("MDI")  # noqa: S314  # no entity is expanded
+    try:
+        root = ET.fromstring(note.read_bytes())  # noqa: S314  # no entity is expanded
+    except ET.ParseError as error:
+        raise DataError(
+            Finding(
+                str(note),
+                0,
+                "",
+                "no readable XML",
+                "the metadata that GDAL keeps beside a raster",
+                "delete it, or write the tile again if its heights are synthetic",
+            )
+        ) from error
+    items = root.iter("MDI")
     return any(i.get("key") == ORIGIN_TAG and i.text == "synthetic" for i in items)
 
 

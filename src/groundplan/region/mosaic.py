@@ -178,6 +178,8 @@ class Mosaic:
         known[1] += int(bad.sum())
         known[2] = min(known[2], float(got[bad].min()))
         known[3] = max(known[3], float(got[bad].max()))
+        # the run ends in an error: until then infinite values must not spread
+        np.clip(got, low, high, out=got)
 
     def judge_values(
         self, findings: Findings, unit: str, hint: Callable[[float, float], str]
@@ -385,8 +387,14 @@ def _of_rasters(
             unit, words = _unit_and_vertical(dataset, layer.band)
             vertical = words or vertical
             synthetic |= dataset.tags().get(ORIGIN_TAG) == "synthetic"
+            if dataset.dtypes[layer.band - 1].startswith("complex"):
+                findings.add(
+                    0, f"band {layer.band}", "complex numbers", "real numbers",
+                    "is this a radar product in place of a model?", file=layer.path,
+                )  # fmt: skip
         if unit:
             units[layer.path] = unit
+    findings.raise_if_any()
     factor = 1.0
     if kind == "height":
         asked = height_unit or "m"

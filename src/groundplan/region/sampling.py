@@ -192,7 +192,10 @@ def place_points(
         rows, cols = (chebvander(2 * t - 1, NODES - 1) @ inverse for t in (row_t, col_t))
         # not by matrix products: these wake all threads for a few milliseconds of work
         part = np.einsum("ikl,ml->ikm", through, cols)
-        return np.stack([np.einsum("nk,km->nm", rows, one) for one in part])
+        out = np.empty((2, rows.shape[0], cols.shape[0]))
+        for one, place in zip(part, out, strict=True):
+            np.einsum("nk,km->nm", rows, one, out=place)
+        return out
 
     probe = np.linspace(0, 1, 7)
     with np.errstate(invalid="ignore"):
