@@ -7,6 +7,7 @@ from groundplan.engine.radio.pathloss import (
     building_entry_loss,
     path_loss,
 )
+from groundplan.engine.radio.profile import ProfileLoss, profile_loss
 from groundplan.engine.radio.reliability import (
     area_reliability,
     disc_mean,
@@ -18,12 +19,14 @@ __all__ = [
     "BuildingLoss",
     "Link",
     "PathLoss",
+    "ProfileLoss",
     "area_reliability",
     "building_entry_loss",
     "cell_reach",
     "disc_mean",
     "largest_radius",
     "path_loss",
+    "profile_loss",
     "served_ratio",
     "shadow_margin_db",
 ]
