@@ -321,7 +321,6 @@ def predict(lo, hi, d, h, r, zone, count, case, is_p452, loss, detail):
         rare = math.log10(50.0 / p) ** 0.7
         if is_p452:
             lbs += 190.0 + case[k, 13] + case[k, 12] * dtot - 10.1 * rare
-            lbs = max(lbs, lbfs)
         else:
             lbs += 190.1 - 10.125 * rare
 
@@ -342,8 +341,8 @@ def predict(lo, hi, d, h, r, zone, count, case, is_p452, loss, detail):
         if lminbap <= lbd:
             lbda = lminbap + (lbd - lminbap) * fk
         # P.1812 weighs by the angular distance, P.452 by how far the ground rises into the ray
-        over = rise if is_p452 else theta
-        fj = 1.0 - 0.5 * (1.0 + math.tanh(2.4 * (over - 0.3) / 0.3))
+        over = rise if is_p452 else theta - 0.3
+        fj = 1.0 - 0.5 * (1.0 + math.tanh(2.4 * over / 0.3))
         lbam = lbda + (lminb0p - lbda) * fj
         lbc = _soft_minimum(lbs, lbam)
         lb = lbc
