@@ -21,6 +21,8 @@ import math
 from groundplan.engine._jit import jit
 from groundplan.engine.radio.diffraction import (
     actual_bullington,
+    bullington,
+    knife_edge,
     smooth_bullington,
     spherical_earth,
 )
@@ -276,9 +278,9 @@ def predict(lo, hi, d, h, r, zone, count, case, is_p452, loss, detail):
         ae = EARTH_KM * 157.0 / (157.0 - case[k, 6])
         ab = EARTH_KM * K_BETA
 
-        hst_n, hsr_n, hstd, hsrd, hte, hre, hm, dlt, dlr, theta_t, theta_r, rise = read_profile(
-            di, hi_m, last, htg, hrg, ae, lam
-        )
+        (
+            hst_n, hsr_n, hstd, hsrd, hte, hre, hm, dlt, dlr, theta_t, theta_r, rise, nu,
+        ) = read_profile(di, hi_m, last, htg, hrg, ae, lam)  # fmt: skip
         theta = 1.0e3 * dtot / ae + theta_t + theta_r
 
         # line of sight, clause 4.2; gases in P.452 only
@@ -292,7 +294,10 @@ def predict(lo, hi, d, h, r, zone, count, case, is_p452, loss, detail):
         # diffraction, clauses 4.3.4 and 4.3.5; at 50 % the earth of b0 is not needed
         htcd = hts - hstd
         hrcd = hrs - hsrd
-        lbulla50 = actual_bullington(di, hi_m, ri, has_clutter, last, hts, hrs, 1.0 / ae, lam)
+        if has_clutter:
+            lbulla50 = actual_bullington(di, hi_m, ri, True, last, hts, hrs, 1.0 / ae, lam)
+        else:
+            lbulla50 = bullington(knife_edge(nu), dtot)
         lbulls50 = 0.0
         ldsph50 = spherical_earth(dtot, htcd, hrcd, ae, f, lam, is_vertical, omega)
         if ldsph50 > 0.0 or wants_detail:

@@ -27,9 +27,9 @@ from groundplan.engine._jit import jit
 __all__ = [
     "actual_bullington",
     "bullington",
+    "edge",
     "first_term",
     "knife_edge",
-    "line_of_sight_edge",
     "smooth_bullington",
     "spherical_earth",
 ]
@@ -55,78 +55,59 @@ def bullington(luc_db, dtot):
 
 
 @jit
-def bullington_point(stim, srim, dtot, hts, hrs, lam):
-    """Knife-edge parameter where the two horizon rays meet (equations 18 and 20).
+def edge(rise_t, rise_r, nu2):
+    """Knife-edge parameter that stands for a profile (equations 15 to 20).
 
-    A point exactly on the line between the antennas leaves the meeting point open; it has no
-    clearance wherever it is, so the parameter is 0.
-    """
-    total = stim + srim
-    if total <= 0.0:
-        return 0.0
-    x = (hrs - hts + srim * dtot) / total
-    y = dtot - x
-    if x <= 0.0 or y <= 0.0:
-        return 0.0
-    return (hts + stim * x - (hts * y + hrs * x) / dtot) * math.sqrt(0.002 * dtot / (lam * x * y))
-
-
-@jit
-def line_of_sight_edge(d, h, r, has_clutter, last, hts, hrs, ce, lam):
-    """Largest knife-edge parameter of the points between the antennas (equation 15).
+    Two horizon rays that rise ``rise_t`` and ``rise_r`` above the line between the antennas meet
+    at ``x = D rise_r / (rise_t + rise_r)``, where the parameter of equation 20 comes down to
+    ``sqrt(0.002 D rise_t rise_r / lam)``.
 
     Parameters
     ----------
-    d, h : (n_point,) float64
-        Distance, km, and ground height, m.
-    r : (n_point,) float64
-        Clutter height, m; read only with `has_clutter`.
-    last : int
-        Index of the receiver.
-
-    Returns
-    -------
-    nu : float
-    index : int
-        Point with that parameter; the one nearest to the receiver of equal ones.
+    rise_t, rise_r : float
+        Largest rise of the rays from the transmitter and from the receiver to a point over the
+        line between the antennas, m/km.
+    nu2 : float
+        Largest ``e |e| / (x (D - x))`` of a point that stands ``e`` over the line.
+        All three without the factor 0.002 D / lam.
     """
-    dtot = d[last]
-    best = -1.0e300
-    index = 1
-    for i in range(1, last):
-        x = d[i]
-        y = dtot - x
-        g = h[i] + r[i] if has_clutter else h[i]
-        nu = (g + 500.0 * ce * x * y - (hts * y + hrs * x) / dtot) * math.sqrt(
-            0.002 * dtot / (lam * x * y)
-        )
-        if nu >= best:
-            best = nu
-            index = i
-    return best, index
+    if rise_t < 0.0:
+        return math.copysign(math.sqrt(abs(nu2)), nu2)
+    return math.sqrt(rise_t * max(rise_r, 0.0))
 
 
 @jit
 def actual_bullington(d, h, r, has_clutter, last, hts, hrs, ce, lam):
     """Bullington loss over the profile with its clutter, dB (clause 4.3.1).
 
-    Clutter counts at the points between the antennas only. Parameters as in
-    `line_of_sight_edge`.
+    Parameters
+    ----------
+    d, h : (n_point,) float64
+        Distance, km, and ground height, m.
+    r : (n_point,) float64
+        Clutter height, m; read with `has_clutter` only, and between the antennas only.
+    last : int
+        Index of the receiver.
+    hts, hrs : float
+        Antenna heights above the sea, m.
     """
     dtot = d[last]
-    stim = -1.0e300
-    srim = -1.0e300
+    slope = (hrs - hts) / dtot
+    bend = 500.0 * ce
+    rise_t = -1.0e300
+    rise_r = -1.0e300
+    nu2 = -1.0e300
     for i in range(1, last):
         x = d[i]
         y = dtot - x
-        g = h[i] + r[i] if has_clutter else h[i]
-        g += 500.0 * ce * x * y
-        stim = max(stim, (g - hts) / x)
-        srim = max(srim, (g - hrs) / y)
-    if stim < (hrs - hts) / dtot:
-        nu, _ = line_of_sight_edge(d, h, r, has_clutter, last, hts, hrs, ce, lam)
-    else:
-        nu = bullington_point(stim, srim, dtot, hts, hrs, lam)
+        e = h[i] - (hts + slope * x) + bend * x * y
+        if has_clutter:
+            e += r[i]
+        per = e / (x * y)
+        rise_t = max(rise_t, per * y)
+        rise_r = max(rise_r, per * x)
+        nu2 = max(nu2, per * abs(e))
+    nu = edge(rise_t, rise_r, nu2) * math.sqrt(0.002 * dtot / lam)
     return bullington(knife_edge(nu), dtot)
 
 
@@ -145,10 +126,11 @@ def _last_below(d, last, x):
 
 
 @jit
-def _smooth_nu(x, dtot, hte, hre, ce):
-    """Knife-edge parameter over a smooth earth without its constant factor."""
+def _smooth_nu2(x, dtot, hte, hre, bend):
+    """Signed square of the knife-edge parameter over a smooth earth without its factor."""
     y = dtot - x
-    return (500.0 * ce * x * y - (hte * y + hre * x) / dtot) / math.sqrt(x * y)
+    e = bend * x * y - (hte * y + hre * x) / dtot
+    return e * abs(e) / (x * y)
 
 
 @jit
@@ -163,28 +145,31 @@ def smooth_bullington(d, last, hte, hre, ce, lam):
         Antenna heights above the smooth earth, m, > 0.
     """
     dtot = d[last]
-    a = 500.0 * ce
-    k = min(max(_last_below(d, last, math.sqrt(hte / a)), 1), last - 1)
+    bend = 500.0 * ce
+    slope = (hre - hte) / dtot
+    k = min(max(_last_below(d, last, math.sqrt(hte / bend)), 1), last - 1)
     j = min(k + 1, last - 1)
-    stim = max(a * (dtot - d[k]) - hte / d[k], a * (dtot - d[j]) - hte / d[j])
-    if stim < (hre - hte) / dtot:
+    rise_t = max(bend * (dtot - d[k]) - hte / d[k], bend * (dtot - d[j]) - hte / d[j]) - slope
+    rise_r = 0.0
+    nu2 = 0.0
+    if rise_t < 0.0:
         lo = 1
         hi = last - 1
         while hi - lo > 2:
             m = (lo + hi) >> 1
-            if _smooth_nu(d[m], dtot, hte, hre, ce) < _smooth_nu(d[m + 1], dtot, hte, hre, ce):
+            here = _smooth_nu2(d[m], dtot, hte, hre, bend)
+            if here < _smooth_nu2(d[m + 1], dtot, hte, hre, bend):
                 lo = m + 1
             else:
                 hi = m
-        nu = -1.0e300
+        nu2 = -1.0e300
         for m in range(lo, hi + 1):
-            nu = max(nu, _smooth_nu(d[m], dtot, hte, hre, ce))
-        nu *= math.sqrt(0.002 * dtot / lam)
+            nu2 = max(nu2, _smooth_nu2(d[m], dtot, hte, hre, bend))
     else:
-        k = min(max(_last_below(d, last, dtot - math.sqrt(hre / a)), 1), last - 1)
+        k = min(max(_last_below(d, last, dtot - math.sqrt(hre / bend)), 1), last - 1)
         j = min(k + 1, last - 1)
-        srim = max(a * d[k] - hre / (dtot - d[k]), a * d[j] - hre / (dtot - d[j]))
-        nu = bullington_point(stim, srim, dtot, hte, hre, lam)
+        rise_r = max(bend * d[k] - hre / (dtot - d[k]), bend * d[j] - hre / (dtot - d[j])) + slope
+    nu = edge(rise_t, rise_r, nu2) * math.sqrt(0.002 * dtot / lam)
     return bullington(knife_edge(nu), dtot)
 
 

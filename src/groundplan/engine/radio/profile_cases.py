@@ -16,7 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from groundplan.engine._jit import chunks, spread
 from groundplan.engine.radio.clear_air import CASE, DETAIL, predict
-from groundplan.engine.radio.profile_geometry import COAST_CODE, INLAND_CODE, SEA_CODE
+from groundplan.engine.radio.profile_geometry import (
+    COAST_CODE,
+    INLAND_CODE,
+    SEA_CODE,
+    is_faulty,
+)
 
 __all__ = ["Cases", "centre_latitude_deg", "out_of_range", "prepare", "run"]
 
@@ -185,6 +190,12 @@ def prepare(
         faults.append(f"profiles must have equally many points; got {shapes}")
     sizes = {name: array.size for name, array in number.items() if array.ndim == 1}
     sizes |= {name: shape[0] for name, shape in shapes.items() if shape[0] > 1}
+    if count is not None and np.size(count) > 1:
+        sizes["count"] = np.size(count)
+    empty = [name for name, shape in shapes.items() if 0 in shape]
+    empty += [name for name, size in sizes.items() if size == 0]
+    if empty:
+        faults.append(f"arguments must not be empty; got nothing in {', '.join(empty)}")
     if len(set(sizes.values()) - {1}) > 1:
         faults.append(f"arguments must be one or one per path; got {sizes}")
     if faults:
@@ -193,18 +204,22 @@ def prepare(
     n_path = max(sizes.values(), default=1)
     distance = tables["distance_km"]
     points = _count(count, distance)
-    faults += _check_tables(tables, zone if radio_zone is not None else None, points)
-    if faults:
+    clutter = tables.get("clutter_m", np.zeros((0, 0)))
+    arrays = (distance, tables["height_m"], clutter, zone, points)
+    faulty = ((points < 3) | (points > distance.shape[1])).any()
+    if not faulty:
+        wrong = np.empty(n_path, dtype=bool)
+        spread(is_faulty, chunks(n_path, N_CHUNK), *arrays, wrong)
+        faulty = wrong.any()
+    if faulty:
+        faults = _check_tables(tables, zone if radio_zone is not None else None, points)
         raise ValueError("\n".join(faults))
-    length = distance[np.arange(distance.shape[0]), np.broadcast_to(points, distance.shape[0]) - 1]
+    row = np.arange(n_path) if distance.shape[0] > 1 else np.zeros(n_path, dtype=np.int64)
+    length = distance[row, np.broadcast_to(points, n_path) - 1]
     is_single = n_path == 1 and not sizes and np.ndim(distance_km) == 1
     return Cases(
-        distance,
-        tables["height_m"],
-        tables.get("clutter_m", np.zeros((0, 0))),
-        zone,
-        points,
-        np.ascontiguousarray(np.broadcast_to(length, n_path)),
+        *arrays,
+        length,
         {name: np.broadcast_to(array, n_path) for name, array in number.items()},
         bool(is_single),
     )
@@ -213,64 +228,53 @@ def prepare(
 def _count(count: ArrayLike | None, distance: FloatArray) -> NDArray[np.int64]:
     """Points of each profile; without `count` those before the first NaN of the distances."""
     if count is None:
+        if not np.isnan(distance[:, -1]).any():
+            return np.full(distance.shape[0], distance.shape[1], dtype=np.int64)
         hole = np.isnan(distance)
         counted = np.where(hole.any(axis=1), hole.argmax(axis=1), distance.shape[1])
         return np.asarray(counted, dtype=np.int64)
     given = np.atleast_1d(np.asarray(count))
-    if given.dtype.kind not in "iu":
-        raise ValueError(f"count must be whole numbers; got {given.dtype}")
-    if given.size not in (1, distance.shape[0]) and distance.shape[0] != 1:
-        raise ValueError(f"count must be one per profile ({distance.shape[0]}); got {given.size}")
+    if given.dtype.kind not in "iu" or given.ndim > 1:
+        raise ValueError(f"count must be one whole number or one per path; got {count!r}")
     return given.astype(np.int64)
 
 
 def _check_tables(
     tables: Mapping[str, FloatArray], zone: NDArray[np.int8] | None, points: NDArray[np.int64]
 ) -> list[str]:
-    """Check values inside each profile; what lies beyond its count is padding."""
-    faults = []
-    distance = tables["distance_km"]
-    n_point = distance.shape[1]
+    """Describe what is wrong with faulty profiles; what lies beyond their count is padding."""
+    n_point = tables["distance_km"].shape[1]
     wrong = (points < 3) | (points > n_point)
     if wrong.any():
         k = int(wrong.argmax())
         return [
             f"count path {k}: got {points[k]}, expected 3 .. {n_point} points with finite distances"
         ]
-    inside: NDArray[np.bool_] = np.asarray(np.arange(n_point) < points[:, None])
-    for name, table in tables.items():
-        faults += _places(
-            name, ~np.isfinite(table) & _rows(inside, table), table, "a finite number"
-        )
+    n_row = max(points.size, *(table.shape[0] for table in tables.values()))
+    n_row = max(n_row, 1 if zone is None else zone.shape[0])
+    inside = np.broadcast_to(np.arange(n_point) < points[:, None], (n_row, n_point))
+    spread_out = {name: np.broadcast_to(table, inside.shape) for name, table in tables.items()}
+    faults = []
+    for name, table in spread_out.items():
+        faults += _places(name, ~np.isfinite(table) & inside, table, "a finite number")
     if "clutter_m" in tables:
-        table = tables["clutter_m"]
-        faults += _places("clutter_m", (table < 0.0) & _rows(inside, table), table, "0 m or more")
+        table = spread_out["clutter_m"]
+        faults += _places("clutter_m", (table < 0.0) & inside, table, "0 m or more")
     if zone is not None:
         expected = f"one of {', '.join(ZONES)} or the Recommendation's own code"
-        faults += _places("radio_zone", (zone == 0) & _rows(inside, zone), zone, expected)
-    if faults:
-        return faults
+        codes = np.broadcast_to(zone, inside.shape)
+        faults += _places("radio_zone", (codes == 0) & inside, codes, expected)
+    distance = spread_out["distance_km"]
     start = distance[:, :1] != 0.0
     faults += _places("distance_km", start, distance[:, :1], "0 at the transmitter")
-    if points.size in (1, distance.shape[0]):
-        step = np.diff(distance, axis=1)
-        falls = (step < 0.0) & inside[:, 1:]
-        # a point on a terminal has no direction from it
-        falls[:, 0] |= step[:, 0] <= 0.0
-        row = np.arange(distance.shape[0])
-        end = np.broadcast_to(points, row.size) - 2
-        falls[row, end] |= step[row, end] <= 0.0
-        faults += _places(
-            "distance_km", np.pad(falls, ((0, 0), (1, 0))), distance, "more than the point before"
-        )
-    return faults
-
-
-def _rows(inside: NDArray[np.bool_], table: NDArray[Any]) -> NDArray[np.bool_]:
-    """Rows of `inside` for a table; one row that serves many profiles must hold for the longest."""
-    if inside.shape[0] in (1, table.shape[0]):
-        return inside
-    return np.asarray(inside.any(axis=0))[None, :]
+    step = np.diff(distance, axis=1, prepend=-1.0)
+    falls = (step < 0.0) & inside
+    # a point on a terminal has no direction from it
+    falls[:, 1] |= step[:, 1] <= 0.0
+    row = np.arange(n_row)
+    end = np.broadcast_to(points, n_row) - 1
+    falls[row, end] |= step[row, end] <= 0.0
+    return faults + _places("distance_km", falls, distance, "more than the point before")
 
 
 def centre_latitude_deg(

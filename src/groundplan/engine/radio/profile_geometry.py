@@ -16,14 +16,54 @@ from __future__ import annotations
 import math
 
 from groundplan.engine._jit import jit
-from groundplan.engine.radio.diffraction import line_of_sight_edge
+from groundplan.engine.radio.diffraction import edge
 
-__all__ = ["COAST_CODE", "INLAND_CODE", "SEA_CODE", "path_lengths", "read_profile", "sea_share"]
+__all__ = [
+    "COAST_CODE",
+    "INLAND_CODE",
+    "SEA_CODE",
+    "is_faulty",
+    "path_lengths",
+    "read_profile",
+    "sea_share",
+]
 
 #: Radio-climatic zones inside the engine, the codes of P.1812's data files.
 SEA_CODE = 1
 COAST_CODE = 3
 INLAND_CODE = 4
+
+
+@jit
+def is_faulty(lo, hi, d, h, r, zone, count, out):
+    """Mark the cases `lo` .. `hi` - 1 whose profile no model can take.
+
+    Sound are finite heights, clutter of 0 m or more, known zones, and distances that start at 0,
+    never fall, and leave no point on a terminal. Arrays as in `clear_air.predict`.
+
+    Parameters
+    ----------
+    out : (n_path,) bool
+        Output.
+    """
+    for k in range(lo, hi):
+        last = count[k if count.shape[0] > 1 else 0] - 1
+        di = d[k if d.shape[0] > 1 else 0]
+        hk = h[k if h.shape[0] > 1 else 0]
+        sound = di[0] == 0.0 and di[1] > 0.0 and di[last] > di[last - 1]
+        for i in range(last + 1):
+            sound &= math.isfinite(di[i]) & math.isfinite(hk[i])
+        for i in range(1, last + 1):
+            sound &= di[i] >= di[i - 1]
+        if r.shape[0] > 0:
+            rk = r[k if r.shape[0] > 1 else 0]
+            for i in range(last + 1):
+                sound &= math.isfinite(rk[i]) & (rk[i] >= 0.0)
+        if zone.shape[0] > 0:
+            zk = zone[k if zone.shape[0] > 1 else 0]
+            for i in range(last + 1):
+                sound &= zk[i] != 0
+        out[k] = not sound
 
 
 @jit
@@ -122,47 +162,58 @@ def read_profile(d, h, last, htg, hrg, ae, lam):
     Returns
     -------
     tuple of float
-        ``(hst_n, hsr_n, hstd, hsrd, hte, hre, hm, dlt, dlr, theta_t, theta_r, rise)``: smooth-earth
-        heights at the ends, the same for the diffraction model, antenna heights and roughness for
-        the ducting model (m), horizon distances (km), horizon angles (mrad), and by how much the
-        steepest ray to the ground rises above the ray between the antennas (m/km; negative with
-        line of sight).
+        ``(hst_n, hsr_n, hstd, hsrd, hte, hre, hm, dlt, dlr, theta_t, theta_r, rise, nu)``:
+        smooth-earth heights at the ends, the same for the diffraction model, antenna heights and
+        roughness for the ducting model (m), horizon distances (km), horizon angles (mrad), by how
+        much the steepest ray from the transmitter to the ground rises over the ray between the
+        antennas (m/km; negative with line of sight), and the knife-edge parameter of the ground.
     """
     dtot = d[last]
     hts = h[0] + htg
     hrs = h[last] + hrg
-    bend = 500.0 / ae  # slopes are in m/km
+    slope = (hrs - hts) / dtot
+    bend = 500.0 / ae
     v1 = 0.0
     v2 = 0.0
     hobs = -1.0e300
     aobt = -1.0e300
     aobr = -1.0e300
-    slope_t = -1.0e300
-    slope_r = -1.0e300
+    rise_t = -1.0e300
+    rise_r = -1.0e300
+    nu2 = -1.0e300
     lt = 1
     lr = 1
+    lv = 1
     xp = 0.0
     hp = h[0]
     for i in range(1, last):
         x = d[i]
         y = dtot - x
         hi = h[i]
-        v1 += (x - xp) * (hi + hp)
-        v2 += (x - xp) * (hi * (2.0 * x + xp) + hp * (x + 2.0 * xp))
+        step = x - xp
+        v1 += step * (hi + hp)
+        v2 += step * (hi * (2.0 * x + xp) + hp * (x + 2.0 * xp))
         xp = x
         hp = hi
-        above = hi - (hts * y + hrs * x) / dtot
+        # over the line between the antennas: without the bulge of the earth, then with it
+        above = hi - (hts + slope * x)
+        per = above / (x * y)
         hobs = max(hobs, above)
-        aobt = max(aobt, above / x)
-        aobr = max(aobr, above / y)
-        s = (hi - hts) / x - bend * x
-        if s > slope_t:
-            slope_t = s
+        aobt = max(aobt, per * y)
+        aobr = max(aobr, per * x)
+        per += bend
+        s = per * y
+        if s > rise_t:
+            rise_t = s
             lt = i
-        s = (hi - hrs) / y - bend * y
-        if s >= slope_r:
-            slope_r = s
+        s = per * x
+        if s >= rise_r:
+            rise_r = s
             lr = i
+        s = per * abs(above + bend * x * y)
+        if s >= nu2:
+            nu2 = s
+            lv = i
     hn = h[last]
     v1 += (dtot - xp) * (hn + hp)
     v2 += (dtot - xp) * (hn * (2.0 * dtot + xp) + hp * (dtot + 2.0 * xp))
@@ -177,22 +228,18 @@ def read_profile(d, h, last, htg, hrg, ae, lam):
     hstd = min(hstd, h[0])
     hsrd = min(hsrd, hn)
 
-    slope_td = (hrs - hts) / dtot - bend * dtot
-    if slope_t > slope_td:
-        dlt = d[lt]
-        dlr = dtot - d[lr]
-        slope_ht = slope_t
-        slope_hr = slope_r
+    # slopes of the rays over the local horizontals, m/km
+    slope_t = slope - bend * dtot
+    slope_r = -slope - bend * dtot
+    if rise_t > 0.0:
+        slope_t += rise_t
+        slope_r += rise_r
     else:
-        # line of sight: the Bullington point of the median earth stands for both horizons
-        _, lt = line_of_sight_edge(d, h, h, False, last, hts, hrs, 1.0 / ae, lam)
-        lr = lt
-        dlt = d[lt]
-        dlr = dtot - dlt
-        slope_ht = slope_td
-        slope_hr = (hts - hrs) / dtot - bend * dtot
-    theta_t = 1000.0 * math.atan(0.001 * slope_ht)
-    theta_r = 1000.0 * math.atan(0.001 * slope_hr)
+        # line of sight: the point of the largest knife edge stands for both horizons
+        lt = lv
+        lr = lv
+    theta_t = 1000.0 * math.atan(0.001 * slope_t)
+    theta_r = 1000.0 * math.atan(0.001 * slope_r)
 
     hst = min(hst_n, h[0])
     hsr = min(hsr_n, hn)
@@ -200,7 +247,6 @@ def read_profile(d, h, last, htg, hrg, ae, lam):
     hm = -1.0e300
     for i in range(min(lt, lr), max(lt, lr) + 1):
         hm = max(hm, h[i] - (hst + grade * d[i]))
-    rise = slope_t - slope_td
     return (
         hst_n,
         hsr_n,
@@ -209,9 +255,10 @@ def read_profile(d, h, last, htg, hrg, ae, lam):
         hts - hst,
         hrs - hsr,
         hm,
-        dlt,
-        dlr,
+        d[lt],
+        dtot - d[lr],
         theta_t,
         theta_r,
-        rise,
+        rise_t,
+        edge(rise_t, rise_r, nu2) * math.sqrt(0.002 * dtot / lam),
     )
