@@ -32,7 +32,13 @@ import numpy as np
 
 from groundplan.engine.radio.profile import profile_loss
 
-CASE = {"frequency_ghz": 0.7, "tx_height_m": 30.0, "rx_height_m": 1.5, "latitude_deg": 34.0}
+ENDS = {
+    "tx_latitude_deg": 34.0,
+    "tx_longitude_deg": 113.0,
+    "rx_latitude_deg": 34.0,
+    "rx_longitude_deg": 113.05,
+}
+CASE = {"frequency_ghz": 0.7, "tx_height_m": 30.0, "rx_height_m": 1.5} | ENDS
 RUNS = 5
 #: Files of crc-covlib that its P.1812 needs.
 COVLIB_FILES = (
@@ -44,11 +50,11 @@ COVLIB_FILES = (
 DRIVER = """
 #include "ITURP_1812.h"
 extern "C" void run(long n_path, long n_point, const long* count, double* d, double* h, double* r,
-                    double p, double f, double htg, double hrg, double lat, double* out)
+                    double p, double f, double htg, double hrg, double* out)
 {
     ITURP_1812 model;
     for (long k = 0; k < n_path; k++)
-        out[k] = model.BasicTransmissionloss(f, p, 50.0, lat, 113.0, lat, 113.0, htg, hrg, true,
+        out[k] = model.BasicTransmissionloss(f, p, 50.0, 34.0, 113.0, 34.0, 113.05, htg, hrg, true,
             (unsigned int)count[k], d + k * n_point, h + k * n_point, nullptr, r + k * n_point,
             nullptr, nullptr, 500.0, 500.0, 45.0, 325.0);
 }
@@ -113,7 +119,7 @@ def run_covlib(library, d, h, count, p):
         ctypes.c_long(d.shape[1]),
         count.ctypes.data_as(ctypes.POINTER(ctypes.c_long)),
         *(array.ctypes.data_as(pointer) for array in ends),
-        *(ctypes.c_double(x) for x in (p, 0.7, 30.0, 1.5, 34.0)),
+        *(ctypes.c_double(x) for x in (p, 0.7, 30.0, 1.5)),
         out.ctypes.data_as(pointer),
     )
     return out
@@ -140,7 +146,7 @@ def run_py1812(module, d, h, count, p):
         zone = np.full(n, 4)
         out[k], _ = module.bt_loss(
             0.7, p, d[k, :n], h[k, :n], np.zeros(n), zone, 30.0, 1.5, 2,
-            34.0, 34.0, 113.0, 113.0, DN=45.0, N0=325.0,
+            34.0, 34.0, 113.0, 113.05, DN=45.0, N0=325.0,
         )  # fmt: skip
     return out
 

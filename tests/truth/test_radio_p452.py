@@ -9,6 +9,8 @@ import csv
 
 import numpy as np
 
+from groundplan.engine.radio.p452 import annual_percent
+from groundplan.engine.radio.p452_gas import specific_attenuation
 from groundplan.engine.radio.profile import profile_loss
 
 COLUMN = {
@@ -98,3 +100,20 @@ def test_every_column_of_the_results(shared):
     # their DN has six decimals: ae then has four
     assert worst.pop("ae") < 1e-4
     assert max(worst.values()) < 1e-5
+
+
+def test_gases_equal_the_table_of_lines(shared):
+    path = shared / "benchmarks" / "radio" / "p676" / "validation_every4th.csv"
+    f, pressure, vapour, kelvin, dry, wet = np.loadtxt(path, delimiter=",", skiprows=1).T
+    told = specific_attenuation(f, pressure, kelvin - 273.15, vapour)
+    deviation = np.abs(told / (dry + wet) - 1.0).max()
+    print(f"\nP.676 lines, {f.size} rows: largest relative deviation {deviation:.1e}")
+    assert deviation < 1e-9
+
+
+def test_worst_month_of_a_sea_path_on_the_equator():
+    # clause 3.2.1, step 2 by hand: GL = sqrt(2.1), omega = 1, pw = 1 %
+    expected = 10 ** ((np.log10(2.1) / 2 - 0.186 - 0.444) / (0.816 + 0.078))
+    assert annual_percent(1.0, 0.0, 1.0) == expected
+    # and the ratio of month to year stops at 12
+    assert annual_percent(0.001, 45.0, 0.0) >= 0.001 / 12

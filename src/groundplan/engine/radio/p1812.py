@@ -154,10 +154,12 @@ def loss(
     }
     if location_sigma_db is not None:
         arguments["location_sigma_db"] = location_sigma_db
+    faults: list[str] = []
     arguments |= latitude_arguments(
         latitude_deg,
         (tx_latitude_deg, tx_longitude_deg, rx_latitude_deg, rx_longitude_deg),
         time_percent,
+        faults,
     )
     cases = prepare(
         distance_km,
@@ -169,6 +171,7 @@ def loss(
         polarisation,
         ZONE_CODES,
         POSSIBLE,
+        faults,
     )
     finish_cases(cases)
     sigma = _location_sigma(cases)
@@ -189,21 +192,22 @@ def latitude_arguments(
     latitude_deg: ArrayLike | None,
     ends: tuple[ArrayLike | None, ArrayLike | None, ArrayLike | None, ArrayLike | None],
     time_percent: ArrayLike,
+    faults: list[str],
 ) -> dict[str, ArrayLike]:
     """Choose between the centre's latitude, the ends' coordinates and the default."""
     names = ("tx_latitude_deg", "tx_longitude_deg", "rx_latitude_deg", "rx_longitude_deg")
     told = {name: end for name, end in zip(names, ends, strict=True) if end is not None}
     if latitude_deg is not None:
         if told:
-            raise ValueError(f"give latitude_deg or the ends' coordinates, not both; got {told}")
+            faults.append(f"give latitude_deg or the ends' coordinates, not both; got {told}")
         return {"latitude_deg": latitude_deg}
     if told:
         missing = sorted(set(names) - set(told))
         if missing:
-            raise ValueError(f"the ends' coordinates lack {', '.join(missing)}")
+            faults.append(f"the ends' coordinates lack {', '.join(missing)}")
         return told
     if (np.asarray(time_percent, dtype=np.float64) != 50.0).any():
-        raise ValueError(
+        faults.append(
             "latitude_deg or the ends' coordinates must be given for time percentages other than "
             "50: the incidence of ducts depends on it"
         )

@@ -162,10 +162,12 @@ def loss(
         "pressure_hpa": pressure_hpa,
         "temperature_c": temperature_c,
     }
+    faults: list[str] = []
     arguments |= latitude_arguments(
         latitude_deg,
         (tx_latitude_deg, tx_longitude_deg, rx_latitude_deg, rx_longitude_deg),
         time_percent,
+        faults,
     )
     cases = prepare(
         distance_km,
@@ -177,6 +179,7 @@ def loss(
         polarisation,
         ZONE_CODES,
         POSSIBLE,
+        faults,
     )
     finish_cases(cases)
     cases = _clear_terminals(cases)

@@ -144,6 +144,7 @@ def prepare(
     polarisation: ArrayLike,
     zone_codes: Mapping[int, int],
     bounds: Mapping[str, tuple[float, float, str]],
+    faults: list[str],
 ) -> Cases:
     """Check and shape the arguments of a profile model.
 
@@ -159,6 +160,8 @@ def prepare(
     bounds : mapping of str to (float, float, str)
         Below and above which (both included in what is possible) the model has no value, and the
         sentence that says so.
+    faults : list of str
+        What the caller found already.
 
     Returns
     -------
@@ -169,7 +172,6 @@ def prepare(
     ValueError
         All faults of the call, one per line.
     """
-    faults: list[str] = []
     number = _numbers(arguments, polarisation, faults)
     for name, (low, high, expected) in bounds.items():
         if name in number:
@@ -212,8 +214,7 @@ def prepare(
         spread(is_faulty, chunks(n_path, N_CHUNK), *arrays, wrong)
         faulty = wrong.any()
     if faulty:
-        faults = _check_tables(tables, zone if radio_zone is not None else None, points)
-        raise ValueError("\n".join(faults))
+        raise ValueError("\n".join(_check_tables(tables, zone, radio_zone, points)))
     row = np.arange(n_path) if distance.shape[0] > 1 else np.zeros(n_path, dtype=np.int64)
     length = distance[row, np.broadcast_to(points, n_path) - 1]
     is_single = n_path == 1 and not sizes and np.ndim(distance_km) == 1
@@ -240,7 +241,10 @@ def _count(count: ArrayLike | None, distance: FloatArray) -> NDArray[np.int64]:
 
 
 def _check_tables(
-    tables: Mapping[str, FloatArray], zone: NDArray[np.int8] | None, points: NDArray[np.int64]
+    tables: Mapping[str, FloatArray],
+    zone: NDArray[np.int8],
+    radio_zone: ArrayLike | None,
+    points: NDArray[np.int64],
 ) -> list[str]:
     """Describe what is wrong with faulty profiles; what lies beyond their count is padding."""
     n_point = tables["distance_km"].shape[1]
@@ -251,7 +255,7 @@ def _check_tables(
             f"count path {k}: got {points[k]}, expected 3 .. {n_point} points with finite distances"
         ]
     n_row = max(points.size, *(table.shape[0] for table in tables.values()))
-    n_row = max(n_row, 1 if zone is None else zone.shape[0])
+    n_row = max(n_row, zone.shape[0])
     inside = np.broadcast_to(np.arange(n_point) < points[:, None], (n_row, n_point))
     spread_out = {name: np.broadcast_to(table, inside.shape) for name, table in tables.items()}
     faults = []
@@ -260,10 +264,10 @@ def _check_tables(
     if "clutter_m" in tables:
         table = spread_out["clutter_m"]
         faults += _places("clutter_m", (table < 0.0) & inside, table, "0 m or more")
-    if zone is not None:
+    if radio_zone is not None:
         expected = f"one of {', '.join(ZONES)} or the Recommendation's own code"
-        codes = np.broadcast_to(zone, inside.shape)
-        faults += _places("radio_zone", (codes == 0) & inside, codes, expected)
+        told = np.broadcast_to(np.asarray(radio_zone), inside.shape)
+        faults += _places("radio_zone", (zone == 0) & inside, told, expected)
     distance = spread_out["distance_km"]
     start = distance[:, :1] != 0.0
     faults += _places("distance_km", start, distance[:, :1], "0 at the transmitter")
