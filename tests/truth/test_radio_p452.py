@@ -10,7 +10,6 @@ import csv
 import numpy as np
 
 from groundplan.engine.radio.p452 import annual_percent
-from groundplan.engine.radio.p452_gas import specific_attenuation
 from groundplan.engine.radio.profile import profile_loss
 
 COLUMN = {
@@ -100,15 +99,6 @@ def test_every_column_of_the_results(shared):
     # their DN has six decimals: ae then has four
     assert worst.pop("ae") < 1e-4
     assert max(worst.values()) < 1e-5
-
-
-def test_gases_equal_the_table_of_lines(shared):
-    path = shared / "benchmarks" / "radio" / "p676" / "validation_every4th.csv"
-    f, pressure, vapour, kelvin, dry, wet = np.loadtxt(path, delimiter=",", skiprows=1).T
-    told = specific_attenuation(f, pressure, kelvin - 273.15, vapour)
-    deviation = np.abs(told / (dry + wet) - 1.0).max()
-    print(f"\nP.676 lines, {f.size} rows: largest relative deviation {deviation:.1e}")
-    assert deviation < 1e-9
 
 
 def test_worst_month_of_a_sea_path_on_the_equator():

@@ -24,7 +24,8 @@ def test_one_profile_gives_plain_numbers():
     assert isinstance(told.loss_db, float)
     assert isinstance(told.sigma_db, float)
     assert told.valid is True
-    assert told.why == ()
+    assert told.why == ("latitude_deg was not given: 45 degrees taken",)
+    assert profile_loss(P1812, D, H, **LINK, latitude_deg=34.0).why == ()
     assert told.field_strength_dbuvm == pytest.approx(199.36 + 20 * np.log10(0.7) - told.loss_db)
     assert all(isinstance(value, float) for value in told.intermediates.values())
     assert profile_loss(P1812, D, H, **LINK).intermediates is None
@@ -125,7 +126,8 @@ def test_outside_the_stated_range_is_flagged():
         assert any(told.why[0].startswith(name) for name in changed)
         assert np.isfinite(told.loss_db)
     assert not profile_loss(P1812, D / 50, H, **LINK).valid
-    told = profile_loss(P452, D, H, **(LINK | {"frequency_ghz": np.array([2.0, 60.0])}))
+    two = LINK | {"frequency_ghz": np.array([2.0, 60.0]), "latitude_deg": 34.0}
+    told = profile_loss(P452, D, H, **two)
     assert told.valid.tolist() == [True, False]
     assert told.why == ("frequency_ghz 60 is outside 0.1 .. 50 (1 of 2 cases)",)
 

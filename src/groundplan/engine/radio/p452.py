@@ -33,8 +33,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from groundplan.engine._jit import chunks, spread
-from groundplan.engine.radio.p452_gas import specific_attenuation
-from groundplan.engine.radio.p1812 import finish_cases, latitude_arguments, outcome
+from groundplan.engine.radio.p676 import specific_attenuation
+from groundplan.engine.radio.p1812 import (
+    assumed_latitude,
+    finish_cases,
+    latitude_arguments,
+    outcome,
+)
 from groundplan.engine.radio.profile import ProfileLoss
 from groundplan.engine.radio.profile_cases import (
     N_CHUNK,
@@ -70,7 +75,7 @@ POSSIBLE: dict[str, tuple[float, float, str]] = {
     "delta_n": (-np.inf, np.nextafter(157.0, 0.0), "less than 157 N-units/km"),
     "dct_km": (0.0, np.inf, "0 km or more"),
     "dcr_km": (0.0, np.inf, "0 km or more"),
-    "pressure_hpa": (0.0, np.inf, "0 hPa or more"),
+    "pressure_hpa": (TINY, np.inf, "more than 0 hPa"),
     "temperature_c": (np.nextafter(-273.15, 0.0), np.inf, "more than -273.15 degrees Celsius"),
 }
 ZONE_CODES = {1: COAST_CODE, 2: INLAND_CODE, 3: SEA_CODE}
@@ -79,6 +84,8 @@ CLEAR_KM = 0.05
 ROUNDING_KM = 1e-6
 #: Water vapour in the common volume of troposcatter, g/m3 (clause 4.3).
 SCATTER_VAPOUR = 3.0
+#: 0 degrees Celsius, K.
+KELVIN = 273.15
 
 
 def loss(
@@ -127,7 +134,8 @@ def loss(
     delta_n, n0 : float or (n_path,) array
         Defaults 45 N-units/km and 325 N-units.
     latitude_deg : float or (n_path,) array, optional
-        Path centre. Or the ends' coordinates; or neither at 50 % of the time, then 45 degrees.
+        Path centre. Or the ends' coordinates; or neither at 50 % of the time, then 45 degrees are
+        taken and `why` says so.
     tx_latitude_deg, tx_longitude_deg, rx_latitude_deg, rx_longitude_deg : float or array, optional
     dct_km, dcr_km : float or (n_path,) array
         Distance over land to the coast, default 500; 0 where the terminal's own zone is sea.
@@ -184,6 +192,7 @@ def loss(
     finish_cases(cases)
     cases = _clear_terminals(cases)
     valid, why = out_of_range(cases, RANGES)
+    why += assumed_latitude(latitude_deg, tx_latitude_deg)
     number = cases.number
     omega = np.zeros(cases.n_path)
     if cases.zone.size:
@@ -193,8 +202,7 @@ def loss(
         number["time_percent"] = annual_percent(
             number["time_percent"], number["latitude_deg"], omega
         )
-    number["gas_db_per_km"] = _gas(cases, 7.5 + 2.5 * omega)
-    number["gas_scatter_db_per_km"] = _gas(cases, np.full(cases.n_path, SCATTER_VAPOUR))
+    number["gas_db_per_km"], number["gas_scatter_db_per_km"] = _gas(cases, omega)
     gains = number["tx_gain_dbi"] + number["rx_gain_dbi"]
     number["coupling_db"] = 0.051 * np.exp(0.055 * gains)
     number["location_loss_db"] = np.zeros(cases.n_path)
@@ -214,14 +222,26 @@ def _clear_terminals(cases: Cases) -> Cases:
     return cases._replace(clutter_m=np.ascontiguousarray(np.where(near, 0.0, cases.clutter_m)))
 
 
-def _gas(cases: Cases, vapour_g_per_m3: FloatArray) -> FloatArray:
-    """Attenuation by gases of each case, dB/km; equal cases are computed once."""
+def _gas(cases: Cases, omega: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Attenuation by gases along the path and in the common volume of troposcatter, dB/km.
+
+    Cases in equal air are computed once.
+    """
     number = cases.number
     air = np.column_stack(
-        [number["frequency_ghz"], number["pressure_hpa"], number["temperature_c"], vapour_g_per_m3]
+        [number["frequency_ghz"], number["pressure_hpa"], number["temperature_c"] + KELVIN]
     )
-    kind, index = np.unique(air, axis=0, return_inverse=True)
-    return specific_attenuation(*kind.T)[index.reshape(-1)]
+    vapour = np.concatenate([7.5 + 2.5 * omega, np.full(cases.n_path, SCATTER_VAPOUR)])
+    both = np.column_stack([np.concatenate([air, air]), vapour])
+    kind, index = np.unique(both, axis=0, return_inverse=True)
+    dry, wet = specific_attenuation(
+        kind[:, 0],
+        dry_pressure_hpa=kind[:, 1],
+        temperature_k=kind[:, 2],
+        water_vapour_g_per_m3=kind[:, 3],
+    )
+    path, scatter = (dry + wet)[index.reshape(2, -1)]
+    return path, scatter
 
 
 def annual_percent(

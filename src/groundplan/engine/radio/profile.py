@@ -38,7 +38,7 @@ class ProfileLoss(NamedTuple):
     field_strength_dbuvm : float, array or None
         Field strength for 1 kW e.r.p., dB(uV/m), where the model states one.
     why : tuple of str
-        One sentence for each range that some case leaves.
+        One sentence for each range that some case leaves, and for what was assumed.
     """
 
     loss_db: Any
@@ -83,6 +83,8 @@ def profile_loss(
     sigma_s_per_m: ArrayLike | None = None,
     mdvar: ArrayLike | None = None,
     situation_percent: ArrayLike | None = None,
+    reliability_percent: ArrayLike | None = None,
+    confidence_percent: ArrayLike | None = None,
     count: ArrayLike | None = None,
     intermediates: bool = False,
 ) -> ProfileLoss:
@@ -116,7 +118,8 @@ def profile_loss(
     n0 : float or (n_path,) array
         Surface refractivity at sea level, N-units; default 325 (ITM: 301).
     latitude_deg : float or (n_path,) array
-        Latitude of the path's centre; or else the four coordinates of the ends.
+        Latitude of the path's centre; or else the four coordinates of the ends. Needed for time
+        percentages other than 50; at 50 % the default 45 is taken and told in `why`.
     tx_latitude_deg, tx_longitude_deg, rx_latitude_deg, rx_longitude_deg : float or array
         Coordinates of the ends, degrees.
     dct_km, dcr_km : float or (n_path,) array
@@ -128,8 +131,10 @@ def profile_loss(
     tx_gain_dbi, rx_gain_dbi, pressure_hpa, temperature_c, worst_month
         P.452: antenna gains towards the horizon, dBi; air pressure, hPa; air temperature, degrees
         Celsius; `time_percent` is of the worst month, not of the year.
-    climate, eps_r, sigma_s_per_m, mdvar, situation_percent
-        ITM: radio climate, ground constants, mode of variability, confidence.
+    climate, eps_r, sigma_s_per_m, mdvar
+        ITM: radio climate, ground constants, mode of variability.
+    situation_percent, reliability_percent, confidence_percent
+        ITM: third share beside those of time and locations; or the two that stand for the three.
     count : int or (n_path,) array of int, optional
         Points of each profile in a padded table; by default those before the first NaN distance.
     intermediates : bool
@@ -169,5 +174,6 @@ def profile_loss(
     unknown = sorted(set(options) - known)
     if unknown:
         raise ValueError(f"{model} does not take {', '.join(unknown)}; it takes {sorted(known)}")
-    told: ProfileLoss = function(distance_km, height_m, intermediates=intermediates, **options)
-    return told
+    told = function(distance_km, height_m, intermediates=intermediates, **options)
+    # a model may tell more of its own after the common fields
+    return ProfileLoss(*told[: len(ProfileLoss._fields)])
