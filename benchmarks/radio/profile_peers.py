@@ -113,16 +113,18 @@ def compare_p1812(peer, path, rng):
     sigma = float(rng.choice([0.0, 5.5, rng.uniform(0.0, 10.0)]))
     delta_n = float(rng.choice([45.0, rng.uniform(5.0, 120.0)]))
     n0 = float(rng.uniform(250.0, 400.0))
+    by_formula = bool(rng.random() < 0.2)
     told = profile_loss(
         "ITU-R P.1812-8", d, h, clutter, radio_zone=zone, frequency_ghz=f, time_percent=p,
-        location_percent=location, location_sigma_db=sigma, delta_n=delta_n, n0=n0, **common,
+        location_percent=location, location_sigma_db=sigma, delta_n=delta_n, n0=n0,
+        smooth_by_formula=by_formula, **common,
     )  # fmt: skip
     theirs, field = peer.bt_loss(
         f, p, d, h.copy(), clutter.copy(), np.array([ZONES[z][0] for z in zone]),
         common["tx_height_m"], common["rx_height_m"], 1 + (common["polarisation"] == "vertical"),
         common["tx_latitude_deg"], common["rx_latitude_deg"], common["tx_longitude_deg"],
         common["rx_longitude_deg"], pL=location, sigmaL=sigma, DN=delta_n, N0=n0,
-        dct=common["dct_km"], dcr=common["dcr_km"],
+        dct=common["dct_km"], dcr=common["dcr_km"], flag4=int(by_formula),
     )  # fmt: skip
     return max(abs(told.loss_db - theirs), abs(told.field_strength_dbuvm - field))
 

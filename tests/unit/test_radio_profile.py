@@ -193,6 +193,23 @@ def test_three_points_and_a_point_on_the_ray():
     assert told.loss_db > steps["lbfs_db"]
 
 
+def test_the_smooth_earth_by_formula_is_the_limit_of_fine_samples():
+    # 60 km over flat ground: the spherical term rules, so the smooth Bullington loss shows
+    d = np.linspace(0.0, 60.0, 60_001)
+    flat = {"frequency_ghz": 0.7, "tx_height_m": 30.0, "rx_height_m": 10.0, "latitude_deg": 34.0}
+    for length in (60_001, 20_001):
+        fine = profile_loss(P1812, d[:length], 0 * d[:length], **flat, intermediates=True)
+        told = profile_loss(
+            P1812, d[:length], 0 * d[:length], **flat, smooth_by_formula=True, intermediates=True
+        )
+        for name in ("lbulls50_db", "lbulls_db"):
+            sampled = fine.intermediates[name]
+            assert sampled > 0
+            assert told.intermediates[name] == pytest.approx(sampled, abs=1e-6)
+    coarse = profile_loss(P1812, d[:20_001:4000], np.zeros(6), **flat, intermediates=True)
+    assert abs(coarse.intermediates["lbulls50_db"] - fine.intermediates["lbulls50_db"]) > 1e-3
+
+
 def test_bytes_do_not_depend_on_the_threads(monkeypatch):
     rng = np.random.default_rng(5)
     h = rng.uniform(0.0, 300.0, (500, 101))

@@ -24,6 +24,7 @@ from groundplan.engine.radio.diffraction import (
     bullington,
     knife_edge,
     smooth_bullington,
+    smooth_bullington_formula,
     spherical_earth,
 )
 from groundplan.engine.radio.profile_geometry import path_lengths, read_profile
@@ -223,7 +224,15 @@ def _soft_maximum(a, b):
 
 
 @jit
-def predict(lo, hi, d, h, r, zone, count, case, is_p452, loss, detail):
+def _smooth(d, last, hte, hre, ce, lam, by_formula):
+    """Bullington loss over the smooth earth, by samples or by formula, dB."""
+    if by_formula:
+        return smooth_bullington_formula(d[last], hte, hre, ce, lam)
+    return smooth_bullington(d, last, hte, hre, ce, lam)
+
+
+@jit
+def predict(lo, hi, d, h, r, zone, count, case, is_p452, by_formula, loss, detail):
     """Predict the cases `lo` .. `hi` - 1.
 
     Parameters
@@ -242,6 +251,8 @@ def predict(lo, hi, d, h, r, zone, count, case, is_p452, loss, detail):
         Numbers of each case, columns `CASE`.
     is_p452 : bool
         P.452-18 instead of P.1812-8.
+    by_formula : bool
+        Smooth-earth Bullington loss by formula (attachment 4) instead of over the samples.
     loss : (n_path,) float64
         Output: basic transmission loss, dB.
     detail : (n_path, 52) or (0, 52) float64
@@ -301,7 +312,7 @@ def predict(lo, hi, d, h, r, zone, count, case, is_p452, loss, detail):
         lbulls50 = 0.0
         ldsph50 = spherical_earth(dtot, htcd, hrcd, ae, f, lam, is_vertical, omega)
         if ldsph50 > 0.0 or wants_detail:
-            lbulls50 = smooth_bullington(di, last, htcd, hrcd, 1.0 / ae, lam)
+            lbulls50 = _smooth(di, last, htcd, hrcd, 1.0 / ae, lam, by_formula)
         ld50 = lbulla50 + max(ldsph50 - lbulls50, 0.0)
         lbulla = 0.0
         lbulls = 0.0
@@ -311,7 +322,7 @@ def predict(lo, hi, d, h, r, zone, count, case, is_p452, loss, detail):
             lbulla = actual_bullington(di, hi_m, ri, has_clutter, last, hts, hrs, 1.0 / ab, lam)
             ldsph = spherical_earth(dtot, htcd, hrcd, ab, f, lam, is_vertical, omega)
             if ldsph > 0.0 or wants_detail:
-                lbulls = smooth_bullington(di, last, htcd, hrcd, 1.0 / ab, lam)
+                lbulls = _smooth(di, last, htcd, hrcd, 1.0 / ab, lam, by_formula)
             ldb = lbulla + max(ldsph - lbulls, 0.0)
         fi = 1.0
         if p > b0:

@@ -31,6 +31,7 @@ __all__ = [
     "first_term",
     "knife_edge",
     "smooth_bullington",
+    "smooth_bullington_formula",
     "spherical_earth",
 ]
 
@@ -174,6 +175,42 @@ def smooth_bullington(d, last, hte, hre, ce, lam):
 
 
 @jit
+def smooth_bullington_formula(dtot, hte, hre, ce, lam):
+    """Bullington loss over a smooth earth without samples, dB (attachment 4, equations 105 to 112).
+
+    With line of sight the knife edge is the point of least clearance; else the two horizon rays
+    touch the smooth earth where it is steepest. Parameters as in `smooth_bullington`.
+    """
+    ap = 1.0 / ce
+    factor = math.sqrt(0.002 * dtot / lam)
+    if dtot < math.sqrt(2.0 * ap) * (math.sqrt(0.001 * hte) + math.sqrt(0.001 * hre)):
+        hse, d1, d2 = _least_clearance(dtot, hte, hre, ap)
+        nu = -hse / math.sqrt(d1 * d2) * factor
+    else:
+        bend = 500.0 * ce
+        slope = (hre - hte) / dtot
+        rise_t = bend * dtot - 2.0 * math.sqrt(bend * hte) - slope
+        rise_r = bend * dtot - 2.0 * math.sqrt(bend * hre) + slope
+        nu = edge(max(rise_t, 0.0), rise_r, 0.0) * factor
+    return bullington(knife_edge(nu), dtot)
+
+
+@jit
+def _least_clearance(dtot, hte, hre, ap):
+    """Least height of the ray over a smooth earth, m, and its distances, km (equations 23, 24)."""
+    c = (hte - hre) / (hte + hre)
+    m = 250.0 * dtot * dtot / (ap * (hte + hre))
+    cosine = 1.5 * c * math.sqrt(3.0 * m / (m + 1.0) ** 3)
+    # the argument reaches 1 at m = 1/2 for very unlike heights: rounding may pass it
+    angle = math.acos(min(1.0, max(-1.0, cosine)))
+    b = 2.0 * math.sqrt((m + 1.0) / (3.0 * m)) * math.cos(math.pi / 3.0 + angle / 3.0)
+    d1 = dtot / 2.0 * (1.0 + b)
+    d2 = dtot - d1
+    hse = ((hte - 500.0 * d1 * d1 / ap) * d2 + (hre - 500.0 * d2 * d2 / ap) * d1) / dtot
+    return hse, d1, d2
+
+
+@jit
 def _height_gain(y, beta, floor_db):
     """Height gain G of a normalised antenna height, dB (equations 34 and 35)."""
     b = beta * y
@@ -240,15 +277,7 @@ def spherical_earth(dtot, hte, hre, ap, f, lam, is_vertical, omega):
     dlos = math.sqrt(2.0 * ap) * (math.sqrt(0.001 * hte) + math.sqrt(0.001 * hre))
     if dtot >= dlos:
         return _first_term_mixed(dtot, hte, hre, ap, f, is_vertical, omega)
-    c = (hte - hre) / (hte + hre)
-    m = 250.0 * dtot * dtot / (ap * (hte + hre))
-    cosine = 1.5 * c * math.sqrt(3.0 * m / (m + 1.0) ** 3)
-    # the argument reaches 1 at m = 1/2 for very unlike heights: rounding may pass it
-    angle = math.acos(min(1.0, max(-1.0, cosine)))
-    b = 2.0 * math.sqrt((m + 1.0) / (3.0 * m)) * math.cos(math.pi / 3.0 + angle / 3.0)
-    d1 = dtot / 2.0 * (1.0 + b)
-    d2 = dtot - d1
-    hse = ((hte - 500.0 * d1 * d1 / ap) * d2 + (hre - 500.0 * d2 * d2 / ap) * d1) / dtot
+    hse, d1, d2 = _least_clearance(dtot, hte, hre, ap)
     hreq = 17.456 * math.sqrt(d1 * d2 * lam / dtot)
     if hse > hreq:
         return 0.0

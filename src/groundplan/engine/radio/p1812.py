@@ -12,8 +12,8 @@ the spread over locations of clause 4.7, ``(0.52 + 0.024 f) w^0.28 u(h)``, for s
 Representative clutter heights raise the points between the terminals in the Bullington
 construction and tell ``u(h)`` at the receiver; never add another clutter loss to it.
 
-Left out: building entry (clause 4.8; see P.2109), the alternative smooth-earth formula of
-attachment 4, and the maps of DN and N0, which may not be passed on: they are arguments here.
+Left out: building entry (clause 4.8; see P.2109), and the maps of DN and N0, which may not be
+passed on: they are arguments here.
 
 Accuracy: the 63 validation cases of ITU-R working party 3M within 1e-6 dB.
 
@@ -100,6 +100,7 @@ def loss(
     dcr_km: ArrayLike = 500.0,
     location_sigma_db: ArrayLike | None = None,
     resolution_m: ArrayLike = 100.0,
+    smooth_by_formula: bool = False,
     count: ArrayLike | None = None,
     intermediates: bool = False,
 ) -> ProfileLoss:
@@ -133,6 +134,9 @@ def loss(
         digital broadcasting. A receiver at sea has none.
     resolution_m : float or (n_path,) array
         Width of the squares over which locations vary, default 100 m.
+    smooth_by_formula : bool
+        Take the Bullington loss of the smooth earth by the formula of attachment 4 instead of over
+        the samples of the profile; False as in the main text.
     count, intermediates
         As in `profile_loss`.
 
@@ -185,7 +189,7 @@ def loss(
     zero = np.broadcast_to(0.0, cases.n_path)
     for name in ("gas_db_per_km", "gas_scatter_db_per_km", "coupling_db"):
         number[name] = zero
-    loss_db, steps = run(cases, False, intermediates)
+    loss_db, steps = run(cases, False, intermediates, smooth_by_formula)
     field = 199.36 + 20.0 * np.log10(number["frequency_ghz"]) - loss_db
     valid, why = out_of_range(cases, RANGES)
     why += assumed_latitude(latitude_deg, tx_latitude_deg)

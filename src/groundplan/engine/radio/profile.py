@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from numpy.typing import ArrayLike
@@ -49,6 +51,14 @@ class ProfileLoss(NamedTuple):
     why: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=len(PROFILE_MODELS))
+def _load(model: str) -> tuple[Callable[..., Any], frozenset[str]]:
+    """Import a model's function; return it with the names of its arguments."""
+    module, name = PROFILE_MODELS[model]
+    function = getattr(importlib.import_module(f"groundplan.engine.radio.{module}"), name)
+    return function, frozenset(inspect.signature(function).parameters)
+
+
 def profile_loss(
     model: str,
     distance_km: ArrayLike,
@@ -73,6 +83,7 @@ def profile_loss(
     dcr_km: ArrayLike | None = None,
     location_sigma_db: ArrayLike | None = None,
     resolution_m: ArrayLike | None = None,
+    smooth_by_formula: bool | None = None,
     tx_gain_dbi: ArrayLike | None = None,
     rx_gain_dbi: ArrayLike | None = None,
     pressure_hpa: ArrayLike | None = None,
@@ -128,6 +139,8 @@ def profile_loss(
     location_sigma_db, resolution_m : float or (n_path,) array
         P.1812: standard deviation over locations, dB; by default that of clause 4.7 for squares of
         this width, m.
+    smooth_by_formula : bool
+        P.1812: the smooth earth's Bullington loss by the formula of attachment 4.
     tx_gain_dbi, rx_gain_dbi, pressure_hpa, temperature_c, worst_month
         P.452: antenna gains towards the horizon, dBi; air pressure, hPa; air temperature, degrees
         Celsius; `time_percent` is of the worst month, not of the year.
@@ -168,9 +181,7 @@ def profile_loss(
     }
     if model not in PROFILE_MODELS:
         raise ValueError(f"model must be one of {', '.join(PROFILE_MODELS)}; got {model!r}")
-    module, name = PROFILE_MODELS[model]
-    function = getattr(importlib.import_module(f"groundplan.engine.radio.{module}"), name)
-    known = set(inspect.signature(function).parameters)
+    function, known = _load(model)
     unknown = sorted(set(options) - known)
     if unknown:
         raise ValueError(f"{model} does not take {', '.join(unknown)}; it takes {sorted(known)}")

@@ -337,9 +337,9 @@ def out_of_range(
 
 
 def run(
-    cases: Cases, is_p452: bool, intermediates: bool
+    cases: Cases, is_p452: bool, intermediates: bool, by_formula: bool = False
 ) -> tuple[FloatArray, dict[str, FloatArray]]:
-    """Run the kernel over all cases.
+    """Run the kernel over all cases; the flags are those of `clear_air.predict`.
 
     Returns
     -------
@@ -363,6 +363,7 @@ def run(
         cases.points,
         table,
         is_p452,
+        by_formula,
         loss,
         detail,
     )
