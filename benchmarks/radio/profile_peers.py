@@ -5,8 +5,9 @@
         [--paths 1500] [--seed 1]
 
 The paths are synthetic on purpose: flat, noisy, rolling and stepped ground of 1 to 1600 m relief,
-0.25 to 2500 km, random and even spacing, clutter, all kinds of zones, every argument drawn. A peer
-that is not given is named as left out. The maps of the peers are not needed: constants stand in.
+0.25 to 2500 km, random, even and repeated spacing, clutter, all kinds of zones, every argument
+drawn. A peer that is not given is named as left out. The maps of the peers are not needed:
+constants stand in.
 """
 
 from __future__ import annotations
@@ -74,6 +75,9 @@ def draw_path(rng):
     length = 10 ** rng.uniform(-0.6, 3.4)
     inner = np.sort(rng.uniform(0.0, length, n - 2))
     d = np.linspace(0.0, length, n) if rng.random() < 0.5 else np.r_[0.0, inner, length]
+    if n > 8 and rng.random() < 0.2:
+        d[4] = d[3]
+    h = draw_ground(rng, d) - rng.choice([0.0, 100.0, 400.0]) * rng.random()
     clutter = [
         np.zeros(n),
         rng.choice([0.0, 10.0, 15.0, 20.0], n),
@@ -84,7 +88,7 @@ def draw_path(rng):
     step = rng.uniform(-1.0, 1.0) * min(8.0, length / 111.0)
     longitude = rng.uniform(5.0, 300.0)
     return {
-        "profile": (d, draw_ground(rng, d), clutter),
+        "profile": (d, h, clutter),
         "zone": draw_zones(rng, n),
         "tx_height_m": float(10 ** rng.uniform(0.0, rng.choice([1.0, 2.0, 3.4]))),
         "rx_height_m": float(10 ** rng.uniform(0.0, rng.choice([1.0, 2.0, 3.4]))),

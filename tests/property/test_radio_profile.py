@@ -244,6 +244,8 @@ def paths(draw):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     d = np.concatenate([[0.0], np.cumsum(rng.uniform(0.05, 1.0, n - 1))])
     d *= draw(st.sampled_from([0.3, 2.0, 8.0, 25.0, 90.0, 400.0, 2500.0])) / d[-1]
+    if n > 8 and draw(st.booleans()):
+        d[4] = d[3]  # two samples at one place
     h = (draw(st.sampled_from([0.0, 5.0, 80.0, 900.0])) * rng.random(n)).tolist()
     clutter = rng.choice([0.0, 10.0, 20.0], n).tolist()
     kinds = draw(st.sampled_from([["inland"], ["sea"], ["inland", "sea", "sea", "sea", "coastal"]]))

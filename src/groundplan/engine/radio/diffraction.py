@@ -10,8 +10,8 @@ radius in 1/km, ``lam`` the wavelength in m. The equation numbers are those of P
 
 The maxima over a smooth profile need no scan. The slope ``500 ce (D - x) - h/x`` has its maximum at
 ``x = sqrt(h / (500 ce))``, so the largest sample is one of its two neighbours. The knife edge
-parameter has one maximum too: with ``t = sqrt(x / (D - x))`` its derivative in ``t`` changes its
-sign once, so halving finds the largest sample.
+parameter has one maximum too: with ``y = D - x`` its derivative has the sign of
+``500 ce x y (y - x) + hte y - hre x``, which changes once, so halving finds the largest sample.
 
 References
 ----------
@@ -154,18 +154,21 @@ def smooth_bullington(d, last, hte, hre, ce, lam):
     rise_r = 0.0
     nu2 = 0.0
     if rise_t < 0.0:
+        # the largest sample lies on either side of where the parameter stops to rise
         lo = 1
         hi = last - 1
-        while hi - lo > 2:
-            m = (lo + hi) >> 1
-            here = _smooth_nu2(d[m], dtot, hte, hre, bend)
-            if here < _smooth_nu2(d[m + 1], dtot, hte, hre, bend):
-                lo = m + 1
+        while lo < hi:
+            m = (lo + hi + 1) >> 1
+            x = d[m]
+            y = dtot - x
+            if bend * x * y * (y - x) + hte * y - hre * x > 0.0:
+                lo = m
             else:
-                hi = m
-        nu2 = -1.0e300
-        for m in range(lo, hi + 1):
-            nu2 = max(nu2, _smooth_nu2(d[m], dtot, hte, hre, bend))
+                hi = m - 1
+        nu2 = max(
+            _smooth_nu2(d[lo], dtot, hte, hre, bend),
+            _smooth_nu2(d[min(lo + 1, last - 1)], dtot, hte, hre, bend),
+        )
     else:
         k = min(max(_last_below(d, last, dtot - math.sqrt(hre / bend)), 1), last - 1)
         j = min(k + 1, last - 1)
