@@ -98,6 +98,18 @@ def test_zone_words_equal_the_codes_of_either_recommendation():
         assert 0.4 < told.intermediates["omega"] < 0.6
 
 
+def test_the_worst_month():
+    extra = LINK | {"latitude_deg": 34.0}
+    year = profile_loss(P452, D, H, **extra, time_percent=0.1).loss_db
+    month = profile_loss(P452, D, H, **extra, time_percent=0.1, worst_month=True)
+    # 0.1 % of the worst month is rarer in the year, so less loss belongs to it
+    assert month.loss_db < year
+    with pytest.raises(ValueError, match="time_percent 50 of the worst month is 5"):
+        profile_loss(P452, D, H, **(LINK | {"latitude_deg": 0.0}), worst_month=True)
+    with pytest.raises(ValueError, match="must be given for time percentages other than 50 and"):
+        profile_loss(P452, D, H, **LINK, worst_month=True)
+
+
 def test_the_path_centre_from_the_ends():
     ends = {
         "tx_latitude_deg": 30.0,

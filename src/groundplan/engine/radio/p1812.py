@@ -165,7 +165,7 @@ def loss(
     arguments |= latitude_arguments(
         latitude_deg,
         (tx_latitude_deg, tx_longitude_deg, rx_latitude_deg, rx_longitude_deg),
-        time_percent,
+        not_median(time_percent),
         faults,
     )
     cases = prepare(
@@ -196,10 +196,15 @@ def loss(
     return outcome(cases, loss_db, sigma, valid, why, steps if intermediates else None, field)
 
 
+def not_median(time_percent: ArrayLike) -> bool:
+    """Tell whether any case is of another share of the time than 50 %."""
+    return bool((np.asarray(time_percent, dtype=np.float64) != 50.0).any())
+
+
 def latitude_arguments(
     latitude_deg: ArrayLike | None,
     ends: tuple[ArrayLike | None, ArrayLike | None, ArrayLike | None, ArrayLike | None],
-    time_percent: ArrayLike,
+    is_needed: bool,
     faults: list[str],
 ) -> dict[str, ArrayLike]:
     """Choose between the centre's latitude, the ends' coordinates and the default."""
@@ -214,10 +219,10 @@ def latitude_arguments(
         if missing:
             faults.append(f"the ends' coordinates lack {', '.join(missing)}")
         return told
-    if (np.asarray(time_percent, dtype=np.float64) != 50.0).any():
+    if is_needed:
         faults.append(
             "latitude_deg or the ends' coordinates must be given for time percentages other than "
-            "50: the incidence of ducts depends on it"
+            "50 and for the worst month: the incidence of ducts depends on it"
         )
     return {"latitude_deg": LATITUDE_DEG}
 

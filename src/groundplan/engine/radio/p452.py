@@ -38,6 +38,7 @@ from groundplan.engine.radio.p1812 import (
     assumed_latitude,
     finish_cases,
     latitude_arguments,
+    not_median,
     outcome,
 )
 from groundplan.engine.radio.profile import ProfileLoss
@@ -174,7 +175,7 @@ def loss(
     arguments |= latitude_arguments(
         latitude_deg,
         (tx_latitude_deg, tx_longitude_deg, rx_latitude_deg, rx_longitude_deg),
-        time_percent,
+        not_median(time_percent) or worst_month,
         faults,
     )
     cases = prepare(
@@ -199,9 +200,15 @@ def loss(
         ranges = chunks(cases.n_path, N_CHUNK)
         spread(sea_share, ranges, cases.distance_km, cases.zone, cases.points, omega)
     if worst_month:
-        number["time_percent"] = annual_percent(
-            number["time_percent"], number["latitude_deg"], omega
-        )
+        month = number["time_percent"]
+        number["time_percent"] = annual_percent(month, number["latitude_deg"], omega)
+        over = number["time_percent"] > POSSIBLE["time_percent"][1]
+        if over.any():
+            k = int(over.argmax())
+            raise ValueError(
+                f"time_percent {month[k]:g} of the worst month is "
+                f"{number['time_percent'][k]:.4g} % of the year; the Recommendation ends at 50 %"
+            )
     number["gas_db_per_km"], number["gas_scatter_db_per_km"] = _gas(cases, omega)
     gains = number["tx_gain_dbi"] + number["rx_gain_dbi"]
     number["coupling_db"] = 0.051 * np.exp(0.055 * gains)
