@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from groundplan.engine.radio.itm import FLAGS, itm_area, itm_profile, itm_warnings
+from groundplan.radio import profile_loss
 
 POLES = ("horizontal", "vertical")
 SITINGS = ("random", "careful", "very careful")
@@ -63,6 +64,17 @@ def test_point_to_point_rows_of_ntia(shared):
     # the rows have two decimals
     told("p2p.csv", worst, len(cases))
     assert worst <= 0.005 + 1e-9
+
+
+def test_one_door_for_all_profile_models(shared):
+    case = rows(shared / "benchmarks" / "radio" / "itm" / "p2p.csv")[0]
+    text = (shared / "benchmarks" / "radio" / "itm" / "pfls.csv").read_text(encoding="utf-8")
+    n_step, step_m, *height_m = [
+        float(x) for x in text.splitlines()[0].strip().rstrip(",").split(",")
+    ]
+    distance_km = np.arange(int(n_step) + 1) * step_m / 1000.0
+    answer = profile_loss("ITM", distance_km, height_m, **arguments(case))
+    assert answer.loss_db == itm_profile(distance_km, height_m, **arguments(case)).loss_db
 
 
 def test_area_rows_of_ntia(shared):

@@ -63,6 +63,10 @@ if TYPE_CHECKING:
         path_loss,
         path_loss_ranges,
     )
+    from groundplan.engine.radio.profile import (
+        ProfileLoss,
+        profile_loss,
+    )
     from groundplan.engine.radio.reliability import (
         area_reliability,
         disc_mean,
@@ -98,6 +102,7 @@ _HOMES = {
     "ItmLoss": "itm",
     "Link": "link",
     "PathLoss": "pathloss",
+    "ProfileLoss": "profile",
     "area_reliability": "reliability",
     "building_entry_loss": "pathloss",
     "calibrate": "calibration",
@@ -123,6 +128,7 @@ _HOMES = {
     "path_loss_ranges": "pathloss",
     "peak_rate_mbps": "throughput",
     "prb_count": "throughput",
+    "profile_loss": "profile",
     "redcap_capacity": "iot_access",
     "served_ratio": "link",
     "served_share": "shadow",
@@ -145,6 +151,7 @@ __all__ = [
     "ItmLoss",
     "Link",
     "PathLoss",
+    "ProfileLoss",
     "area_reliability",
     "building_entry_loss",
     "calibrate",
@@ -170,6 +177,7 @@ __all__ = [
     "path_loss_ranges",
     "peak_rate_mbps",
     "prb_count",
+    "profile_loss",
     "redcap_capacity",
     "served_ratio",
     "served_share",
