@@ -1,0 +1,103 @@
+"""What a SINR is worth: bit/s/Hz, and the share of a carrier that goes to users.
+
+The load coupling asks for one function, decibels in and bit/s/Hz out; two are here by name, any
+other can be given in their place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["EFFICIENCIES", "Curve", "cqi_efficiency", "downlink_ratio", "sample_curve",
+           "shannon_efficiency"]  # fmt: skip
+
+FloatArray = NDArray[np.float64]
+Curve = Callable[[FloatArray], FloatArray]
+#: Truncated Shannon bound, downlink: attenuation, least SINR (dB), cap (bit/s/Hz).
+#: TR 36.942 V17, Annex A.
+SHANNON = (0.6, -10.0, 4.4)
+#: Efficiency of CQI 1..15, bit/s/Hz: TS 38.214 V17, Table 5.2.2.1-2 (up to 64QAM).
+CQI_EFFICIENCY = (
+    0.1523, 0.2344, 0.3770, 0.6016, 0.8770, 1.1758, 1.4766, 1.9141, 2.4063, 2.7305, 3.3223, 3.9023,
+    4.5234, 5.1152, 5.5547,
+)  # fmt: skip
+#: SINR from which each CQI is reported, dB: simulated, as published with pysim5g (confidence M).
+CQI_FROM_DB = (
+    -6.7, -4.7, -2.3, 0.2, 2.4, 4.3, 5.9, 8.1, 10.3, 11.7, 14.1, 16.3, 18.7, 21.0, 22.7,
+)  # fmt: skip
+#: Of the resource, taken by control and reference signals, downlink FR1 (TS 38.306, 4.1.2), and
+#: lost to repeats at the error rate at which the CQI is chosen (TS 38.214, 5.2.2.1).
+CQI_OVERHEAD = 0.14
+CQI_ERROR = 0.1
+#: Symbols of a slot; those of a special slot that go down (10:2:2, confidence U).
+SLOT_SYMBOLS = 14
+SPECIAL_DOWN = 10
+#: Where curves are sampled, dB.
+CURVE_FROM_DB, CURVE_TO_DB, CURVE_STEP_DB = -30.0, 60.0, 0.01
+
+
+def shannon_efficiency(sinr_db: ArrayLike) -> FloatArray:
+    """Return the truncated Shannon bound, bit/s/Hz.
+
+    Examples
+    --------
+    >>> shannon_efficiency([-11.0, 0.0, 40.0]).tolist()
+    [0.0, 0.6, 4.4]
+    """
+    sinr = np.asarray(sinr_db, np.float64)
+    factor, least, cap = SHANNON
+    value = np.minimum(factor * np.log2(1.0 + 10.0 ** (sinr / 10.0)), cap)
+    return np.where(sinr < least, 0.0, value)
+
+
+def cqi_efficiency(sinr_db: ArrayLike) -> FloatArray:
+    """Return the efficiency of the CQI that a SINR allows, control and repeats taken off, bit/s/Hz.
+
+    Examples
+    --------
+    >>> cqi_efficiency([-7.0, 0.2, 30.0]).round(3).tolist()
+    [0.0, 0.466, 4.299]
+    """
+    place = np.searchsorted(CQI_FROM_DB, np.asarray(sinr_db, np.float64), side="right")
+    steps = np.concatenate([[0.0], CQI_EFFICIENCY])
+    return np.asarray(steps[place] * ((1.0 - CQI_OVERHEAD) * (1.0 - CQI_ERROR)))
+
+
+EFFICIENCIES: dict[str, Curve] = {
+    "truncated-shannon": shannon_efficiency,
+    "38.214-cqi": cqi_efficiency,
+}
+
+
+def downlink_ratio(pattern: str) -> float:
+    """Return the share of time that goes down under a pattern of slots; ``"FDD"`` is all of it.
+
+    Examples
+    --------
+    >>> round(downlink_ratio("DDDSU"), 3)
+    0.743
+    """
+    if pattern == "FDD":
+        return 1.0
+    if not pattern or set(pattern) - set("DSU"):
+        raise ValueError(f"tdd must be slots D, S, U such as 'DDDSU', or 'FDD'; got {pattern!r}")
+    down = pattern.count("D") + pattern.count("S") * SPECIAL_DOWN / SLOT_SYMBOLS
+    return down / len(pattern)
+
+
+def sample_curve(se: str | Curve) -> NDArray[np.float32]:
+    """Return a curve at `CURVE_FROM_DB`, one value each `CURVE_STEP_DB`."""
+    if isinstance(se, str):
+        if se not in EFFICIENCIES:
+            raise ValueError(
+                f"se must be one of {', '.join(EFFICIENCIES)} or a function; got {se!r}"
+            )
+        se = EFFICIENCIES[se]
+    count = round((CURVE_TO_DB - CURVE_FROM_DB) / CURVE_STEP_DB) + 1
+    value = np.asarray(se(np.linspace(CURVE_FROM_DB, CURVE_TO_DB, count)), np.float64)
+    if value.shape != (count,) or not (np.isfinite(value) & (value >= 0)).all():
+        raise ValueError("se must give one value >= 0, bit/s/Hz, for each SINR")
+    return value.astype(np.float32)
