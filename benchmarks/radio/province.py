@@ -214,8 +214,10 @@ def main() -> None:
     sums = told.passes - 1
     print(
         f"loads: {told.passes} passes, {sums} of them with new sums; {wall:.1f} s wall, "
-        f"{cpu:.1f} CPU s; {cpu / max(sums, 1):.2f} CPU s a pass, "
-        f"{pairs * sums / cpu / 1e6:.0f} M pairs/core-s; changes "
+        f"{cpu:.1f} CPU s; pairs worked {sum(told.worked):,} where sums of all would be "
+        f"{worked * sums:,}: {sum(told.worked) / cpu / 1e6:.0f} M worked/core-s; by pass, M "
+        + ", ".join(f"{w / 1e6:.0f}" for w in told.worked)
+        + "; changes "
         + ", ".join(f"{c:.1e}" for c in told.changes)
         + f"; converged {told.converged}, damped {told.damped}"
     )

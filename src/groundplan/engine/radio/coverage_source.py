@@ -184,7 +184,10 @@ class Source:
         row, col = (tile // across) * TILE, (tile % across) * TILE
         return {k: v[:, row : row + TILE, col : col + TILE] for k, v in part.arrays.items()}
 
-    def run(self, k: int, load: NDArray[np.float32], part: Part, stage: str) -> None:
+    def run(
+        self, k: int, load: NDArray[np.float32], part: Part, stage: str,
+        moved: NDArray[np.bool_] | None = None,
+    ) -> None:  # fmt: skip
         """Fill the arrays of `part`, tile by tile.
 
         Parameters
@@ -196,6 +199,9 @@ class Source:
         part : Part
         stage : str
             Name for `progress`.
+        moved : (n_sector,) bool, optional
+            Add the powers of the groups of these sectors to the sums that stand; `load` then holds
+            differences.
 
         Raises
         ------
@@ -204,6 +210,9 @@ class Source:
         """
         n, g = self.network, self.grid
         down, across = tile_count(g)
+        indptr, mast = self.indptr, self.mast
+        if moved is not None:
+            indptr, mast = self.groups_of(moved)
         todo = np.array([t for t in range(down * across) if not part.done(t)], np.int64)
         inside = np.zeros((0, 0), bool) if g.inside is None else np.ascontiguousarray(g.inside)
         weight = n.weights(load).astype(np.float32)
@@ -215,12 +224,12 @@ class Source:
             end = min(start + BATCH, todo.size)
             pieces = [(a, min(a + PIECE, end)) for a in range(start, end, PIECE)]
             spread(
-                rank_tiles, pieces, todo, g.n_row, g.n_col, float(g.cell_m), inside, self.indptr,
-                self.mast, n.place, n.reach, n.entry, n.channel, n.first, n.direction, n.power,
+                rank_tiles, pieces, todo, g.n_row, g.n_col, float(g.cell_m), inside, indptr,
+                mast, n.place, n.reach, n.entry, n.channel, n.first, n.direction, n.power,
                 weight, n.name, n.undo, n.kind, n.table, n.shapes, n.directions,
                 np.float32(n.least2), self.windows.window, self.windows.box, self.windows.loss,
-                self.ratio, k, n.n_channel, part.arrays["power"], part.arrays["sector"],
-                part.arrays["total"], worked,
+                self.ratio, k, n.n_channel, moved is not None, part.arrays["power"],
+                part.arrays["sector"], part.arrays["total"], worked,
             )  # fmt: skip
             for t in todo[start:end].tolist():
                 part.store(t, self.views(part, t))
@@ -228,8 +237,19 @@ class Source:
             self.progress(stage, done, down * across)
         self.worked = int(worked.sum())
 
-    def sums(self, load: NDArray[np.float32], total: NDArray[np.float32]) -> None:
-        """Fill `total` with the powers by channel at other loads."""
+    def groups_of(self, moved: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Return the groups of each tile that have one of some sectors."""
+        net = self.network
+        counts = np.add.reduceat(moved[net.name.astype(np.int64)].astype(np.int64), net.first[:-1])
+        use = counts[self.mast] > 0
+        before = np.concatenate([[0], np.cumsum(use)])
+        return before[self.indptr], self.mast[use]
+
+    def sums(
+        self, load: NDArray[np.float32], total: NDArray[np.float32],
+        moved: NDArray[np.bool_] | None = None,
+    ) -> None:  # fmt: skip
+        """Fill `total` with the powers by channel at other loads, or add differences to it."""
         part = _Held({})
         n_row, n_col = self.grid.shape
         part.arrays = {
@@ -237,4 +257,4 @@ class Source:
             "sector": np.zeros((0, n_row, n_col), np.int32),
             "total": total,
         }
-        self.run(0, load, part, "interference")
+        self.run(0, load, part, "interference", moved)

@@ -9,7 +9,9 @@ with d the demand of a cell in the busy hour, B the bandwidth that goes down, :m
 efficiency and :math:`\rho_0` the share that is on the air without users. Loads enter the
 interference in the SINR, so they are the fixed point of that map. It is a standard interference
 function (Yates 1995; positive, growing, and concave for the Shannon curve): one fixed point, and
-plain iteration reaches it from anywhere. Every pass adds up all powers anew.
+plain iteration reaches it from anywhere. A load that changes by less than a tenth of the tolerance
+stays as it is, and only powers of sectors whose load did change are added up anew; the sums are at
+all times those of the loads as they stand.
 
 References
 ----------
@@ -45,6 +47,10 @@ IDLE_RATIO = 0.1
 TARGET_RATIO = 0.7
 #: Row strips with sums of their own: fixed, whatever the number of threads.
 STRIPS = 8
+#: A change below this share of the tolerance is not followed.
+HOLD_RATIO = 0.1
+#: Where more sectors than this move, all powers are added up anew: it costs no more.
+WHOLE_RATIO = 0.5
 #: A pass whose change is not below this share of the change before does not contract.
 CONTRACTION = 0.95
 
@@ -146,6 +152,8 @@ class RadioLoad:
     passes : int
     changes : tuple of float
         Largest change of a load in each pass.
+    worked : tuple of int
+        Pairs of sector and cell worked for each new sum.
     converged, damped : bool
         The last change is below the tolerance; steps had to be halved.
     """
@@ -161,6 +169,7 @@ class RadioLoad:
     unserved_mbps: float
     passes: int
     changes: tuple[float, ...]
+    worked: tuple[int, ...]
     converged: bool
     damped: bool
 
@@ -277,6 +286,7 @@ def load(
     now, total = coverage.load, coverage.total_mw
     own: NDArray[np.float32] | None = None
     changes: list[float] = []
+    worked: list[int] = []
     step, damped = 1.0, False
     while True:
         spread(
@@ -295,11 +305,16 @@ def load(
             raise StoppedError(f"stopped after {len(changes)} passes of the load")
         if len(changes) > 2 and changes[-1] > CONTRACTION * changes[-2]:
             step, damped = max(0.5 * step, 1.0 / 16.0), True
-        now = (now + step * change).astype(np.float32)
+        moved = np.abs(change) > HOLD_RATIO * tol
+        before, now = now, np.where(moved, now + step * change, now).astype(np.float32)
         if own is None:
-            own = np.zeros_like(coverage.total_mw)
+            own = np.array(coverage.total_mw)
         total = own
-        coverage.source.sums(now, total)
+        if moved.mean() > WHOLE_RATIO:
+            coverage.source.sums(now, total)
+        else:
+            coverage.source.sums(now - before, total, moved)
+        worked.append(coverage.source.worked)
     carriers = carriers_by_sector(coverage, carriers_max)
     wanted = np.maximum(np.ceil(need / target_ratio - 1e-9), 1.0)
     rate = np.zeros(demand.shape, np.float32)
@@ -320,7 +335,7 @@ def load(
         is_short=wanted > carriers, throughput_mbps=rate, served_mbps=served_mbps,
         served_ratio=float(served_mbps.sum(dtype=np.float64)) / whole,
         served_full_ratio=float((full * demand[heard]).sum()) / whole,
-        unserved_mbps=unserved, passes=len(changes), changes=tuple(changes),
+        unserved_mbps=unserved, passes=len(changes), changes=tuple(changes), worked=tuple(worked),
         converged=changes[-1] < tol, damped=damped,
     )  # fmt: skip
 

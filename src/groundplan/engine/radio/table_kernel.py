@@ -216,7 +216,7 @@ def rank_tiles(
     lo, hi, tiles, n_row, n_col, cell_m, inside, indptr, mast, place, reach, entry, channel,
     first, direction, power, load, name, undo, kind, table, shapes, directions, least2, window,
     box, loss, ratio, k, n_channel,
-    top_power, top_sector, total, worked,
+    is_added, top_power, top_sector, total, worked,
 ):  # fmt: skip
     """Rank the sectors of every cell of some tiles, and add their powers up by channel.
 
@@ -263,6 +263,8 @@ def rank_tiles(
         Losses over terrain in steps of a decibel, and the ratio of power for each step.
     k, n_channel : int
         Strongest sectors to keep (0: only the sums), channels.
+    is_added : bool
+        Add to what stands in `total` instead of starting from nothing.
     top_power, top_sector : (k, n_row, n_col) float32, int32
         Output: strongest sectors, mW; -1 where there is none.
     total : (n_channel, n_row, n_col) float32
@@ -297,6 +299,10 @@ def rank_tiles(
                 for i in range(cols):
                     is_asked = is_asked or inside[row + j, col + i]
             fill(w, TOP, w.size, ZERO)
+            for c in range(n_channel if is_added else 0):
+                for j in range(rows):
+                    for i in range(cols):
+                        w[sums + c * ROW + BLOCK * j + i] = total[c, row + j, col + i]
             for s in range(k):
                 fill(w, TOP + (2 * s + 1) * ROW, TOP + (2 * s + 2) * ROW, np.float32(-1.0))
             for q in range(indptr[tile], indptr[tile + 1] if is_asked else indptr[tile]):
@@ -307,10 +313,10 @@ def rank_tiles(
                 out = max(-x, x - side, ZERO)
                 if out * out > reach2:
                     continue
-                # rows whose chord of the circle is not empty
+                # rows whose centres the circle reaches, a thousandth of a cell to spare for float32
                 chord = np.sqrt(reach2 - out * out)
-                top = int(max(np.floor((-y - chord) / cell_m - 0.5), 0.0))
-                bottom = int(min(np.ceil((-y + chord) / cell_m + 0.5), np.float64(rows)))
+                top = int(max(np.ceil((-y - chord) / cell_m - 0.501), 0.0))
+                bottom = int(min(np.floor((-y + chord) / cell_m + 0.501), np.float64(rows)))
                 if bottom <= top:
                     continue
                 a = BLOCK * top
