@@ -14,7 +14,7 @@ from groundplan.engine.radio.load import load
 from groundplan.engine.radio.network import Carrier, SectorTable, SiteTable
 from groundplan.engine.radio.pathloss import path_loss
 from groundplan.engine.radio.pattern import Cuts, Panel
-from groundplan.engine.radio.rate import downlink_ratio, shannon_efficiency
+from groundplan.engine.radio.rate import downlink_ratio, sample_curve, shannon_efficiency
 from groundplan.errors import StoppedError
 from groundplan.plan.radio_store import RadioStore
 
@@ -312,3 +312,32 @@ def test_near_a_mast_the_direction_is_the_true_one():
     steep = Panel(65.0, 65.0).vertical_db(np.degrees(np.arctan2(23.5, np.sqrt(0.5))) - 6.0)
     want_dbm = CARRIERS[1].element_dbm - at_10_m - steep
     assert found.rsrp_dbm[1, 2] == pytest.approx(want_dbm, abs=0.6)
+
+
+def test_sums_that_follow_moved_loads_are_those_of_the_loads_told():
+    grid, sites, sectors, rng = network(19, 30, 80, 70)
+    demand = rng.random(grid.shape) * 4.0
+    found = coverage(sites, sectors, grid, CARRIERS, patterns=PATTERNS, load=0.5)
+    told = load(found, demand, tdd="FDD", tol=1e-3)
+    assert told.converged
+    assert min(told.worked) < max(told.worked), "the last passes follow few sectors"
+    sinr = found.sinr_db(told.load)
+    width = np.array([c.n_prb * 12 * c.subcarrier_khz / 1000.0 for c in CARRIERS])
+    served = found.best_server >= 0
+    rate = width[sectors.carrier[found.best_server]] * shannon_efficiency(sinr)
+    np.testing.assert_allclose(told.throughput_mbps[served], rate[served], rtol=2e-3, atol=0.02)
+
+
+def test_steps_of_the_cqi_are_averaged_so_that_loads_settle():
+    grid, sites, sectors, rng = network(23, 25, 60, 60)
+    demand = rng.random(grid.shape) * 4.0
+    found = coverage(sites, sectors, grid, CARRIERS, patterns=PATTERNS, load=0.3)
+    told = load(found, demand, tdd="FDD", se="38.214-cqi")
+    assert told.converged
+    sharp, soft = sample_curve("38.214-cqi", 0.0), sample_curve("38.214-cqi")
+    # one step stays: where nothing is received any more
+    rise = np.diff(soft)[soft[:-1] > 0]
+    assert np.abs(rise).max() < 0.01 * np.abs(np.diff(sharp)).max()
+    # the area under the curve is kept where the curve is not cut
+    middle = slice(3500, 6000)
+    assert soft[middle].mean() == pytest.approx(sharp[middle].mean(), rel=0.02)

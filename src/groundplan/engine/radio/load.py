@@ -224,6 +224,7 @@ def load(
     *,
     tdd: str | Mapping[str, str] = "DDDSU",
     se: str | Curve = "truncated-shannon",
+    spread_db: float | None = None,
     layers: float = 1.0,
     tol: float = 1e-3,
     passes_max: int = 60,
@@ -243,6 +244,9 @@ def load(
         Slots, ``"FDD"``, or one of them for each carrier's name.
     se : str or callable
         ``"truncated-shannon"``, ``"38.214-cqi"``, or a function of the SINR in dB to bit/s/Hz.
+    spread_db : float, optional
+        Spread of the SINR within a cell over which the efficiency is averaged; 0 for the Shannon
+        curve and 2 dB for the CQI by default.
     layers : float
         Streams at a time, > 0; 1 is the cautious choice.
     tol : float
@@ -276,7 +280,7 @@ def load(
     )
     if target_ratio == 0.0:
         raise ValueError("target_ratio must be > 0")
-    curve = sample_curve(se)
+    curve = sample_curve(se, spread_db)
     net = coverage.source.network
     width = widths_mhz(coverage, tdd, layers)
     n_row = demand.shape[0]

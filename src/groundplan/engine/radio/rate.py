@@ -32,6 +32,9 @@ CQI_FROM_DB = (
 #: lost to repeats at the error rate at which the CQI is chosen (TS 38.214, 5.2.2.1).
 CQI_OVERHEAD = 0.14
 CQI_ERROR = 0.1
+#: Spread of the SINR among the terminals of a cell over which a curve is averaged, dB. Steps of the
+#: CQI would otherwise make loads jump, and a fixed point need not exist (assumption).
+SPREAD_DB = {"38.214-cqi": 2.0}
 #: Symbols of a slot; those of a special slot that go down (10:2:2, confidence U).
 SLOT_SYMBOLS = 14
 SPECIAL_DOWN = 10
@@ -88,8 +91,21 @@ def downlink_ratio(pattern: str) -> float:
     return down / len(pattern)
 
 
-def sample_curve(se: str | Curve) -> NDArray[np.float32]:
-    """Return a curve at `CURVE_FROM_DB`, one value each `CURVE_STEP_DB`."""
+def sample_curve(se: str | Curve, spread_db: float | None = None) -> NDArray[np.float32]:
+    """Return a curve from `CURVE_FROM_DB` on, one value each `CURVE_STEP_DB`.
+
+    Parameters
+    ----------
+    se : str or callable
+        A name of `EFFICIENCIES`, or a function of the SINR in dB to bit/s/Hz.
+    spread_db : float, optional
+        The curve is averaged over a normal spread of the SINR; that of `SPREAD_DB` by default.
+        Below half of the curve's least value that is not 0 nothing is received.
+    """
+    if spread_db is None:
+        spread_db = SPREAD_DB.get(se, 0.0) if isinstance(se, str) else 0.0
+    if not 0.0 <= spread_db <= 10.0:
+        raise ValueError(f"spread_db must be in 0..10; got {spread_db}")
     if isinstance(se, str):
         if se not in EFFICIENCIES:
             raise ValueError(
@@ -100,4 +116,11 @@ def sample_curve(se: str | Curve) -> NDArray[np.float32]:
     value = np.asarray(se(np.linspace(CURVE_FROM_DB, CURVE_TO_DB, count)), np.float64)
     if value.shape != (count,) or not (np.isfinite(value) & (value >= 0)).all():
         raise ValueError("se must give one value >= 0, bit/s/Hz, for each SINR")
+    if spread_db > 0.0 and (value > 0).any():
+        reach = int(np.ceil(4.0 * spread_db / CURVE_STEP_DB))
+        step = np.arange(-reach, reach + 1) * (CURVE_STEP_DB / spread_db)
+        weight = np.exp(-0.5 * step**2)
+        least = 0.5 * value[value > 0].min()
+        value = np.convolve(np.pad(value, reach, mode="edge"), weight / weight.sum(), mode="valid")
+        value = np.where(value >= least, value, 0.0)
     return value.astype(np.float32)
