@@ -30,8 +30,9 @@ from numpy.typing import ArrayLike, NDArray
 from groundplan.engine._jit import chunks, jit, spread
 from groundplan.engine.radio.coverage import RadioCoverage
 from groundplan.engine.radio.rate import (
-    CURVE_FROM_DB,
-    CURVE_STEP_DB,
+    CURVE_LEAST,
+    CURVE_OCTAVES,
+    CURVE_STEPS,
     Curve,
     downlink_ratio,
     sample_curve,
@@ -45,6 +46,13 @@ FloatArray = NDArray[np.float64]
 IDLE_RATIO = 0.1
 #: Load in the busy hour up to which a carrier is planned (assumption: operators' 70 %, not read).
 TARGET_RATIO = 0.7
+#: How the bits of a float32 SINR tell its place on the curve.
+CURVE_SHIFT = np.uint32(23 - int(np.log2(CURVE_STEPS)))
+CURVE_REST = np.uint32((1 << int(CURVE_SHIFT)) - 1)
+CURVE_PART = 1.0 / (1 << int(CURVE_SHIFT))
+CURVE_LOW = np.float32(CURVE_LEAST)
+CURVE_HIGH = np.float32(CURVE_LEAST * 2.0**CURVE_OCTAVES * (1.0 - 1e-6))
+CURVE_START = int(CURVE_LOW.view(np.uint32) >> CURVE_SHIFT)
 #: Row strips with sums of their own: fixed, whatever the number of threads.
 STRIPS = 8
 #: A change below this share of the tolerance is not followed.
@@ -67,26 +75,37 @@ def busy_hour_mbps(gb_per_month: float, busy_hour_ratio: float = 0.06, days: flo
 
 
 @jit
-def sinr_db_of(power, others, noise):
-    """Return the SINR, dB; the difference of sums may fall below 0 by rounding."""
-    return 10.0 * np.log10(power / (max(others, 0.0) + noise))
+def efficiency_of(power, others, noise, curve, least):
+    """Return the curve at a SINR, straight lines between its samples.
 
-
-@jit
-def efficiency_of(sinr_db, curve):
-    """Return the curve at a SINR, straight lines between its samples."""
-    u = (sinr_db - CURVE_FROM_DB) / CURVE_STEP_DB
-    if u <= 0.0:
-        return np.float64(curve[0])
-    k = int(u)
-    if k >= curve.size - 1:
-        return np.float64(curve[curve.size - 1])
-    return curve[k] + (curve[k + 1] - curve[k]) * (u - k)
+    The interference is a difference of sums and may fall below 0 by rounding.
+    """
+    sinr = np.float32(power / (max(others, 0.0) + noise))
+    bits = np.float32(min(max(sinr, CURVE_LOW), CURVE_HIGH)).view(np.uint32)
+    k = np.int64(bits >> CURVE_SHIFT) - CURVE_START
+    part = np.float64(bits & CURVE_REST) * CURVE_PART
+    value = curve[k] + (curve[k + 1] - curve[k]) * part
+    # between nothing and the least rate there is nothing: a needle of rate would ask for the world
+    return value if value >= least else 0.0
 
 
 @jit
 def need_rows(
-    lo, hi, edges, power, sector, total, load, channel, noise, width_mhz, demand, curve, need, lost
+    lo,
+    hi,
+    edges,
+    power,
+    sector,
+    total,
+    load,
+    channel,
+    noise,
+    width_mhz,
+    demand,
+    curve,
+    least,
+    need,
+    lost,
 ):
     """Add up what the cells of row strips ``lo .. hi`` need of their sectors.
 
@@ -106,7 +125,7 @@ def need_rows(
                 if s >= 0:
                     p = np.float64(power[j, i])
                     others = np.float64(total[channel[s], j, i]) - p * load[s]
-                    se = efficiency_of(sinr_db_of(p, others, np.float64(noise[s])), curve)
+                    se = efficiency_of(p, others, np.float64(noise[s]), curve, least)
                 if se > 0.0:
                     need[strip, s] += d / (width_mhz[s] * se)
                 else:
@@ -114,7 +133,7 @@ def need_rows(
 
 
 @jit
-def rate_rows(lo, hi, power, sector, total, load, channel, noise, width_mhz, curve, out):
+def rate_rows(lo, hi, power, sector, total, load, channel, noise, width_mhz, curve, least, out):
     """Fill rows ``lo .. hi`` with the rate of a terminal that has the whole carrier, Mbit/s."""
     for j in range(lo, hi):
         for i in range(power.shape[1]):
@@ -123,7 +142,7 @@ def rate_rows(lo, hi, power, sector, total, load, channel, noise, width_mhz, cur
             if s >= 0:
                 p = np.float64(power[j, i])
                 others = np.float64(total[channel[s], j, i]) - p * load[s]
-                se = efficiency_of(sinr_db_of(p, others, np.float64(noise[s])), curve)
+                se = efficiency_of(p, others, np.float64(noise[s]), curve, least)
                 out[j, i] = width_mhz[s] * se
 
 
@@ -281,6 +300,9 @@ def load(
     if target_ratio == 0.0:
         raise ValueError("target_ratio must be > 0")
     curve = sample_curve(se, spread_db)
+    if not curve.any():
+        raise ValueError("se must be above 0 for some SINR")
+    least = float(curve[curve > 0].min())
     net = coverage.source.network
     width = widths_mhz(coverage, tdd, layers)
     n_row = demand.shape[0]
@@ -296,7 +318,7 @@ def load(
         spread(
             need_rows, [(k, k + 1) for k in range(edges.size - 1)], edges, coverage.power_mw[0],
             coverage.sector[0], total, now, net.channel_of, net.noise_mw, width, demand, curve,
-            need_parts, lost,
+            least,            need_parts, lost,
         )  # fmt: skip
         need = need_parts.sum(axis=0)
         asked = idle_ratio + (1.0 - idle_ratio) * np.minimum(need, 1.0)
@@ -324,21 +346,22 @@ def load(
     rate = np.zeros(demand.shape, np.float32)
     spread(
         rate_rows, chunks(n_row, STRIPS), coverage.power_mw[0], coverage.sector[0], total, now,
-        net.channel_of, net.noise_mw, width, curve, rate,
+        net.channel_of, net.noise_mw, width, curve, least, rate,
     )  # fmt: skip
     unserved = float(lost.sum())
     given, all_given = served(need, np.ones(need.size)), served(need, np.minimum(wanted, carriers))
     heard = rate > 0
-    share = np.where(heard, given[np.maximum(coverage.sector[0], 0)], 0.0)
-    served_mbps = (share * demand).astype(np.float32)
+    server = np.maximum(coverage.sector[0], 0)
+    served_mbps = np.where(heard, given[server] * demand, 0.0)
     whole = float(demand.sum(dtype=np.float64))
-    full = all_given[np.maximum(coverage.sector[0], 0)][heard]
+    served_ratio = float(served_mbps.sum()) / whole
+    served_full_ratio = float((all_given[server] * demand).sum(where=heard)) / whole
     return RadioLoad(
         need_ratio=need, load=now,
         carriers_needed=np.minimum(wanted, carriers).astype(np.int32),
-        is_short=wanted > carriers, throughput_mbps=rate, served_mbps=served_mbps,
-        served_ratio=float(served_mbps.sum(dtype=np.float64)) / whole,
-        served_full_ratio=float((full * demand[heard]).sum()) / whole,
+        is_short=wanted > carriers, throughput_mbps=rate,
+        served_mbps=served_mbps.astype(np.float32),
+        served_ratio=served_ratio, served_full_ratio=served_full_ratio,
         unserved_mbps=unserved, passes=len(changes), changes=tuple(changes), worked=tuple(worked),
         converged=changes[-1] < tol, damped=damped,
     )  # fmt: skip

@@ -38,8 +38,10 @@ SPREAD_DB = {"38.214-cqi": 2.0}
 #: Symbols of a slot; those of a special slot that go down (10:2:2, confidence U).
 SLOT_SYMBOLS = 14
 SPECIAL_DOWN = 10
-#: Where curves are sampled, dB.
-CURVE_FROM_DB, CURVE_TO_DB, CURVE_STEP_DB = -30.0, 60.0, 0.01
+#: Where curves are evaluated, dB.
+CURVE_FROM_DB, CURVE_TO_DB, CURVE_STEP_DB = -31.0, 61.0, 0.01
+#: Where the kernel reads them: least SINR (a power of two, -30 dB), octaves, values an octave.
+CURVE_LEAST, CURVE_OCTAVES, CURVE_STEPS = 2.0**-10, 30, 128
 
 
 def shannon_efficiency(sinr_db: ArrayLike) -> FloatArray:
@@ -92,7 +94,9 @@ def downlink_ratio(pattern: str) -> float:
 
 
 def sample_curve(se: str | Curve, spread_db: float | None = None) -> NDArray[np.float32]:
-    """Return a curve from `CURVE_FROM_DB` on, one value each `CURVE_STEP_DB`.
+    """Return a curve at `CURVE_STEPS` values of the SINR in each octave, from `CURVE_LEAST` on.
+
+    The kernel finds its place from the bits of a float32 SINR, without a logarithm.
 
     Parameters
     ----------
@@ -113,7 +117,8 @@ def sample_curve(se: str | Curve, spread_db: float | None = None) -> NDArray[np.
             )
         se = EFFICIENCIES[se]
     count = round((CURVE_TO_DB - CURVE_FROM_DB) / CURVE_STEP_DB) + 1
-    value = np.asarray(se(np.linspace(CURVE_FROM_DB, CURVE_TO_DB, count)), np.float64)
+    sinr_db = np.linspace(CURVE_FROM_DB, CURVE_TO_DB, count)
+    value = np.asarray(se(sinr_db), np.float64)
     if value.shape != (count,) or not (np.isfinite(value) & (value >= 0)).all():
         raise ValueError("se must give one value >= 0, bit/s/Hz, for each SINR")
     if spread_db > 0.0 and (value > 0).any():
@@ -123,4 +128,6 @@ def sample_curve(se: str | Curve, spread_db: float | None = None) -> NDArray[np.
         least = 0.5 * value[value > 0].min()
         value = np.convolve(np.pad(value, reach, mode="edge"), weight / weight.sum(), mode="valid")
         value = np.where(value >= least, value, 0.0)
-    return value.astype(np.float32)
+    octave, part = np.divmod(np.arange(CURVE_OCTAVES * CURVE_STEPS + 1), CURVE_STEPS)
+    at_db = 10.0 * np.log10(CURVE_LEAST * 2.0**octave * (1.0 + part / CURVE_STEPS))
+    return np.interp(at_db, sinr_db, value).astype(np.float32)
