@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -328,6 +332,45 @@ def test_a_list_cut_short_loses_one_piece_only(tmp_path):
         )
     assert seen == [("coverage", 1, 1)]
     assert found.power_mw.tobytes() == want.power_mw.tobytes()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from groundplan.engine.radio.coverage import coverage
+from groundplan.engine.radio.grid import Grid
+from groundplan.engine.radio.network import Carrier, SectorTable, SiteTable
+from groundplan.plan.radio_store import RadioStore
+
+def run(store=None, progress=lambda *told: None):
+    return coverage(
+        SiteTable([30_000.0, 9_000.0], [30_000.0, 50_000.0], 30.0, "RMa"),
+        SectorTable([0, 0, 1], [0.0, 120.0, 240.0]), Grid(0.0, 60_000.0, 100.0, 600, 600),
+        [Carrier("n28", 30, 64.0, 0.7, subcarrier_khz=15, reach_m=8000.0)],
+        store=store, progress=progress,
+    )
+
+if __name__ == "__main__":
+    with RadioStore(Path(sys.argv[1]), every_s=0.0) as store:
+        run(store, lambda *told: os.kill(os.getpid(), signal.SIGKILL))
+"""
+
+
+def test_a_process_killed_without_warning_leaves_whole_tiles(tmp_path):
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    folder = tmp_path / "radio"
+    ended = subprocess.run([sys.executable, str(script), str(folder)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    space: dict[str, Any] = {"__name__": "killed"}
+    exec(compile(KILLED, "killed", "exec"), space)  # noqa: S102
+    seen = []
+    with RadioStore(folder, resume=True) as store:
+        found = space["run"](store, lambda *told: seen.append(told))
+    assert seen == [("coverage", 100, 100)], "64 of 100 tiles were finished before the kill"
+    want = space["run"]()
+    assert found.power_mw.tobytes() == want.power_mw.tobytes()
+    assert found.total_mw.tobytes() == want.total_mw.tobytes()
 
 
 def test_the_matrix_may_lie_in_files(tmp_path):
