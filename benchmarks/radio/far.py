@@ -16,7 +16,7 @@ import numpy as np
 import province
 from scipy.ndimage import map_coordinates
 
-from groundplan.engine.radio.coverage import coverage
+from groundplan.engine.radio.coverage_grid import coverage
 from groundplan.engine.radio.grid import Grid
 from groundplan.engine.radio.network import SectorTable, SiteTable
 from groundplan.engine.radio.pattern import Panel

@@ -13,10 +13,10 @@ import time
 import numpy as np
 import province
 
-from groundplan.engine.radio.coverage import coverage
+from groundplan.engine.radio.coverage_grid import coverage
 from groundplan.engine.radio.coverage_source import MemoryStore, Source
 from groundplan.engine.radio.grid import Grid
-from groundplan.engine.radio.load import load
+from groundplan.engine.radio.load_coupled import load
 from groundplan.engine.radio.network import Carrier, SectorTable, SiteTable
 from groundplan.engine.radio.pattern import Panel
 

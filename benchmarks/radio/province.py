@@ -19,9 +19,9 @@ import time
 import numpy as np
 
 from groundplan.engine._jit import jit, thread_count
-from groundplan.engine.radio.coverage import coverage
+from groundplan.engine.radio.coverage_grid import coverage
 from groundplan.engine.radio.grid import Grid
-from groundplan.engine.radio.load import load
+from groundplan.engine.radio.load_coupled import load
 from groundplan.engine.radio.network import Carrier, SectorTable, SiteTable
 from groundplan.engine.radio.pathloss import path_loss
 from groundplan.engine.radio.pattern import Panel

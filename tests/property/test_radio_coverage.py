@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundplan.engine import _jit
-from groundplan.engine.radio.coverage import coverage
+from groundplan.engine.radio.coverage_grid import coverage
 from groundplan.engine.radio.grid import Grid
-from groundplan.engine.radio.load import efficiency_of, load
+from groundplan.engine.radio.load_coupled import efficiency_of, load
 from groundplan.engine.radio.network import Carrier, SectorTable, SiteTable
 from groundplan.engine.radio.pathloss import path_loss
 from groundplan.engine.radio.pattern import Cuts, Panel

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from groundplan.engine.radio import coverage_terrain
-from groundplan.engine.radio.coverage import coverage
+from groundplan.engine.radio.coverage_grid import coverage
 from groundplan.engine.radio.grid import Grid
-from groundplan.engine.radio.load import load
+from groundplan.engine.radio.load_coupled import load
 from groundplan.engine.radio.network import (
     PRB_COUNT,
     Carrier,
@@ -217,7 +217,7 @@ def fake_mast(terrain, x_m, y_m, height_m, terminal_m, ghz, reach_m, grid):
 @pytest.fixture
 def fake_engine(monkeypatch):
     CALLS.clear()
-    monkeypatch.setattr("groundplan.engine.radio.coverage.find_engine", lambda name: fake_mast)
+    monkeypatch.setattr("groundplan.engine.radio.coverage_grid.find_engine", lambda name: fake_mast)
 
 
 def terrain_network():
@@ -299,7 +299,7 @@ def test_clutter_takes_the_place_of_the_terrains_own(monkeypatch):
         seen.append(terrain.clutter_m.max())
         return fake_mast(terrain, *args)
 
-    monkeypatch.setattr("groundplan.engine.radio.coverage.find_engine", lambda name: mast)
+    monkeypatch.setattr("groundplan.engine.radio.coverage_grid.find_engine", lambda name: mast)
     coverage(sites, sectors, GRID, bands, HILLS, np.full((60, 60), 7.0), engine="direct")
     assert set(seen) == {7.0}
     assert set(coverage_terrain.ENGINES) == {"sweep", "direct"}
@@ -337,7 +337,7 @@ def test_a_list_cut_short_loses_one_piece_only(tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from groundplan.engine.radio.coverage import coverage
+from groundplan.engine.radio.coverage_grid import coverage
 from groundplan.engine.radio.grid import Grid
 from groundplan.engine.radio.network import Carrier, SectorTable, SiteTable
 from groundplan.plan.radio_store import RadioStore

@@ -1,12 +1,18 @@
 """Radio: path loss and link budgets on plain arrays."""
 
+from groundplan.engine.radio.coverage_grid import RadioCoverage, coverage
+from groundplan.engine.radio.coverage_matrix import SiteMatrix
+from groundplan.engine.radio.grid import Grid
 from groundplan.engine.radio.link import Link, cell_reach, served_ratio
+from groundplan.engine.radio.load_coupled import RadioLoad, busy_hour_mbps, load
+from groundplan.engine.radio.network import Carrier, SectorTable, SiteTable, arfcn_ghz
 from groundplan.engine.radio.pathloss import (
     BuildingLoss,
     PathLoss,
     building_entry_loss,
     path_loss,
 )
+from groundplan.engine.radio.pattern import Cuts, Panel, Pattern
 from groundplan.engine.radio.reliability import (
     area_reliability,
     disc_mean,
@@ -16,13 +22,27 @@ from groundplan.engine.radio.reliability import (
 
 __all__ = [
     "BuildingLoss",
+    "Carrier",
+    "Cuts",
+    "Grid",
     "Link",
+    "Panel",
     "PathLoss",
+    "Pattern",
+    "RadioCoverage",
+    "RadioLoad",
+    "SectorTable",
+    "SiteMatrix",
+    "SiteTable",
     "area_reliability",
+    "arfcn_ghz",
     "building_entry_loss",
+    "busy_hour_mbps",
     "cell_reach",
+    "coverage",
     "disc_mean",
     "largest_radius",
+    "load",
     "path_loss",
     "served_ratio",
     "shadow_margin_db",

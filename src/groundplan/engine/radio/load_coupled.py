@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from groundplan.engine._jit import chunks, jit, spread
-from groundplan.engine.radio.coverage import RadioCoverage
+from groundplan.engine.radio.coverage_grid import RadioCoverage
 from groundplan.engine.radio.rate import (
     CURVE_LEAST,
     CURVE_OCTAVES,
