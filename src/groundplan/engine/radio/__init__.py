@@ -19,9 +19,19 @@ if TYPE_CHECKING:
         measured_loss_db,
         spatial_blocks,
     )
+    from groundplan.engine.radio.coverage_grid import (
+        RadioCoverage,
+        coverage,
+    )
+    from groundplan.engine.radio.coverage_matrix import (
+        SiteMatrix,
+    )
     from groundplan.engine.radio.free_space import (
         FreeSpaceLoss,
         free_space_loss,
+    )
+    from groundplan.engine.radio.grid import (
+        Grid,
     )
     from groundplan.engine.radio.iot_access import (
         IotCapacity,
@@ -40,8 +50,19 @@ if TYPE_CHECKING:
         cell_reach,
         served_ratio,
     )
+    from groundplan.engine.radio.load_coupled import (
+        RadioLoad,
+        busy_hour_mbps,
+        load,
+    )
     from groundplan.engine.radio.msi import (
         parse_msi,
+    )
+    from groundplan.engine.radio.network import (
+        Carrier,
+        SectorTable,
+        SiteTable,
+        arfcn_ghz,
     )
     from groundplan.engine.radio.p676 import (
         GasLoss,
@@ -62,6 +83,11 @@ if TYPE_CHECKING:
         building_entry_loss,
         path_loss,
         path_loss_ranges,
+    )
+    from groundplan.engine.radio.pattern import (
+        Cuts,
+        Panel,
+        Pattern,
     )
     from groundplan.engine.radio.profile import (
         ProfileLoss,
@@ -93,22 +119,35 @@ _HOMES = {
     "Antenna": "antenna",
     "BuildingLoss": "pathloss",
     "Calibration": "calibration",
+    "Carrier": "network",
     "Clutter": "pathloss",
     "ClutterLoss": "p2108",
+    "Cuts": "pattern",
     "EntryLoss": "p2109",
     "FreeSpaceLoss": "free_space",
     "GasLoss": "p676",
+    "Grid": "grid",
     "IotCapacity": "iot_access",
     "ItmLoss": "itm",
     "Link": "link",
+    "Panel": "pattern",
     "PathLoss": "pathloss",
+    "Pattern": "pattern",
     "ProfileLoss": "profile",
+    "RadioCoverage": "coverage_grid",
+    "RadioLoad": "load_coupled",
+    "SectorTable": "network",
+    "SiteMatrix": "coverage_matrix",
+    "SiteTable": "network",
     "area_reliability": "reliability",
+    "arfcn_ghz": "network",
     "building_entry_loss": "pathloss",
+    "busy_hour_mbps": "load_coupled",
     "calibrate": "calibration",
     "car_entry_loss": "tr38901_building",
     "cell_reach": "link",
     "clutter_loss": "p2108",
+    "coverage": "coverage_grid",
     "coverage_class_ratio": "iot_access",
     "disc_mean": "reliability",
     "draw_loss": "shadow",
@@ -121,6 +160,7 @@ _HOMES = {
     "itm_profile": "itm",
     "itm_warnings": "itm",
     "largest_radius": "reliability",
+    "load": "load_coupled",
     "measured_loss_db": "calibration",
     "net_throughput_mbps": "throughput",
     "parse_msi": "msi",
@@ -142,22 +182,35 @@ __all__ = [
     "Antenna",
     "BuildingLoss",
     "Calibration",
+    "Carrier",
     "Clutter",
     "ClutterLoss",
+    "Cuts",
     "EntryLoss",
     "FreeSpaceLoss",
     "GasLoss",
+    "Grid",
     "IotCapacity",
     "ItmLoss",
     "Link",
+    "Panel",
     "PathLoss",
+    "Pattern",
     "ProfileLoss",
+    "RadioCoverage",
+    "RadioLoad",
+    "SectorTable",
+    "SiteMatrix",
+    "SiteTable",
     "area_reliability",
+    "arfcn_ghz",
     "building_entry_loss",
+    "busy_hour_mbps",
     "calibrate",
     "car_entry_loss",
     "cell_reach",
     "clutter_loss",
+    "coverage",
     "coverage_class_ratio",
     "disc_mean",
     "draw_loss",
@@ -170,6 +223,7 @@ __all__ = [
     "itm_profile",
     "itm_warnings",
     "largest_radius",
+    "load",
     "measured_loss_db",
     "net_throughput_mbps",
     "parse_msi",
