@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import rasterio
 
 from groundplan.region.fractal import fractal_heights
 from groundplan.region.hgt import write_hgt
@@ -108,17 +109,22 @@ def plan(place) -> Path:
     return place / "hilly"
 
 
-def test_hills_take_cells_away(place, plan):
+@pytest.fixture(scope="module")
+def even(place) -> Path:
     run(place, "plan", "study.toml", "--out", "even")
+    return place / "even"
+
+
+def test_hills_take_cells_away(plan, even):
     hilly = json.loads((plan / "plan.json").read_bytes())["sectors"]["mobile"]
-    even = json.loads((place / "even" / "plan.json").read_bytes())["sectors"]["mobile"]
+    plain = json.loads((even / "plan.json").read_bytes())["sectors"]["mobile"]
     terrain = hilly["terrain"]
     print(f"hidden {terrain['hidden_count']} of {terrain['near_count']} pairs")
     assert 0 < terrain["hidden_count"] < terrain["near_count"]
     assert terrain["is_synthetic"]
-    assert hilly["base_value"] <= even["base_value"]
-    assert hilly["value"] < even["value"]
-    assert "terrain" not in even
+    assert hilly["base_value"] <= plain["base_value"]
+    assert hilly["value"] < plain["value"]
+    assert "terrain" not in plain
 
 
 def test_the_report_says_what_was_used(plan):
@@ -126,6 +132,26 @@ def test_the_report_says_what_was_used(plan):
     assert "What the ground takes away" in page
     assert "synthetic terrain" in page
     assert "N34E113.hgt" in page
+
+
+def test_its_rasters_open_elsewhere(plan, even):
+    """What QGIS opens through GDAL: placement, system, nodata, mark, and fewer dB behind hills."""
+    found = json.loads((plan / "plan.json").read_bytes())["sectors"]["mobile"]["signals"]
+    assert {s["quantity"] for s in found} == {"rsrp", "sinr"}
+    for signal in found:
+        with rasterio.open(plan / signal["file"]) as hilly:
+            assert hilly.crs.is_projected
+            assert hilly.res == (250.0, 250.0)
+            assert hilly.tags()["GROUNDPLAN_ORIGIN"] == "synthetic"
+            assert hilly.units[0] == signal["unit"]
+            over_hills = hilly.read(1, masked=True)
+        with rasterio.open(even / signal["file"]) as level:
+            assert level.tags()["GROUNDPLAN_ORIGIN"] == "modelled"
+            plain = level.read(1, masked=True)
+        assert np.isfinite(over_hills.compressed()).all()
+        assert sum(signal["people_ratio"]) == pytest.approx(1.0, abs=1e-3)
+        if signal["quantity"] == "rsrp":
+            assert over_hills.mean() < plain.mean()
 
 
 def test_it_is_verified_and_tampering_is_found(place, plan):

@@ -27,6 +27,7 @@ from groundplan.plan.folder import write_plan_folder
 from groundplan.plan.manifest import canonical_json, library_versions
 from groundplan.plan.placing import make_room
 from groundplan.plan.register import read_register
+from groundplan.plan.signal import signals_of
 from groundplan.plan.system import (
     SystemPlan,
     build_coverage,
@@ -234,6 +235,8 @@ def solve_system(
     bench: Workbench,
     progress: Progress,
     stop: Callable[[], bool],
+    *,
+    resume: bool = False,
 ) -> SystemPlan:
     """Prepare, decide and settle one system, going on from its saved state if there is one."""
     choice = study.sectors[sector.key]
@@ -290,7 +293,20 @@ def solve_system(
         servers_needed=servers,
         tick=lambda stage: progress(f"{sector.key}: {stage}"),
     )
-    return replace(plan, register=None if register is None else register.record)
+    if sector.service.antennas is not None:
+        progress(f"{sector.key}: signal")
+    signals = signals_of(
+        plan,
+        ground.grid,
+        ground.relief,
+        bench.folder / f"{sector.key}-signal",
+        resume=resume,
+        progress=lambda _part, done, total: progress(f"{sector.key}: signal", done, total),
+        stop=stop,
+    )
+    return replace(
+        plan, register=None if register is None else register.record, signals=tuple(signals)
+    )
 
 
 def make_plan(
@@ -371,7 +387,9 @@ def make_plan(
         ground = lay_ground(study, side_m, timed)
         refuse_if_stopped(stop)
         plans = {
-            key: solve_system(study, available[key], ground, options, bench, timed, stop)
+            key: solve_system(
+                study, available[key], ground, options, bench, timed, stop, resume=resume
+            )
             for key in study.sectors
         }
         timed("files")

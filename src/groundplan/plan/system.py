@@ -93,6 +93,8 @@ class SystemPlan:
     sized: Sized
     #: How the existing assets came to be known, where the study names a file of them.
     register: Mapping[str, Any] | None = None
+    #: Rasters of the planned network's signal.
+    signals: tuple[Any, ...] = ()
 
 
 def stream(seed: int, *names: str) -> np.random.Generator:

@@ -104,21 +104,6 @@ def level_out(height_m: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
     return height_m[tuple(nearest)], int(unknown.sum())
 
 
-def even_loss(antenna_m: float, terminal_m: float, frequency_ghz: float, d_m: FloatArray) -> Any:
-    """Return the loss over even ground at distances, dB."""
-    from groundplan.engine.radio.direct import direct_loss
-    from groundplan.engine.radio.terrain import Terrain
-
-    step_m = STEP_MAX_M / 4.0
-    side = int(np.ceil(d_m.max() / STEP_MAX_M)) + 3
-    flat = Terrain(np.zeros((2, side), np.float32), 0.0, 2 * STEP_MAX_M, STEP_MAX_M)
-    start = 0.5 * STEP_MAX_M
-    return direct_loss(
-        flat, start, STEP_MAX_M, antenna_m, terminal_m, frequency_ghz,
-        start + np.maximum(d_m, 2.0 * step_m), np.full(d_m.size, STEP_MAX_M), step_m=step_m,
-    )  # fmt: skip
-
-
 def hide_pairs(
     system: System,
     land: Land,
@@ -264,7 +249,7 @@ class Finder:
 
     def __init__(self, system: System, land: Land, grid: Any, links: Links) -> None:
         from groundplan.engine.radio.link import cell_links
-        from groundplan.engine.radio.obstruction import POINTS, spare_loss
+        from groundplan.engine.radio.obstruction import EvenGround, spare_loss
 
         service = system.sector.service
         self.system, self.links, self.grid = system, links, grid
@@ -273,26 +258,10 @@ class Finder:
         told = service.parameters(system.settings)
         self.spare = spare_loss(cell_links(**told), system.reach_table_m)
         self.uses_site = service.decided_by == "site_and_cell"
-        self.share = np.linspace(0.0, 1.0, POINTS)
-        self.even: dict[tuple[float, float, float], FloatArray] = {}
+        self.even = EvenGround(links.terminal_m)
         self.found: list[tuple[NDArray[np.int32], NDArray[np.int32]]] = []
         self.out = np.empty(1, np.int32)
         self.near = 0
-
-    def even_table(self, number: int) -> FloatArray:
-        """Return the loss over even ground at even shares of a link's reach."""
-        links = self.links
-        key = (
-            float(links.antenna_m[number]),
-            float(links.frequency_ghz[number]),
-            float(links.reach_m[number]),
-        )
-        if key not in self.even:
-            antenna, frequency, reach = key
-            self.even[key] = np.asarray(
-                even_loss(antenna, links.terminal_m, frequency, reach * self.share)
-            )
-        return self.even[key]
 
     def take(self, number: int, window: Any) -> None:
         """Note the cells that terrain hides from the site of a link."""
@@ -301,11 +270,17 @@ class Finder:
         site = int(self.links.site[number])
         sites, grid = self.system.sites, self.grid
         layer, environment = int(sites.layer[site]), int(sites.environment[site])
+        links = self.links
+        mast = (
+            float(links.antenna_m[number]),
+            float(links.frequency_ghz[number]),
+            float(links.reach_m[number]),
+        )
         if self.out.size < window.loss_db.size:
             self.out = np.empty(2 * window.loss_db.size, np.int32)
         n, near = hidden_cells(
-            window.loss_db, window.row0, window.col0, self.even_table(number),
-            float(self.links.reach_m[number]), self.cell_of, self.system.cell_environment,
+            window.loss_db, window.row0, window.col0, self.even.table(*mast),
+            mast[2], self.cell_of, self.system.cell_environment,
             grid.x0_m, grid.y1_m, grid.cell_m, float(sites.x_m[site]), float(sites.y_m[site]),
             self.spare[layer, environment], float(self.system.reach_m[site]),
             self.spare[layer], self.system.reach_table_m[layer], self.uses_site, self.out,

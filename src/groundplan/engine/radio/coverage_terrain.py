@@ -92,8 +92,13 @@ def direct(
         ))  # fmt: skip
 
 
+def over_surroundings(*args: Any) -> Iterator[Found]:
+    """Yield the statistical loss of the surroundings with what terrain adds to it."""
+    yield from importlib.import_module("groundplan.engine.radio.combined").combined(*args)
+
+
 #: Engines over terrain by name.
-ENGINES: dict[str, Engine] = {"sweep": swept, "direct": direct}
+ENGINES: dict[str, Engine] = {"sweep": swept, "direct": direct, "combined": over_surroundings}
 
 
 def find_engine(name: str) -> Engine:

@@ -23,13 +23,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine._jit import jit
+from groundplan.engine.radio.direct import direct_loss
 from groundplan.engine.radio.link import Link, served_ratio
+from groundplan.engine.radio.terrain import Terrain
 
-__all__ = ["POINTS", "hidden_cells", "spare_loss"]
+__all__ = ["POINTS", "EvenGround", "hidden_cells", "spare_loss"]
 
 FloatArray = NDArray[np.float64]
 #: Points of the table over distance, the mast and the reach included.
 POINTS = 129
+#: Cells and steps of the even ground, m.
+CELL_M, STEP_M = 100.0, 25.0
 #: Largest spare loss that is looked for, dB; behind more than that no link of this kind holds.
 MOST_DB = 80.0
 #: Halvings of the search: MOST_DB / 2^20 is below 1e-4 dB.
@@ -66,6 +70,38 @@ def spare_loss(links: Sequence[Sequence[Link]], reach_m: FloatArray) -> FloatArr
         spare[i, k] = low
         spare[i, k, -1] = 0.0
     return spare
+
+
+class EvenGround:
+    """Loss over even ground by distance, kept for each kind of mast.
+
+    Parameters
+    ----------
+    terminal_height_m : float
+    """
+
+    def __init__(self, terminal_height_m: float) -> None:
+        self.terminal_height_m = terminal_height_m
+        self.kept: dict[tuple[float, float, float], FloatArray] = {}
+
+    def table(self, antenna_height_m: float, frequency_ghz: float, reach_m: float) -> FloatArray:
+        """Return the loss at `POINTS` evenly spaced distances from 0 to the reach, dB.
+
+        Nearer than two steps of the profile it is that of two steps.
+        """
+        key = (antenna_height_m, frequency_ghz, reach_m)
+        if key not in self.kept:
+            d = np.maximum(np.linspace(0.0, reach_m, POINTS), 2.0 * STEP_M)
+            side = int(np.ceil(d.max() / CELL_M)) + 3
+            flat = Terrain(np.zeros((2, side), np.float32), 0.0, 2.0 * CELL_M, CELL_M)
+            start = 0.5 * CELL_M
+            self.kept[key] = np.asarray(
+                direct_loss(
+                    flat, start, CELL_M, antenna_height_m, self.terminal_height_m, frequency_ghz,
+                    start + d, np.full(POINTS, CELL_M), step_m=STEP_M,
+                )
+            )  # fmt: skip
+        return self.kept[key]
 
 
 @jit
