@@ -20,13 +20,15 @@ IntArray = NDArray[np.int64]
 MaskArray = NDArray[np.uint64]
 #: Partial choices of a batch beyond which a certificate is refused: no honest one needs as many.
 STATES_MAX = 40_000_000
+#: Groups of a decision that are looked at first, of those that choosing loses and leaving out.
+MULTIPLE_TOP, DEAD_TOP = 4, 2
 #: Odd numbers that spread masks over a table.
 SPREADERS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 
 
 @dataclass(frozen=True)
 class Groups:
-    """Rows of each decision that the same earlier sites cover.
+    """Rows of each decision that the same earlier sites cover, those of the largest amount first.
 
     Attributes
     ----------
@@ -35,26 +37,50 @@ class Groups:
     mask : (n_group,) uint64
         Earlier sites that cover them.
     amount : (n_group,) int64
+    top_mask, top_amount : (n_top, n_decision) uint64, int64
+        The first groups of each decision once more; 0 where there are fewer.
     """
 
     begin: IntArray
     mask: MaskArray
     amount: IntArray
+    top_mask: MaskArray
+    top_amount: IntArray
 
-    def total(self, decision: IntArray, mask: MaskArray, *, is_hit: bool) -> IntArray:
-        """Return for each state the amounts of the groups that its mask hits, or does not hit."""
-        first = self.begin[decision]
-        count = self.begin[decision + 1] - first
+    def add(
+        self, at: IntArray, mask: MaskArray, loss: IntArray, room: IntArray, *, is_hit: bool
+    ) -> tuple[IntArray, MaskArray, IntArray]:
+        """Add to losses what the groups that a mask hits, or does not hit, amount to.
+
+        Parameters
+        ----------
+        at, mask, loss
+            Decision, mask and loss of each state.
+        room : int64
+            States that lose as much or more leave.
+        is_hit : bool
+            Whether the groups count that the mask hits.
+        """
+        # most of the states that leave do so at the largest amounts
+        for top_mask, top_amount in zip(self.top_mask, self.top_amount, strict=True):
+            hit = (top_mask[at] & mask) != 0
+            loss = loss + top_amount[at] * (hit if is_hit else ~hit)
+        kept = np.flatnonzero(loss < room)
+        at, mask, loss, room = at[kept], mask[kept], loss[kept], room[kept]
+        first = self.begin[at] + len(self.top_mask)
+        count = np.maximum(self.begin[at + 1] - first, 0)
         end = np.cumsum(count)
         n = int(end[-1]) if end.size else 0
-        if n == 0:
-            return np.zeros(decision.size, np.int64)
-        group = np.arange(n) + np.repeat(first - end + count, count)
-        hit = (self.mask[group] & np.repeat(mask, count)) != 0
-        running = np.zeros(n + 1, np.int64)
-        np.cumsum(self.amount[group] * (hit if is_hit else ~hit), out=running[1:])
-        found: IntArray = running[end] - running[end - count]
-        return found
+        if n:
+            group = np.repeat(first - end + count, count)
+            group += np.arange(n)
+            hit = (self.mask[group] & np.repeat(mask, count)) != 0
+            running = np.zeros(n + 1, np.int64)
+            np.cumsum(self.amount[group] * (hit if is_hit else ~hit), out=running[1:])
+            loss = loss + running[end] - running[end - count]
+            kept = np.flatnonzero(loss < room)
+            at, mask, loss = at[kept], mask[kept], loss[kept]
+        return at, mask, loss
 
 
 @dataclass(frozen=True)
@@ -82,25 +108,35 @@ class Sweeps:
     dead: Groups
 
 
-def group_rows(n_decision: int, decision: IntArray, mask: MaskArray, amount: IntArray) -> Groups:
-    """Gather rows by decision and mask."""
-    if not decision.size:
-        return Groups(np.zeros(n_decision + 1, np.int64), mask, amount)
+def group_rows(
+    n_decision: int, decision: IntArray, mask: MaskArray, amount: IntArray, n_top: int
+) -> Groups:
+    """Gather rows by decision and mask; the first `n_top` groups of a decision are laid apart."""
     # one number to sort by, instead of three arrays: decision, some bits of the mask, place; masks
     # that share these bits only make a group fall into several
     digits = int(decision.size).bit_length()
-    spare = 63 - digits - int(n_decision).bit_length()
-    spread = (mask * SPREADERS[0]) >> np.uint64(64 - min(spare, 30))
-    key = (decision << min(spare, 30)) | spread.astype(np.int64)
-    key = (key << digits) | np.arange(decision.size)
+    spare = min(30, 63 - digits - int(n_decision).bit_length())
+    spread = (mask * SPREADERS[0]) >> np.uint64(64 - spare)
+    key = (((decision << spare) | spread.astype(np.int64)) << digits) | np.arange(decision.size)
     key.sort()
     order = key & ((1 << digits) - 1)
     decision, mask, amount = decision[order], mask[order], amount[order]
     new = np.ones(decision.size, bool)
     new[1:] = (decision[1:] != decision[:-1]) | (mask[1:] != mask[:-1])
     head = np.flatnonzero(new)
-    begin = np.searchsorted(decision[head], np.arange(n_decision + 1))
-    return Groups(begin, mask[head], np.add.reduceat(amount, head))
+    decision, mask = decision[head], mask[head]
+    amount = np.add.reduceat(amount, head) if head.size else amount
+    # amounts nearly in order do as well: the order costs or saves work alone
+    small = np.minimum(amount >> max(0, int(amount.max(initial=0)).bit_length() - 30), 1 << 30)
+    order = np.argsort((decision << 31) - small, kind="stable")
+    mask, amount = mask[order], amount[order]
+    begin = np.searchsorted(decision, np.arange(n_decision + 1))
+    top_mask = np.zeros((n_top, n_decision), np.uint64)
+    top_amount = np.zeros((n_top, n_decision), np.int64)
+    for k in range(n_top):
+        has = np.flatnonzero(np.diff(begin) > k)
+        top_mask[k, has], top_amount[k, has] = mask[begin[has] + k], amount[begin[has] + k]
+    return Groups(begin, mask, amount, top_mask, top_amount)
 
 
 def lay_sweeps(
@@ -132,7 +168,7 @@ def lay_sweeps(
     bit = np.uint64(1) << (step % 64).astype(np.uint64)
     take, leave = np.maximum(-reduced, 0), np.maximum(reduced, 0)
     if not decision.size:
-        none = group_rows(n, decision, np.empty(0, np.uint64), np.empty(0, np.int64))
+        none = group_rows(n, decision, np.empty(0, np.uint64), decision, 0)
         return Sweeps(first, take, leave, bit, ~bit, none, none)
     sweep = np.repeat(np.arange(length.size), length)[decision]
     new = np.ones(sweep.size, bool)
@@ -158,9 +194,10 @@ def lay_sweeps(
     np.bitwise_or.at(clear, leaving, bit)
     is_shared = ~new
     lost = price[row[is_shared]]
-    multiple = group_rows(n, decision[is_shared], before[is_shared], lost)
+    multiple = group_rows(n, decision[is_shared], before[is_shared], lost, MULTIPLE_TOP)
     is_open = (left > 0) & ~alone
-    dead = group_rows(n, decision[tail[is_open]], before[tail[is_open]], left[is_open])
+    last = tail[is_open]
+    dead = group_rows(n, decision[last], before[last], left[is_open], DEAD_TOP)
     return Sweeps(first, take, leave, bit, ~clear, multiple, dead)
 
 
@@ -197,15 +234,11 @@ def least_survivors(
             raise VerificationError("the tiles take more than any honest search to check")
         room = most[at]
         chosen, left = loss + plan.take[at], loss + plan.leave[at]
-        # rows are looked at only where the choice is open still
-        a, b = np.flatnonzero(chosen < room), np.flatnonzero(left < room)
-        place_a, mask_a, place_b, mask_b = at[a], mask[a], at[b], mask[b]
-        loss_a = chosen[a] + plan.multiple.total(place_a, mask_a, is_hit=True)
-        loss_b = left[b] + plan.dead.total(place_b, mask_b, is_hit=False)
-        a, b = np.flatnonzero(loss_a < room[a]), np.flatnonzero(loss_b < room[b])
-        at = np.concatenate([place_a[a], place_b[b]])
-        mask = np.concatenate([mask_a[a] | plan.bit[place_a[a]], mask_b[b]]) & plan.keep[at]
-        loss = np.concatenate([loss_a[a], loss_b[b]])
+        at_a, mask_a, loss_a = plan.multiple.add(at, mask, chosen, room, is_hit=True)
+        at_b, mask_b, loss_b = plan.dead.add(at, mask, left, room, is_hit=False)
+        at = np.concatenate([at_a, at_b])
+        mask = np.concatenate([mask_a | plan.bit[at_a], mask_b]) & plan.keep[at]
+        loss = np.concatenate([loss_a, loss_b])
         if unites[at].any():
             at, mask, loss = unite(at, mask, loss)
         np.minimum.at(profile, at, loss)
