@@ -138,19 +138,19 @@ def test_its_rasters_open_elsewhere(plan, even):
     """What QGIS opens through GDAL: placement, system, nodata, mark, and fewer dB behind hills."""
     found = json.loads((plan / "plan.json").read_bytes())["sectors"]["mobile"]["signals"]
     assert {s["quantity"] for s in found} == {"rsrp", "sinr"}
-    for signal in found:
-        with rasterio.open(plan / signal["file"]) as hilly:
+    for one in found:
+        with rasterio.open(plan / one["file"]) as hilly:
             assert hilly.crs.is_projected
             assert hilly.res == (250.0, 250.0)
             assert hilly.tags()["GROUNDPLAN_ORIGIN"] == "synthetic"
-            assert hilly.units[0] == signal["unit"]
+            assert hilly.units[0] == one["unit"]
             over_hills = hilly.read(1, masked=True)
-        with rasterio.open(even / signal["file"]) as level:
+        with rasterio.open(even / one["file"]) as level:
             assert level.tags()["GROUNDPLAN_ORIGIN"] == "modelled"
             plain = level.read(1, masked=True)
         assert np.isfinite(over_hills.compressed()).all()
-        assert sum(signal["people_ratio"]) == pytest.approx(1.0, abs=1e-3)
-        if signal["quantity"] == "rsrp":
+        assert sum(one["people_ratio"]) == pytest.approx(1.0, abs=1e-3)
+        if one["quantity"] == "rsrp":
             assert over_hills.mean() < plain.mean()
 
 

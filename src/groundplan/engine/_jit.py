@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from groundplan.engine._threads import thread_count
+
 __all__ = ["NOJIT", "chunks", "jit", "spread", "thread_count"]
 
 NOJIT = os.environ.get("GROUNDPLAN_NOJIT", "") == "1"
@@ -39,14 +41,6 @@ else:
         """
         compile_it = numba.njit(cache=True, nogil=True, **options)
         return compile_it if function is None else compile_it(function)
-
-
-def thread_count() -> int:
-    """Return how many threads kernels may use: ``GROUNDPLAN_THREADS`` or the cores at hand."""
-    asked = os.environ.get("GROUNDPLAN_THREADS", "")
-    if asked:
-        return max(1, int(asked))
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def chunks(n: int, count: int) -> list[tuple[int, int]]:

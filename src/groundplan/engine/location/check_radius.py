@@ -37,7 +37,7 @@ class Strips:
     Parameters
     ----------
     xy_m : (n, 2) float64
-    point : (n,) int64
+    point : (n,) int
         What to call each point.
     height_m : float
         Of a strip.
@@ -51,7 +51,7 @@ class Strips:
     def __init__(
         self,
         xy_m: FloatArray,
-        point: NDArray[np.int64],
+        point: NDArray[np.integer],
         height_m: float,
         row_reach_m: FloatArray | None,
         out: IntArray | None = None,
@@ -72,7 +72,7 @@ class Strips:
 
     def pairs(
         self, site_xy_m: FloatArray, radius_m: FloatArray, number: NDArray[np.integer]
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.integer]]]:
+    ) -> Iterator[tuple[NDArray[np.integer], NDArray[np.integer]]]:
         """Yield (point, site) pairs within reach, some thousand sites at a time.
 
         Parameters
@@ -111,7 +111,7 @@ class Strips:
             near = dx * dx + dy * dy <= reach * reach
             points, sites = self.point[at[near]], number[pair_site[near]]
             if self.out is not None and self.out.size:
-                pair = points * self.n_site + sites
+                pair = points.astype(np.int64) * self.n_site + sites
                 place = np.minimum(np.searchsorted(self.out, pair), self.out.size - 1)
                 counts = self.out[place] != pair
                 points, sites = points[counts], sites[counts]
@@ -192,14 +192,17 @@ def verify_radius(
     layers: list[tuple[Strips, NDArray[np.bool_]]] = []
     for layer in [None] if demand_layer is None else np.unique(demand_layer):
         rows = np.arange(n) if layer is None else np.flatnonzero(demand_layer == layer)
+        # half the memory, as long as the numbers fit
+        rows = rows.astype(np.int32) if n < 2**31 else rows
         mine = np.ones(len(site_xy_m), bool)
         if layer is not None and site_layer is not None:
             mine = site_layer == layer
         if not rows.size or not mine.any():
             continue
+        xy = demand_xy_m if rows.size == n else demand_xy_m[rows]
         own = None if demand_reach_m is None else demand_reach_m[rows]
         height = float(np.median(radius_m[mine])) / 2
-        strips = Strips(demand_xy_m[rows], rows, height, own, out, len(site_xy_m))
+        strips = Strips(xy, rows, height, own, out, len(site_xy_m))
         layers.append((strips, mine))
         old, new = np.flatnonzero(mine & existing), np.flatnonzero(mine & ~existing)
         for row, _site in strips.pairs(site_xy_m[old], radius_m[old], old):
@@ -246,7 +249,7 @@ def verify_radius(
                 here = site[mine[site]]
                 for row, of in strips.pairs(site_xy_m[here], radius_m[here], here):
                     free = ~served[row]
-                    rows.append(row[free])
+                    rows.append(row[free].astype(np.int64))
                     sites_of.append(of[free].astype(np.int64))
             return np.concatenate(rows), np.concatenate(sites_of)
 
