@@ -12,7 +12,7 @@ from groundplan.engine.radio.pathloss import (
     building_entry_loss,
     path_loss,
 )
-from groundplan.engine.radio.pattern import Cuts, Panel, Pattern
+from groundplan.engine.radio.pattern import Panel
 from groundplan.engine.radio.reliability import (
     area_reliability,
     disc_mean,
@@ -23,12 +23,10 @@ from groundplan.engine.radio.reliability import (
 __all__ = [
     "BuildingLoss",
     "Carrier",
-    "Cuts",
     "Grid",
     "Link",
     "Panel",
     "PathLoss",
-    "Pattern",
     "RadioCoverage",
     "RadioLoad",
     "SectorTable",
