@@ -186,6 +186,7 @@ def main() -> None:
     parse.add_argument("--tol", type=float, default=1e-3)
     parse.add_argument("--se", default="truncated-shannon", help="or 38.214-cqi")
     parse.add_argument("--spread-db", type=float, help="of the SINR within a cell")
+    parse.add_argument("--exact", action="store_true", help="compare with loads found to 1e-5")
     parse.add_argument("--no-peer", action="store_true")
     parse.add_argument("--matrix-dbm", type=float, help="build the sparse matrix at this threshold")
     args = parse.parse_args()
@@ -232,6 +233,17 @@ def main() -> None:
         f"served {told.served_ratio:.3f} (synthetic)"
     )
     print(f"all: {time.perf_counter() - start:.1f} s wall, peak {peak_mib():.0f} MiB")
+    if args.exact:
+        slots = {"n78": "DDDSU", "n41": "DDDSU", "n28": "FDD"}
+        fine = load(found, demand, tdd=slots, tol=1e-5, passes_max=200, se=args.se,
+                    spread_db=args.spread_db)  # fmt: skip
+        off = np.abs(told.load.astype(float) - fine.load)
+        sinr = found.sinr_db(told.load) - found.sinr_db(fine.load)
+        sinr = sinr[np.isfinite(sinr)]
+        print(f"against loads found to 1e-5 ({fine.passes} passes, converged {fine.converged}): "
+              f"load largest {off.max():.1e}, mean {off.mean():.1e}; SINR rms "
+              f"{np.sqrt((sinr**2).mean()):.1e} dB, largest "
+              f"{np.abs(sinr).max():.1e} dB")  # fmt: skip
     if args.matrix_dbm is not None:
         clock.lap()
         matrix = found.matrix(args.matrix_dbm)

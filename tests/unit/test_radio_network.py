@@ -23,7 +23,7 @@ from groundplan.engine.radio.network import (
     SiteTable,
     arfcn_ghz,
 )
-from groundplan.engine.radio.pattern import Cuts, Panel
+from groundplan.engine.radio.pattern import Cuts, Panel, as_pattern
 from groundplan.engine.radio.rate import cqi_efficiency, downlink_ratio, shannon_efficiency
 from groundplan.errors import DataError, StoppedError
 from groundplan.plan.radio_store import RadioStore
@@ -126,6 +126,49 @@ def test_patterns_and_curves():
         downlink_ratio("DDX")
     assert shannon_efficiency(100.0) == 4.4
     assert cqi_efficiency(-6.71) == 0.0
+
+
+class Aerial:
+    """An antenna as the antenna engine has it, its cuts measured at 4 degrees of tilt."""
+
+    own_tilt_deg = 4.0
+
+    def gain_dbi(self, azimuth_deg, elevation_deg, *, electrical_tilt_deg):
+        assert electrical_tilt_deg == self.own_tilt_deg
+        panel = Panel(65.0, 10.0)
+        down = -np.asarray(elevation_deg) - self.own_tilt_deg
+        return 17.0 - panel.horizontal_db(azimuth_deg) - panel.vertical_db(down)
+
+
+def test_an_antenna_is_taken_by_its_cuts():
+    sites, sectors = one_site()
+    # without a cap on the sum, as the stand-in has none
+    panel = Panel(65.0, 10.0, 60.0)
+    cuts = as_pattern(Aerial())
+    assert as_pattern(panel) is panel
+    assert cuts.max_attenuation_db == 60.0
+    angle = np.linspace(-80.0, 80.0, 33)
+    np.testing.assert_allclose(cuts.vertical_db(angle), panel.vertical_db(angle), atol=1e-9)
+    np.testing.assert_allclose(
+        cuts.horizontal_db(angle), np.minimum(panel.horizontal_db(angle), 30.0), atol=1e-9
+    )
+    found = coverage(sites, sectors, GRID, [BAND], patterns=[Aerial()])
+    want = coverage(sites, sectors, GRID, [BAND], patterns=[Panel(65.0, 10.0)])
+    # near the mast the sum of both cuts is capped for the panel alone
+    row, col = np.mgrid[:40, :40]
+    ahead = np.hypot(row - 19.0, col - 20.0) > 4.0
+    np.testing.assert_allclose(found.rsrp_dbm[ahead], want.rsrp_dbm[ahead], atol=0.05)
+
+
+def test_the_real_antenna_is_taken():
+    antenna = pytest.importorskip(
+        "groundplan.engine.radio.antenna", reason="the antenna engine is not installed"
+    )
+    sites, sectors = one_site()
+    given = antenna.Antenna.parametric(gain_dbi=17.0, vertical_width_deg=10.0)
+    found = coverage(sites, sectors, GRID, [BAND], patterns=[given])
+    want = coverage(sites, sectors, GRID, [BAND], patterns=[Panel(65.0, 10.0)])
+    np.testing.assert_allclose(found.rsrp_dbm, want.rsrp_dbm, atol=0.1)
 
 
 def one_site():

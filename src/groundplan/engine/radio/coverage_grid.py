@@ -32,7 +32,7 @@ from groundplan.engine.radio.coverage_terrain import (
 )
 from groundplan.engine.radio.grid import Grid
 from groundplan.engine.radio.network import Carrier, SectorTable, SiteTable, check_network
-from groundplan.engine.radio.pattern import Panel, Pattern
+from groundplan.engine.radio.pattern import Panel, Pattern, as_pattern
 from groundplan.engine.radio.table import prepare, tile_count
 from groundplan.errors import Findings
 
@@ -239,7 +239,7 @@ def coverage(
         Strongest sectors to keep for each cell, 1..16.
     load : float or (n_sector,) array
         Share of time and band in which each sector sends, 0..1.
-    patterns : sequence of Pattern
+    patterns : sequence of Pattern or Antenna
         What `SectorTable.pattern` counts.
     terminal_height_m : float
     noise_figure_db : float
@@ -287,7 +287,8 @@ def coverage(
     loads = sector_loads(load, len(sectors))
     where = MemoryStore() if store is None else store
     network = prepare(
-        sites, sectors, grid, carriers, patterns, terminal_height_m=terminal_height_m,
+        sites, sectors, grid, carriers, [as_pattern(p) for p in patterns],
+        terminal_height_m=terminal_height_m,
         noise_figure_db=noise_figure_db, is_terrain=engine != "table",
     )  # fmt: skip
     windows = Windows.none(network.group_site.size)

@@ -5,20 +5,22 @@ The attenuation in any direction is that of TR 38.901, Table 7.3-1,
 .. math:: A = \min(A_H(\phi) + A_V(\theta), A_{max})
 
 A pattern is any object with `horizontal_db`, `vertical_db` and `max_attenuation_db`. Two are here:
-`Panel`, the parabolas of TR 38.901, and `Cuts`, measured cuts such as those of an MSI file.
+`Panel`, the parabolas of TR 38.901, and `Cuts`, measured cuts. An `Antenna`, as `read_msi` gives
+it, is taken by its two cuts through the main beam (`AntennaCuts`); tilt then moves the beam as a
+whole, also that of an array.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from groundplan.errors import Findings
 
-__all__ = ["Cuts", "Panel", "Pattern"]
+__all__ = ["AntennaCuts", "Cuts", "Panel", "Pattern", "as_pattern"]
 
 FloatArray = NDArray[np.float64]
 
@@ -125,3 +127,48 @@ class Cuts:
     def vertical_db(self, angle_deg: ArrayLike) -> FloatArray:
         """Return the vertical cut."""
         return self._read("vertical_db", angle_deg)
+
+
+class AntennaCuts:
+    """An antenna by its cuts through the main beam.
+
+    Parameters
+    ----------
+    antenna : Antenna
+        Anything with ``gain_dbi(azimuth_deg, elevation_deg, electrical_tilt_deg=)`` and
+        ``own_tilt_deg``, the tilt that its cuts hold already.
+    """
+
+    def __init__(self, antenna: Any) -> None:
+        self.antenna = antenna
+        self.own_deg = float(antenna.own_tilt_deg)
+        self.peak_dbi = float(self._gain(0.0, 0.0))
+        element = getattr(antenna, "pattern", None)
+        angle = np.linspace(-180.0, 180.0, 721)
+        whole = self.horizontal_db(angle).max() + self.vertical_db(angle / 2.0).max()
+        self.max_attenuation_db = float(getattr(element, "front_back_db", whole))
+
+    def _gain(self, azimuth_deg: ArrayLike, below_deg: ArrayLike) -> FloatArray:
+        elevation = np.clip(-np.asarray(below_deg, np.float64) - self.own_deg, -90.0, 90.0)
+        return np.asarray(
+            self.antenna.gain_dbi(azimuth_deg, elevation, electrical_tilt_deg=self.own_deg),
+            np.float64,
+        )
+
+    def horizontal_db(self, angle_deg: ArrayLike) -> FloatArray:
+        """Return the attenuation around the main beam."""
+        angle = np.asarray(angle_deg, np.float64)
+        return np.maximum(self.peak_dbi - self._gain(angle, np.zeros(angle.shape)), 0.0)
+
+    def vertical_db(self, angle_deg: ArrayLike) -> FloatArray:
+        """Return the attenuation above and below the main beam."""
+        angle = np.asarray(angle_deg, np.float64)
+        return np.maximum(self.peak_dbi - self._gain(np.zeros(angle.shape), angle), 0.0)
+
+
+def as_pattern(given: Any) -> Pattern:
+    """Return a pattern as it is, an antenna by its cuts."""
+    if hasattr(given, "horizontal_db"):
+        pattern: Pattern = given
+        return pattern
+    return AntennaCuts(given)
