@@ -10,13 +10,11 @@ from groundplan.engine.location.coverage import (
     RANGE,
     Coverage,
     build,
-    check_points,
-    check_reach,
-    check_weight,
     join_lists,
     merge_lists,
     site_keys,
 )
+from groundplan.engine.location.coverage_input import check_points, check_reach, check_weight
 from groundplan.engine.location.points import SERVED, UNREACHED, hash_arrays
 from groundplan.engine.location.reach import bin_sites, gather_rows, no_pairs
 
