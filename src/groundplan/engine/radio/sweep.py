@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine._jit import chunks, spread
-from groundplan.engine.radio.direct import LIGHT_M_GHZ, check_link, effective_radius_km
+from groundplan.engine.radio.direct import check_link, effective_radius_km
 from groundplan.engine.radio.mast import NEAR_M, PARTS, MastGeometry, Window
 from groundplan.engine.radio.polar import Rays, plan_rays, read_grid
+from groundplan.engine.radio.sweep_end import least_edge
 from groundplan.engine.radio.sweep_radial import WIDTH, walk_rays
 from groundplan.engine.radio.terrain import Terrain
 
@@ -141,7 +142,7 @@ def build_geometry(
                 500.0 / effective_radius_km(delta_n) * step_km**2,
                 heights_m[0],
                 heights_m[1],
-                math.sqrt(step_km) * 0.78 * math.sqrt(LIGHT_M_GHZ / lowest_ghz / 0.002),
+                least_edge(lowest_ghz, step_km),
                 1.0 / math.sqrt(step_km),
             ]
         )
