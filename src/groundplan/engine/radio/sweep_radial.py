@@ -37,7 +37,7 @@ __all__ = ["WIDTH", "sample_radial", "sweep_radial", "walk_rays"]
 #: Numbers per point: knife edge, effective heights of mast and terminal, rise of the terminal.
 WIDTH = 4
 #: Records of the prefix maximum in a block, and in a group of blocks.
-BLOCK, GROUP = 8, 64
+BLOCK, GROUP = 8, 32
 
 
 @jit(error_model="numpy")
@@ -174,23 +174,23 @@ def sweep_radial(
             else:
                 s = lift - line
                 best = floor * inverse[i]
-                block = (n_r - 1) // BLOCK
                 high = n_r
-                while block >= 0:
-                    low = block * BLOCK
+                group = (n_r - 1) // GROUP * GROUP
+                while group >= 0:
                     b = rs[high - 1] + s
-                    far = low - low % GROUP
-                    if b * b * rx[far] >= best * (x - rx[far]):
-                        high = far
-                        block = far // BLOCK - 1
-                        continue
-                    if b * b * rx[low] < best * (x - rx[low]):
-                        for m in range(low, high):
-                            b = rs[m] + s
-                            q = b * b * rx[m] * inverse[i - int(rx[m])]
-                            best = min(best, q)
-                    high = low
-                    block -= 1
+                    if b * b * rx[group] < best * (x - rx[group]):
+                        low = (high - 1) // BLOCK * BLOCK
+                        while low >= group:
+                            b = rs[high - 1] + s
+                            if b * b * rx[low] < best * (x - rx[low]):
+                                for m in range(low, high):
+                                    b = rs[m] + s
+                                    q = b * b * rx[m] * inverse[i - int(rx[m])]
+                                    best = min(best, q)
+                            high = low
+                            low -= BLOCK
+                    high = group
+                    group -= GROUP
                 nu = -math.sqrt(best * x)
             mast_foot = (2.0 * sum1 * x - sum2) * inverse[i] * inverse[i]
             foot = (sum2 - sum1 * x) * inverse[i] * inverse[i]
