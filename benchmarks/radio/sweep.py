@@ -1,12 +1,13 @@
-"""Terrain coverage round one mast: the sweep, its twin, and the tools that others use, in one run.
+"""Terrain coverage round one mast: the sweep, its twin, and the tools others use, in one run.
 
-Run: ``python benchmarks/radio/sweep.py --work FOLDER [--peers FOLDER] [--maps] [--ghz 0.7 2.6 3.5]``
+Run: ``python benchmarks/radio/sweep.py --work FOLDER [--peers FOLDER] [--maps] [--ghz 0.7 2.6]``
 The ground is the seeded fractal tile of dem.py (synthetic), the mast stands at 34.5N 113.5E, 30 m
 over it, terminals at 1.5 m; 20 x 20 km as 200 x 200 cells of 100 m and 667 x 667 of 30 m, profile
 steps likewise. Peers are optional, each in a process of its own: build_peers.sh makes them in the
 folder that ``--peers`` names; SPLAT! comes from the path. CPU seconds only (a shared machine blurs
 the wall): least of 5 for us, one run for peers; ``ratio`` = CPU per cell of the peer over ours.
-SPLAT! is counted by its own points and net of the same run with a radius of 0.1 km.
+SPLAT! is counted by its own points and net of the same run with a radius of 0.1 km. Peak memory
+of a peer is at least what this script itself holds, about 50 MiB.
 """
 
 from __future__ import annotations
@@ -193,25 +194,17 @@ def child(args: list[str], cwd: Path | None = None) -> tuple[str, float, float]:
 
 def own(folder: Path, *part: str) -> dict:
     here = str(Path(__file__))
-    out, _, peak = child([sys.executable, here, "--work", str(folder), "--part", *part])
-    return json.loads(out) | {"process_mib": peak}
+    out, _, _ = child([sys.executable, here, "--work", str(folder), "--part", *part])
+    found: dict = json.loads(out)
+    return found
 
 
-def covlib(folder: Path, peers: Path, cell: int, ghz: float, model: str) -> dict:
-    """Area run of crc-covlib, and its difference from our twin at its own points."""
-    _, place = frame(cell)
-    longitude, latitude = dem.projection()(
-        [place[0], place[-1], 0.0, 0.0], [0.0, 0.0, place[0], place[-1]], inverse=True
-    )
-    box = [latitude[2], longitude[0], latitude[3], longitude[1]]
-    raw = folder / f"covlib_{model}_{cell}_{ghz}.f32"
-    args = [str(peers / "covlib_area"), str(folder / "dem"), dem.LATITUDE, dem.LONGITUDE, *box]
-    args += [place.size, ghz * 1000.0, cell, model, raw]
-    out, _, peak = child([str(a) for a in args])
-    lat, lon, loss = np.fromfile(raw, np.float32).reshape(-1, 3).T.astype(float)
-    east, north = dem.projection()(lon, lat)
+def part_covlib(folder: Path, raw: str, cell: int, ghz: float) -> dict:
+    """Compare an area run of crc-covlib with our twin at its own points."""
     from groundplan.engine.radio.direct import direct_loss
 
+    lat, lon, loss = np.fromfile(raw, np.float32).reshape(-1, 3).T.astype(float)
+    east, north = dem.projection()(lon, lat)
     ours = direct_loss(
         ground(folder / "dem"),
         0.0,
@@ -225,15 +218,28 @@ def covlib(folder: Path, peers: Path, cell: int, ghz: float, model: str) -> dict
     )
     is_far = (np.hypot(east, north) > 250.0) & np.isfinite(ours) & (loss > 0)
     gap = (loss - ours)[is_far]
-    np.savez(folder / f"map_{model}_{cell}_{ghz}.npz", gap=(loss - ours).reshape(place.size, -1))
+    side = math.isqrt(loss.size)
+    np.savez(folder / f"map_{Path(raw).stem}.npz", gap=(loss - ours).reshape(side, side))
     return {
-        "cells": loss.size,
-        "cpu_s": float(out.split()[0]),
-        "peak_mib": peak,
         "mean_db": float(gap.mean()),
         "std_db": float(gap.std()),
         "max_db": float(np.abs(gap).max()),
     }
+
+
+def covlib(folder: Path, peers: Path, cell: int, ghz: float, model: str) -> dict:
+    """Area run of crc-covlib."""
+    _, place = frame(cell)
+    longitude, latitude = dem.projection()(
+        [place[0], place[-1], 0.0, 0.0], [0.0, 0.0, place[0], place[-1]], inverse=True
+    )
+    box = [latitude[2], longitude[0], latitude[3], longitude[1]]
+    raw = folder / f"covlib_{model}_{cell}_{ghz}.f32"
+    args = [str(peers / "covlib_area"), str(folder / "dem"), dem.LATITUDE, dem.LONGITUDE, *box]
+    args += [place.size, ghz * 1000.0, cell, model, raw]
+    out, _, peak = child([str(a) for a in args])
+    row = {"cells": place.size**2, "cpu_s": float(out.split()[0]), "peak_mib": peak}
+    return row | own(folder, "covlib", str(raw), str(cell), str(ghz))
 
 
 def splat(folder: Path, program: str, ghz: float) -> dict:
@@ -278,7 +284,7 @@ def python_peer(folder: Path, peers: Path, name: str, ghz: float) -> dict:
 
 
 def draw(folder: Path) -> None:
-    """Write every difference map as GeoTIFF (float32) and as PNG: blue below, red above, +-10 dB."""
+    """Write every difference map as GeoTIFF and as PNG: blue below, red above, +-10 dB."""
     import rasterio
     from rasterio.transform import from_origin
 
@@ -332,6 +338,8 @@ def main() -> None:
         kind, *rest = args.part
         if kind == "ours":
             print(json.dumps(part_ours(folder, int(rest[0]), float(rest[1]))))
+        elif kind == "covlib":
+            print(json.dumps(part_covlib(folder, rest[0], int(rest[1]), float(rest[2]))))
         else:
             print(json.dumps(part_points(folder, float(rest[0]))))
         return

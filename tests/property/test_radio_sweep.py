@@ -233,10 +233,8 @@ def test_one_thread_equals_two(monkeypatch):
         many = sweep_masts(
             terrain, [4321.0, 900.0], [4567.0, 50.0], 30.0, 1.5, 0.7, [4000.0, 800.0], *CASE[3:]
         )
-        found.append(
-            (geometry.values.tobytes(), geometry.loss_db(0.7).tobytes())
-            + tuple(loss.loss_db.tobytes() for _, loss in many)
-        )
+        losses = [geometry.loss_db(0.7), *(loss.loss_db for _, loss in many)]
+        found.append([geometry.values.tobytes(), *(loss.tobytes() for loss in losses)])
     assert found[0] == found[1] == found[2]
     assert found[0][1] == found[0][2]
 
