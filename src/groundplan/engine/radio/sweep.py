@@ -27,8 +27,9 @@ __all__ = ["MastGeometry", "MastLoss", "mast_geometry", "move_mast", "sweep_mast
 #: Frequency down to which a geometry holds by default, GHz: clearances that lose nothing there are
 #: not measured out. Below every band of 3GPP in use in China (n28 begins at 0.703 GHz).
 LOWEST_GHZ = 0.4
-#: Spacing of receivers and of radials, at most, m: a coarser grid is read from these.
-COARSEST_M = 120.0
+#: Receivers stand at every step of a radial, unless that is more than PER_CELL to a cell; never
+#: further apart than this, m, so that one stands where P.1812 begins.
+PER_CELL, COARSEST_M = 4.0, 120.0
 #: x0_m, y0_m, cell_m, n_row, n_col.
 Cells = tuple[float, float, float, int, int]
 #: step_m, spacing_m, delta_n, lowest_frequency_ghz.
@@ -129,7 +130,7 @@ def build_geometry(
     x_m, y_m = place
     row, col = terrain.place(x_m, y_m)
     window = _window(terrain, x_m, y_m, reach_m, grid)
-    stride = max(1, int(min(window.cell_m, COARSEST_M) / step_m + 1e-9))
+    stride = max(1, int(min(window.cell_m / PER_CELL, COARSEST_M) / step_m + 1e-9))
     unit = step_m * stride
     values = np.empty((WIDTH, window.n_row, window.n_col), np.float32)
     if values.size:
