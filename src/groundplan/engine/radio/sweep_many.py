@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from groundplan.engine._jit import chunks, thread_count
 from groundplan.engine.radio.direct import check_link
 from groundplan.engine.radio.mast import link_loss
+from groundplan.engine.radio.pathloss import model_name
 from groundplan.engine.radio.sweep import (
     LOWEST_GHZ,
     Cells,
@@ -30,8 +31,9 @@ from groundplan.engine.radio.terrain import Terrain
 
 __all__ = ["sweep_masts"]
 
-#: Links per batch: enough to hide the hand-over, few enough to stop at once.
-BATCH = 64
+#: Links and cells per batch: enough to hide the hand-over, few enough to stop at once and to keep
+#: what waits for the reader small.
+BATCH, BATCH_CELLS = 64, 2_000_000
 #: Batches ahead of the reader, per thread: bounds the memory.
 AHEAD = 3
 
@@ -105,6 +107,8 @@ spacing_m, delta_n
         (step_m, spacing_m),
         polarisation,
     )
+    if near_model is not None:
+        model_name(near_model)  # an unknown name fails here, not in the middle of a run
 
     def batch(lo: int, hi: int) -> list[MastLoss]:
         found: list[MastLoss] = []
@@ -127,7 +131,9 @@ spacing_m, delta_n
             found.append(MastLoss(geometry.window.row0, geometry.window.col0, loss))
         return found
 
-    ranges = chunks(x.size, -(-x.size // BATCH)) if x.size else []
+    window = min(float(grid[3] * grid[4]), (2.0 * float(reach.max(initial=0.0)) / grid[2]) ** 2)
+    size = max(1, min(BATCH, int(BATCH_CELLS / max(window, 1.0))))
+    ranges = chunks(x.size, -(-x.size // size)) if x.size else []
     return _in_order(batch, ranges, x.size, progress, stop)
 
 
