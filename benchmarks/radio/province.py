@@ -48,7 +48,7 @@ def main() -> None:
         reach = np.array([KINDS[k][1] for k in kind[chosen]])
         ghz = np.array([KINDS[k][2] for k in kind[chosen]])
         wall, cpu, cells = time.perf_counter(), time.process_time(), 0
-        for _, found in sweep_masts(terrain, x[chosen], y[chosen], 30.0, 1.5, ghz, reach, *grid):
+        for _, found in sweep_masts(terrain, x[chosen], y[chosen], 30.0, 1.5, ghz, reach, grid):
             cells += int(np.isfinite(found.loss_db).sum())
         return time.process_time() - cpu, time.perf_counter() - wall, cells
 
@@ -69,7 +69,7 @@ def main() -> None:
         f"province of {WHOLE:,}: {cells * scale:.3g} cells, {cpu * scale:.0f} CPU s, "
         f"{cpu * scale / 2:.0f} s on two free cores"
     )
-    geometry = mast_geometry(terrain, x[0], y[0], 30.0, 1.5, 8000.0, *grid)
+    geometry = mast_geometry(terrain, x[0], y[0], 30.0, 1.5, 8000.0, grid)
     times = []
     for step in range(20):
         start = time.process_time()

@@ -74,7 +74,7 @@ def part_ours(folder: Path, cell: int, ghz: float) -> dict:
     step = float(cell)
 
     def sweep():
-        return mast_geometry(terrain, 0.0, 0.0, ANTENNA_M, TERMINAL_M, 20_000.0, *grid, step_m=step)
+        return mast_geometry(terrain, 0.0, 0.0, ANTENNA_M, TERMINAL_M, 20_000.0, grid, step_m=step)
 
     start = time.process_time()
     geometry = sweep()
@@ -112,7 +112,7 @@ def part_ours(folder: Path, cell: int, ghz: float) -> dict:
 
 def part_points(folder: Path, ghz: float, count: int = 300) -> dict:
     """Write random profiles of 30 m steps and our loss at their ends: the equal points."""
-    from groundplan.engine.radio import direct
+    from groundplan.engine.radio import bullington
     from groundplan.engine.radio.sweep_end import end_terms, least_edge, link_constants
     from groundplan.engine.radio.sweep_radial import sample_radial, sweep_radial
 
@@ -123,7 +123,7 @@ def part_points(folder: Path, ghz: float, count: int = 300) -> dict:
     ours, twin = np.zeros(count), np.zeros(count)
     inverse = np.concatenate(([0.0], 1.0 / np.arange(1.0, 400.0)))
     none = np.zeros((0, 0), np.float32)
-    ap = direct.effective_radius_km(45.0)
+    ap = bullington.effective_radius_km(45.0)
     row, col = terrain.place(0.0, 0.0)
     for j, m in enumerate(points):
         n, theta = int(m) - 1, rng.uniform(0.0, 2.0 * math.pi)
@@ -160,7 +160,7 @@ def part_points(folder: Path, ghz: float, count: int = 300) -> dict:
             loss,
         )
         ours[j] = loss[0]
-        twin[j] = direct.profile_bullington(
+        twin[j] = bullington.profile_bullington(
             np.arange(m) * 0.03,
             h[:m],
             frequency_ghz=ghz,

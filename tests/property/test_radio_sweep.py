@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundplan.engine.radio import direct
+from groundplan.engine._jit import spread
+from groundplan.engine.radio import bullington as plain
+from groundplan.engine.radio.direct import direct_loss, direct_mast
 from groundplan.engine.radio.pathloss import path_loss
 from groundplan.engine.radio.sweep import mast_geometry, move_mast, sweep_mast
 from groundplan.engine.radio.sweep_end import end_terms, least_edge, link_constants
@@ -38,12 +40,12 @@ def ground(shape: str, size, rng) -> np.ndarray:
 
 def plain_end(nu, hte, hre, rise, d, n, f, ap, *, is_vertical):
     """Loss from the geometry of a path, with the plain formulas of the twin."""
-    wavelength = direct.LIGHT_M_GHZ / f
-    luc = direct.knife_edge(nu * math.sqrt(0.002 / wavelength))
+    wavelength = plain.LIGHT_M_GHZ / f
+    luc = plain.knife_edge(nu * math.sqrt(0.002 / wavelength))
     actual = luc + (1.0 - math.exp(-luc / 6.0)) * (10.0 + 0.02 * d)
     x = np.arange(n + 1) * (d / n)
-    smooth = direct.bullington(x, np.zeros(n + 1), n, hte, hre, ap, wavelength)
-    sphere = direct.spherical(d, hte, hre, ap, f, is_vertical)
+    smooth = plain.bullington(x, np.zeros(n + 1), n, hte, hre, ap, wavelength)
+    sphere = plain.spherical(d, hte, hre, ap, f, is_vertical)
     free = 92.4 + 20.0 * math.log10(f) + 10.0 * math.log10(d**2 + (rise / 1000.0) ** 2)
     return free + actual + max(sphere - smooth, 0.0)
 
@@ -66,7 +68,7 @@ def test_every_receiver_of_a_radial_equals_its_own_profile(
     rng = np.random.default_rng(seed)
     h = ground(shape, (n + 1,), rng)
     clutter = rng.choice([0.0, 10.0, 15.0, 20.0], n + 1) if has_clutter else np.zeros(n + 1)
-    ap, dd = direct.effective_radius_km(delta_n), step_m / 1000.0
+    ap, dd = plain.effective_radius_km(delta_n), step_m / 1000.0
     inverse = np.concatenate(([0.0], 1.0 / np.arange(1.0, n + 1)))
     out = np.zeros((n - 1, 4))
     least = least_edge(f, dd)
@@ -89,7 +91,7 @@ def test_every_receiver_of_a_radial_equals_its_own_profile(
     )
     for j in range(2, n + 1):
         ours = plain_end(*out[j - 2], j * dd, j, f, ap, is_vertical=True)
-        twin = direct.profile_bullington(
+        twin = plain.profile_bullington(
             np.arange(j + 1) * dd,
             h[: j + 1],
             clutter[: j + 1],
@@ -110,7 +112,7 @@ def test_every_receiver_of_a_radial_equals_its_own_profile(
 )
 def test_vector_end_terms_equal_the_plain_ones(seed, f, is_vertical, step_km):
     rng = np.random.default_rng(seed)
-    size, ap = 200, direct.effective_radius_km(45.0)
+    size, ap = 200, plain.effective_radius_km(45.0)
     steps = rng.integers(2, max(3, int(30.0 / step_km)), size)
     d = ((steps + rng.uniform(-0.45, 0.45, size)) * step_km).astype(np.float32)
     geometry = np.stack(
@@ -163,17 +165,22 @@ def test_cells_along_the_axes_equal_their_own_profiles(
     terrain = land(shape, seed, 61, 90.0, has_clutter=has_clutter)
     x, y = (col + 0.5) * 90.0, (60.5 - row) * 90.0
     found = sweep_mast(
-        terrain, x, y, antenna_m, 1.5, f, 9000.0, 0.0, 5490.0, 90.0, 61, 61, near_model=None
+        terrain, x, y, antenna_m, 1.5, f, 9000.0, (0.0, 5490.0, 90.0, 61, 61), near_model=None
     )
     assert (found.row0, found.col0, found.loss_db.shape) == (0, 0, (61, 61))
     rows = np.concatenate((np.arange(61), np.full(61, row)))
     cols = np.concatenate((np.full(61, col), np.arange(61)))
-    twin = direct.direct_loss(
-        terrain, x, y, antenna_m, 1.5, f, (cols + 0.5) * 90.0, (60.5 - rows) * 90.0
-    )
+    twin = direct_loss(terrain, x, y, antenna_m, 1.5, f, (cols + 0.5) * 90.0, (60.5 - rows) * 90.0)
     has_twin = np.isfinite(twin)
     assert (np.isfinite(found.loss_db[rows, cols]) == has_twin).all()
     assert np.abs(found.loss_db[rows, cols] - twin)[has_twin].max(initial=0.0) <= 1e-3
+    # the twin of a whole window sees the same cells
+    whole = direct_mast(
+        terrain, x, y, antenna_m, 1.5, f, 9000.0, (0.0, 5490.0, 90.0, 61, 61), near_model=None
+    )
+    assert whole[:2] == found[:2]
+    np.testing.assert_allclose(whole.loss_db[rows, cols], twin, atol=1e-4)
+    assert (np.isfinite(whole.loss_db) == np.isfinite(found.loss_db)).mean() > 0.995
 
 
 places = st.tuples(st.floats(0.0, 8000.0), st.floats(0.0, 8000.0))
@@ -197,11 +204,7 @@ def test_every_cell_within_reach_has_a_value(place, corner, reach_m, cell_m, spa
         30.0,
         1.5,
         reach_m,
-        corner[0],
-        corner[1],
-        cell_m,
-        n,
-        n,
+        (*corner, cell_m, n, n),
         spacing_m=spacing_m,
         step_m=step_m,
     )
@@ -221,7 +224,7 @@ def test_every_cell_within_reach_has_a_value(place, corner, reach_m, cell_m, spa
     assert near.sum() == (far < reach_m * 0.9999).sum()
 
 
-CASE = (30.0, 1.5, 4000.0, 0.0, 9000.0, 50.0, 180, 180)
+CASE = (30.0, 1.5, 4000.0, (0.0, 9000.0, 50.0, 180, 180))
 
 
 def test_one_thread_equals_two(monkeypatch):
@@ -237,6 +240,34 @@ def test_one_thread_equals_two(monkeypatch):
         found.append([geometry.values.tobytes(), *(loss.tobytes() for loss in losses)])
     assert found[0] == found[1] == found[2]
     assert found[0][1] == found[0][2]
+
+
+def test_masts_swept_within_spread_work_do_not_wait_for_themselves(monkeypatch):
+    monkeypatch.setenv("GROUNDPLAN_THREADS", "2")
+    terrain = land("hills", 1, 100, 90.0, has_clutter=False)
+
+    def one(lo, hi):
+        return [sweep_mast(terrain, 900.0 * k, 4000.0, 30.0, 1.5, 0.7, *CASE[2:]) for k in (lo, hi)]
+
+    both = spread(one, [(k, k + 1) for k in range(1, 7)])
+    alone = sweep_mast(terrain, 900.0, 4000.0, 30.0, 1.5, 0.7, *CASE[2:])
+    np.testing.assert_array_equal(both[0][0].loss_db, alone.loss_db)
+
+
+class PlanGrid:
+    x0_m, y0_m, cell_m, n_row, n_col = 0.0, 9000.0, 50.0, 180, 180
+
+
+def test_a_grid_object_stands_for_its_numbers():
+    terrain = land("hills", 1, 100, 90.0, has_clutter=False)
+    args = (terrain, 900.0, 4000.0, 30.0, 1.5, 0.7, 1500.0)
+    np.testing.assert_array_equal(
+        sweep_mast(*args, PlanGrid()).loss_db, sweep_mast(*args, CASE[3]).loss_db
+    )
+    near = direct_mast(*args, PlanGrid()).loss_db
+    gap = near - sweep_mast(*args, PlanGrid()).loss_db
+    assert np.isfinite(gap[25:35, 12:24]).all()
+    assert np.sqrt(np.nanmean(gap**2)) < 3.0  # rough ground: the radials fall between its cells
 
 
 @settings(deadline=None, max_examples=15)
@@ -262,7 +293,7 @@ def test_moving_and_reusing_equal_a_fresh_sweep(before, after, height, f, first_
 
 def test_near_cells_are_mixed_by_the_written_rule():
     terrain = land("hills", 3, 60, 30.0, has_clutter=False)
-    args = (terrain, 915.0, 885.0, 30.0, 1.5, 2.6, 800.0, 0.0, 1800.0, 30.0, 60, 60)
+    args = (terrain, 915.0, 885.0, 30.0, 1.5, 2.6, 800.0, (0.0, 1800.0, 30.0, 60, 60))
     mixed = sweep_mast(*args).loss_db
     alone = sweep_mast(*args, near_model=None).loss_db
     far = mast_geometry(terrain, 915.0, 885.0, 30.0, 1.5, 800.0, *args[7:]).distance_m()
@@ -281,7 +312,7 @@ def test_near_cells_are_mixed_by_the_written_rule():
 def test_many_masts_share_stop_and_report():
     terrain = land("plain", 4, 80, 100.0, has_clutter=False)
     x, f = np.repeat(np.linspace(500.0, 7500.0, 150), 2), np.tile([0.7, 3.5], 150)
-    rest = (0.0, 8000.0, 100.0, 80, 80)
+    rest = ((0.0, 8000.0, 100.0, 80, 80),)
     seen = []
     found = list(
         sweep_masts(
@@ -310,7 +341,7 @@ def test_depression_is_the_angle_to_the_terminal():
     geometry = mast_geometry(terrain, 4500.0, 4500.0, *CASE)
     far, seen = geometry.distance_m(), geometry.depression_deg()
     ok = (far > 500.0) & (far < 3900.0)
-    drop = far[ok] / (2000.0 * direct.effective_radius_km(45.0)) + 28.5 / far[ok]
+    drop = far[ok] / (2000.0 * plain.effective_radius_km(45.0)) + 28.5 / far[ok]
     np.testing.assert_allclose(seen[ok], np.degrees(np.arctan(drop)), atol=1e-4)
 
 
@@ -342,18 +373,17 @@ def test_spoilt_terrain_is_refused(change, text):
         (3, np.nan, "terminal_height_m must be in"),
         (4, 700.0, r"frequency_ghz must be in 0.03..6 GHz .* is it in MHz"),
         (5, 0.0, "reach_m must be > 0"),
-        (8, -3.0, "cell_m must be > 0"),
-        (9, 0, "n_row must be a whole number"),
+        (6, (0.0, 2000.0, -3.0, 20, 20), "cell_m must be > 0"),
+        (6, (0.0, 2000.0, 100.0, 0, 20), "n_row must be a whole number"),
     ],
 )
 def test_impossible_links_are_refused(place, value, text):
     terrain = Terrain(np.zeros((20, 20), np.float32), 0.0, 2000.0, 100.0)
-    args = [500.0, 500.0, 30.0, 1.5, 0.7, 900.0, 0.0, 2000.0, 100.0, 20, 20]
+    grid = (0.0, 2000.0, 100.0, 20, 20)
+    args = [500.0, 500.0, 30.0, 1.5, 0.7, 900.0, grid]
     sweep_mast(terrain, *args)
     args[place] = value
     with pytest.raises(ValueError, match=text):
         sweep_mast(terrain, *args)
     with pytest.raises(ValueError, match="lowest_frequency_ghz"):
-        mast_geometry(terrain, 500.0, 500.0, 30.0, 1.5, 900.0, 0.0, 2000.0, 100.0, 20, 20).loss_db(
-            0.1
-        )
+        mast_geometry(terrain, 500.0, 500.0, 30.0, 1.5, 900.0, grid).loss_db(0.1)

@@ -1,7 +1,7 @@
 """Free space and delta-Bullington against the reference logs of ITU-R P.1812-8 (land paths).
 
 The logs of WP 3M's chair (shared/benchmarks/radio/p1812) hold ``Lbd50``, the loss of free space and
-diffraction at 50 % of time: what `direct` and the sweep compute. Run with ``-s`` for the table.
+diffraction at 50 % of time: what `bullington` and the sweep compute. Run with ``-s`` for the table.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from groundplan.engine.radio import direct
+from groundplan.engine.radio import bullington
 from groundplan.engine.radio.sweep_end import end_terms, least_edge, link_constants
 from groundplan.engine.radio.sweep_radial import sweep_radial
 
@@ -53,7 +53,7 @@ def test_direct_equals_the_reference_logs(shared):
     worst, count = 0.0, 0
     for name, log, (x, h, clutter) in land_cases(shared / "benchmarks" / "radio" / "p1812"):
         f, htg, hrg, delta_n, pol = link(log)
-        loss = direct.profile_bullington(
+        loss = bullington.profile_bullington(
             x,
             h,
             clutter,
@@ -77,7 +77,7 @@ def test_sweep_equals_the_reference_logs(shared):
         if np.ptp(steps) > 1e-6:
             continue  # a sweep has equal steps
         f, htg, hrg, delta_n, pol = link(log)
-        n, dd, ap = x.size - 1, x[-1] / (x.size - 1), direct.effective_radius_km(delta_n)
+        n, dd, ap = x.size - 1, x[-1] / (x.size - 1), bullington.effective_radius_km(delta_n)
         out = np.zeros((1, 4))
         sweep_radial(
             h,

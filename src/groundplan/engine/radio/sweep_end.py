@@ -1,6 +1,6 @@
 r"""From the geometry of a path to its loss: the end terms of P.1812-8 as vector arithmetic.
 
-The same equations as `direct`, but for many receivers at once, without branches, in single
+The same equations as `bullington`, but for many receivers at once, without branches, in single
 precision, with polynomials for logarithm and power: less than 0.001 dB from the plain formulas. The
 smooth profile of Bullington's method needs no scan: its slopes have their maximum at one of the two
 samples round ``sqrt(h / a)``, and with sight the closest clearance lies at the root ``y`` of
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine._jit import jit
-from groundplan.engine.radio.direct import CONDUCTIVITY_S_PER_M, LIGHT_M_GHZ, PERMITTIVITY
+from groundplan.engine.radio.bullington import CONDUCTIVITY_S_PER_M, LIGHT_M_GHZ, PERMITTIVITY
 
 __all__ = ["end_terms", "least_edge", "link_constants"]
 

@@ -16,13 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from groundplan.engine._jit import chunks, thread_count
-from groundplan.engine.radio.direct import check_link
-from groundplan.engine.radio.mast import link_loss
+from groundplan.engine.radio.bullington import check_link
+from groundplan.engine.radio.mast import Cells, GridLike, MastLoss, link_loss, read_cells
 from groundplan.engine.radio.pathloss import model_name
 from groundplan.engine.radio.sweep import (
     LOWEST_GHZ,
-    Cells,
-    MastLoss,
     Settings,
     build_geometry,
     check_sweep,
@@ -52,11 +50,7 @@ def sweep_masts(
     terminal_height_m: float,
     frequency_ghz: ArrayLike,
     reach_m: ArrayLike,
-    x0_m: float,
-    y0_m: float,
-    cell_m: float,
-    n_row: int,
-    n_col: int,
+    grid: GridLike | Cells,
     *,
     polarisation: str = "vertical",
     near_model: str | None = "UMa",
@@ -74,8 +68,7 @@ def sweep_masts(
         Ground and, where it has one, clutter.
     x_m, y_m, antenna_height_m, frequency_ghz, reach_m : (n_link,) array or float
         A link is one band of one mast. Links of one mast that follow each other share its sweep.
-    terminal_height_m, x0_m, y0_m, cell_m, n_row, n_col, polarisation, near_model, step_m, \
-spacing_m, delta_n
+    terminal_height_m, grid, polarisation, near_model, step_m, spacing_m, delta_n
         As in `sweep_mast`.
     progress : callable, optional
         Called with links done and links in all, after each batch.
@@ -99,11 +92,12 @@ spacing_m, delta_n
         )
     )
     lowest = min(LOWEST_GHZ, float(frequency.min(initial=LOWEST_GHZ)))
-    settings, grid = _check_all(
+    cells = read_cells(grid)
+    settings = _check_all(
         terrain,
         (x, y, antenna, frequency, reach),
         (terminal_height_m, lowest, delta_n),
-        (x0_m, y0_m, cell_m, n_row, n_col),
+        cells,
         (step_m, spacing_m),
         polarisation,
     )
@@ -122,7 +116,7 @@ spacing_m, delta_n
                     (float(x[j]), float(y[j])),
                     (float(antenna[j]), float(terminal_height_m)),
                     float(reach[j]),
-                    grid,
+                    cells,
                     settings,
                     run_alone,
                 )
@@ -131,7 +125,7 @@ spacing_m, delta_n
             found.append(MastLoss(geometry.window.row0, geometry.window.col0, loss))
         return found
 
-    window = min(float(grid[3] * grid[4]), (2.0 * float(reach.max(initial=0.0)) / grid[2]) ** 2)
+    window = min(float(cells[3] * cells[4]), (2.0 * float(reach.max(initial=0.0)) / cells[2]) ** 2)
     size = max(1, min(BATCH, int(BATCH_CELLS / max(window, 1.0))))
     ranges = chunks(x.size, -(-x.size // size)) if x.size else []
     return _in_order(batch, ranges, x.size, progress, stop)
@@ -172,15 +166,15 @@ def _check_all(
     terrain: Terrain,
     links: tuple[Any, Any, Any, Any, Any],
     common: tuple[float, float, float],
-    grid: Cells,
+    cells: Cells,
     spacing: tuple[float | None, float | None],
     polarisation: str,
-) -> tuple[Settings, Cells]:
-    """Check every link and report all that cannot be; return settings and grid."""
+) -> Settings:
+    """Check every link and report all that cannot be; return the settings."""
     terminal_m, lowest, delta_n = common
     wrong: list[str] = []
-    settings, cells = check_sweep(
-        terrain, (30.0, terminal_m, LOWEST_GHZ, 1.0, delta_n), grid, *spacing
+    step, space, delta_n, _ = check_sweep(
+        terrain, (30.0, terminal_m, LOWEST_GHZ, 1.0, delta_n), cells, *spacing
     )
     for j, (x, y, antenna, frequency, reach) in enumerate(zip(*links, strict=True)):
         try:
@@ -194,4 +188,4 @@ def _check_all(
         shown = "\n".join(f"  * {line}" for line in wrong[:20])
         more = f"\n  * and {len(wrong) - 20} more" if len(wrong) > 20 else ""
         raise ValueError(f"{len(wrong)} of {links[0].size} links cannot be:\n{shown}{more}")
-    return (settings[0], settings[1], settings[2], lowest), cells
+    return step, space, delta_n, lowest
