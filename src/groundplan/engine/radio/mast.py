@@ -36,6 +36,8 @@ __all__ = [
     "blend_near",
     "find_window",
     "link_loss",
+    "on_one_thread",
+    "on_threads",
     "read_cells",
 ]
 
@@ -43,8 +45,8 @@ __all__ = [
 NEAR_M, FAR_M = 250.0, 500.0
 #: Where 38.901 begins, m.
 LEAST_M = 10.0
-#: Parts of one mast's work; fixed, so that any number of threads gives the same bytes.
-PARTS = 32
+#: Parts of one mast's work at most, and the cells below which another part does not pay.
+PARTS, PART_CELLS = 32, 8192
 #: x0_m, y0_m, cell_m, n_row, n_col.
 Cells = tuple[float, float, float, int, int]
 
@@ -249,7 +251,21 @@ class MastGeometry:
                 f"frequency_ghz must be >= {self.lowest_frequency_ghz:g}, for which this geometry "
                 f"was made; got {frequency_ghz}; give mast_geometry a lowest_frequency_ghz"
             )
-        return link_loss(self, frequency_ghz, polarisation, near_model, spread)
+        return link_loss(self, frequency_ghz, polarisation, near_model, on_threads)
+
+
+def on_threads(kernel: Callable[..., Any], n: int, cells: int, *args: Any) -> None:
+    """Run ``kernel(lo, hi, *args)`` over ``range(n)``, in parts on threads where `cells` are many.
+
+    The parts write different places, so their number changes nothing.
+    """
+    parts = min(PARTS, 1 + cells // PART_CELLS)
+    spread(kernel, chunks(n, parts) if parts > 1 else [(0, n)], *args)
+
+
+def on_one_thread(kernel: Callable[..., Any], n: int, _cells: int, *args: Any) -> None:
+    """Run ``kernel(0, n, *args)`` here; stands in for `on_threads` where masts are the parts."""
+    kernel(0, n, *args)
 
 
 def link_loss(
@@ -259,13 +275,14 @@ def link_loss(
     near_model: str | None,
     run: Callable[..., Any],
 ) -> NDArray[np.float32]:
-    """Return `MastGeometry.loss_db`, unchecked, its kernel run by `run` (`spread` or alike)."""
+    """Return `MastGeometry.loss_db`, unchecked, its kernel run by `on_threads` or alike."""
     far = geometry.distance_m()
     out = np.empty(far.size, np.float32)
     k = link_constants(frequency_ghz, effective_radius_km(geometry.delta_n), polarisation)
     run(
         end_terms,
-        chunks(far.size, PARTS),
+        far.size,
+        far.size,
         far.ravel(),
         geometry.values.astype(np.float32, copy=False).reshape(WIDTH, -1),
         np.float32(geometry.step_m * 0.001),

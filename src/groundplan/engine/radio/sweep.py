@@ -14,17 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.engine._jit import chunks, spread
 from groundplan.engine.radio.bullington import check_link, effective_radius_km
 from groundplan.engine.radio.mast import (
     NEAR_M,
-    PARTS,
     Cells,
     GridLike,
     MastGeometry,
     MastLoss,
     Window,
     find_window,
+    on_threads,
     read_cells,
 )
 from groundplan.engine.radio.polar import Rays, plan_rays, read_grid
@@ -111,7 +110,8 @@ def build_geometry(
         )
         run(
             walk_rays,
-            chunks(rays.n_radial, PARTS),
+            rays.n_radial,
+            values[0].size,
             height,
             clutter,
             np.array([row, col, step_m / terrain.cell_m]),
@@ -124,7 +124,8 @@ def build_geometry(
         )
         run(
             read_grid,
-            chunks(window.n_row, PARTS),
+            window.n_row,
+            values[0].size,
             (window.east_m() / unit).astype(np.float32),
             (window.up_m() / unit).astype(np.float32),
             np.float32(reach_m / unit),
@@ -215,7 +216,7 @@ def mast_geometry(
         float(reach_m),
         cells,
         settings,
-        spread,
+        on_threads,
     )
 
 
@@ -274,7 +275,7 @@ def move_mast(
         g.reach_m,
         g.grid,
         (g.step_m, g.spacing_m, g.delta_n, g.lowest_frequency_ghz),
-        spread,
+        on_threads,
     )
 
 

@@ -17,7 +17,14 @@ from numpy.typing import ArrayLike
 
 from groundplan.engine._jit import chunks, thread_count
 from groundplan.engine.radio.bullington import check_link
-from groundplan.engine.radio.mast import Cells, GridLike, MastLoss, link_loss, read_cells
+from groundplan.engine.radio.mast import (
+    Cells,
+    GridLike,
+    MastLoss,
+    link_loss,
+    on_one_thread,
+    read_cells,
+)
 from groundplan.engine.radio.pathloss import model_name
 from groundplan.engine.radio.sweep import (
     LOWEST_GHZ,
@@ -34,12 +41,6 @@ __all__ = ["sweep_masts"]
 BATCH, BATCH_CELLS = 64, 2_000_000
 #: Batches ahead of the reader, per thread: bounds the memory.
 AHEAD = 3
-
-
-def run_alone(kernel: Callable[..., Any], ranges: list[tuple[int, int]], *args: Any) -> None:
-    """Run a kernel over its whole range on this thread; stands in for `spread`."""
-    if ranges:
-        kernel(ranges[0][0], ranges[-1][1], *args)
 
 
 def sweep_masts(
@@ -118,10 +119,10 @@ def sweep_masts(
                     float(reach[j]),
                     cells,
                     settings,
-                    run_alone,
+                    on_one_thread,
                 )
                 last = key
-            loss = link_loss(geometry, float(frequency[j]), polarisation, near_model, run_alone)
+            loss = link_loss(geometry, float(frequency[j]), polarisation, near_model, on_one_thread)
             found.append(MastLoss(geometry.window.row0, geometry.window.col0, loss))
         return found
 
