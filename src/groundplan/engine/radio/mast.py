@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine._jit import chunks, spread
 from groundplan.engine.radio.bullington import check_link, effective_radius_km
-from groundplan.engine.radio.pathloss import model_name, path_loss
+from groundplan.engine.radio.pathloss import path_loss
 from groundplan.engine.radio.sweep_end import end_terms, link_constants
 from groundplan.engine.radio.sweep_radial import WIDTH
 from groundplan.engine.radio.terrain import Terrain
@@ -36,6 +36,7 @@ __all__ = [
     "blend_near",
     "find_window",
     "link_loss",
+    "near_table",
     "on_one_thread",
     "on_threads",
     "read_cells",
@@ -322,7 +323,7 @@ def blend_near(
     """
     rows, cols = np.nonzero(far < min(FAR_M, reach_m))
     d = far[rows, cols].astype(np.float64)
-    table = _near_table(model_name(near_model), frequency_ghz, *heights_m)
+    table = near_table(near_model, frequency_ghz, *heights_m)
     near = np.interp(d, np.arange(table.size), table)
     weight = np.clip((d - NEAR_M) / (FAR_M - NEAR_M), 0.0, 1.0)
     terrain = np.where(weight > 0.0, loss[rows, cols], 0.0)
@@ -330,7 +331,7 @@ def blend_near(
 
 
 @lru_cache(maxsize=256)
-def _near_table(
+def near_table(
     model: str, frequency_ghz: float, antenna_height_m: float, terminal_height_m: float
 ) -> NDArray[np.float64]:
     """Return 38.901, mean over sight, at every metre up to the end of the blend, dB."""

@@ -22,10 +22,10 @@ from groundplan.engine.radio.mast import (
     GridLike,
     MastLoss,
     link_loss,
+    near_table,
     on_one_thread,
     read_cells,
 )
-from groundplan.engine.radio.pathloss import model_name
 from groundplan.engine.radio.sweep import (
     LOWEST_GHZ,
     Settings,
@@ -102,8 +102,8 @@ def sweep_masts(
         (step_m, spacing_m),
         polarisation,
     )
-    if near_model is not None:
-        model_name(near_model)  # an unknown name fails here, not in the middle of a run
+    if near_model is not None and x.size:  # an unknown name fails here, not in the middle
+        near_table(near_model, float(frequency[0]), float(antenna[0]), float(terminal_height_m))
 
     def batch(lo: int, hi: int) -> list[MastLoss]:
         found: list[MastLoss] = []
