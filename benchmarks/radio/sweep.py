@@ -219,7 +219,9 @@ def part_covlib(folder: Path, raw: str, cell: int, ghz: float) -> dict:
     is_far = (np.hypot(east, north) > 250.0) & np.isfinite(ours) & (loss > 0)
     gap = (loss - ours)[is_far]
     side = math.isqrt(loss.size)
-    np.savez(folder / f"map_{Path(raw).stem}.npz", gap=(loss - ours).reshape(side, side))
+    np.savez(
+        folder / f"map_{Path(raw).stem}.npz", gap=(loss - ours).reshape(side, side)[::-1]
+    )  # north up
     return {
         "mean_db": float(gap.mean()),
         "std_db": float(gap.std()),
@@ -293,8 +295,9 @@ def draw(folder: Path) -> None:
         found = np.load(path)
         maps[f"map_{path.stem}"] = found["loss"] - found["exact"]
     for name, gap in maps.items():
-        cell = 20_000.0 / gap.shape[0]
-        where = from_origin(-HALF_M, HALF_M, cell, cell)
+        cell = float(min(GRIDS, key=lambda c: abs(gap.shape[0] * c - 2.0 * HALF_M)))
+        corner = gap.shape[0] * cell / 2.0
+        where = from_origin(-corner, corner, cell, cell)
         profile = {"height": gap.shape[0], "width": gap.shape[1], "count": 1, "transform": where}
         crs = f"+proj=aeqd +lat_0={dem.LATITUDE} +lon_0={dem.LONGITUDE} +ellps=WGS84"
         with rasterio.open(
