@@ -1,8 +1,9 @@
 """Loss of given profiles by a Python peer, in the peer's own interpreter: imports nothing of ours.
 
 Run: ``python peer_profiles.py NAME profiles.npz out.npz [--py1812 FOLDER]`` with NAME one of
-py1812, itmlogic, pycraf. The file of profiles holds ``height`` (n, m) padded, ``count`` (points of
-each), ``step_m``, ``frequency_ghz``. Antennas stand 30 m and 1.5 m high. Imports are not timed.
+py1812, itmlogic, pycraf. The file of profiles holds ``height`` and ``clutter`` (n, m) padded,
+``count`` (points of each), ``step_m``, ``frequency_ghz``. Antennas stand 30 m and 1.5 m high.
+Imports are not timed.
 """
 
 from __future__ import annotations
@@ -19,13 +20,12 @@ def py1812(f: float, step_m: float, folder: str | None):
     sys.path.insert(0, folder or "")
     from Py1812 import P1812
 
-    def loss(h):
+    def loss(h, clutter):
         d = np.arange(h.size) * step_m / 1000.0
         zone = np.full(h.size, 4)
-        bare = np.zeros(h.size)
         place = (34.5, 34.6, 113.5, 113.6)
         value, _ = P1812.bt_loss(
-            f, 50, d, h.copy(), bare, zone, 30.0, 1.5, 2, *place, DN=45, N0=325
+            f, 50, d, h.copy(), clutter.copy(), zone, 30.0, 1.5, 2, *place, DN=45, N0=325
         )
         return float(np.squeeze(value))
 
@@ -36,7 +36,7 @@ def itmlogic(f: float, step_m: float, _folder: str | None):
     from itmlogic.preparatory_subroutines.qlrpfl import qlrpfl
     from itmlogic.statistics.avar import avar
 
-    def loss(h):
+    def loss(h, _clutter):
         prop = {"fmhz": f * 1000.0, "d": (h.size - 1) * step_m / 1000.0, "hg": [30.0, 1.5]}
         prop |= {"ipol": 1, "eps": 15.0, "sgm": 0.005, "klim": 5, "ens0": 301.0, "lvar": 5}
         prop |= {"mdvar": 12, "mdvarx": 12, "klimx": 0, "kwx": 0}
@@ -58,7 +58,7 @@ def pycraf(f: float, step_m: float, _folder: str | None):
     from astropy import units as u
     from pycraf import pathprof
 
-    def loss(h):
+    def loss(h, _clutter):
         d = np.arange(h.size) * step_m / 1000.0
         prop = pathprof.PathProp(
             f * u.GHz,
@@ -99,10 +99,10 @@ def main() -> None:
     given = np.load(args.profiles)
     f, step_m = float(given["frequency_ghz"]), float(given["step_m"])
     loss = MODELS[args.name](f, step_m, args.py1812)
-    height, count = given["height"], given["count"]
-    loss(height[0, : count[0]])  # first call: caches and tables
+    height, clutter, count = given["height"], given["clutter"], given["count"]
+    loss(height[0, : count[0]], clutter[0, : count[0]])  # first call: caches and tables
     start = time.process_time()
-    found = np.array([loss(h[:n]) for h, n in zip(height, count, strict=True)])
+    found = np.array([loss(h[:n], c[:n]) for h, c, n in zip(height, clutter, count, strict=True)])
     np.savez(args.out, loss=found, cpu_s=time.process_time() - start)
 
 

@@ -1,10 +1,10 @@
-"""A province of masts on terrain at 100 m: a seeded sample, extrapolated, and one mast moved.
+"""A province of masts on terrain: a seeded sample, extrapolated, and one mast moved.
 
-Run: ``python benchmarks/radio/province.py [--masts 3000] [--threads 2]``
-Ground: the fractal tile of dem.py, every third height taken as 100 m and mirrored to 480 x 240 km
-(synthetic). Masts: seeded, uniform; reach 1.5 / 3 / 8 km and 3.5 / 2.6 / 0.7 GHz (urban, town,
-rural) in shares 0.40 / 0.35 / 0.25, which at 180,000 masts makes 1.16e9 cells. Every mast is
-swept by itself: bands and networks that stand on one mast would share its sweep. The scale to
+Run: ``python benchmarks/radio/province.py [--masts 3000] [--threads 2] [--cell 100|30]``
+Ground: the fractal tile of dem.py (synthetic); for cells of 100 m every third height, mirrored to
+480 x 240 km, for cells of 30 m the tile as it is, 108 x 108 km. Masts: seeded, uniform; reach
+1.5 / 3 / 8 km and 3.5 / 2.6 / 0.7 GHz (urban, town, rural) in shares 0.40 / 0.35 / 0.25. Every mast
+is swept by itself: bands and networks that stand on one mast would share its sweep. The scale to
 180,000 masts is linear in masts, since no mast depends on another.
 """
 
@@ -27,22 +27,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--masts", type=int, default=3000)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--cell", type=int, choices=(100, 30), default=100)
     args = parser.parse_args()
     os.environ["GROUNDPLAN_THREADS"] = str(args.threads)
     from groundplan.engine.radio.sweep import mast_geometry, move_mast
     from groundplan.engine.radio.sweep_many import sweep_masts
     from groundplan.engine.radio.terrain import Terrain
 
-    tile = dem.make_heights()[::3, ::3]
-    four = np.block([[tile, tile[:, ::-1]], [tile[::-1], tile[::-1, ::-1]]])
-    height = np.tile(four, (2, 1))
+    height = dem.make_heights()
+    if args.cell == 100:
+        tile = height[::3, ::3]
+        four = np.block([[tile, tile[:, ::-1]], [tile[::-1], tile[::-1, ::-1]]])
+        height = np.tile(four, (2, 1))
+    cell = float(args.cell)
     n_row, n_col = height.shape
-    terrain = Terrain(height, 0.0, n_row * 100.0, 100.0, is_synthetic=True)
-    grid = (0.0, n_row * 100.0, 100.0, n_row, n_col)
+    terrain = Terrain(height, 0.0, n_row * cell, cell, is_synthetic=True)
+    grid = (0.0, n_row * cell, cell, n_row, n_col)
     rng = np.random.default_rng(1)
     kind = rng.choice(3, args.masts, p=SHARES)
-    x = rng.uniform(0.0, n_col * 100.0, args.masts)
-    y = rng.uniform(0.0, n_row * 100.0, args.masts)
+    x = rng.uniform(0.0, n_col * cell, args.masts)
+    y = rng.uniform(0.0, n_row * cell, args.masts)
 
     def run(chosen) -> tuple[float, float, int]:
         reach = np.array([KINDS[k][1] for k in kind[chosen]])
@@ -74,12 +78,12 @@ def main() -> None:
     for step in range(20):
         start = time.process_time()
         begin = time.perf_counter()
-        moved = move_mast(geometry, terrain, 60_000.0 + 37.0 * step, 90_000.0)
+        moved = move_mast(geometry, terrain, 50_000.0 + 37.0 * step, 60_000.0)
         moved.loss_db(0.7)
         times.append((time.process_time() - start, time.perf_counter() - begin))
     cpu_ms, wall_ms = 1e3 * np.array(times).T
     print(
-        f"moving one mast, 8 km at 100 m ({moved.values[0].size:,} cells of window): "
+        f"moving one mast, 8 km at {args.cell} m ({moved.values[0].size:,} cells of window): "
         f"{cpu_ms.min():.1f} ms CPU at least, {np.median(cpu_ms):.1f} median; "
         f"{np.median(wall_ms):.1f} ms wall median"
     )

@@ -110,8 +110,11 @@ def part_ours(folder: Path, cell: int, ghz: float) -> dict:
     }
 
 
-def part_points(folder: Path, ghz: float, count: int = 300) -> dict:
-    """Write random profiles of 30 m steps and our loss at their ends: the equal points."""
+def part_points(folder: Path, ghz: float, kind: str, count: int = 300) -> dict:
+    """Write random profiles of 30 m steps and our loss at their ends: the equal points.
+
+    `kind` is ``bare`` or ``clutter``: 0, 10, 15 or 20 m drawn for every point between the ends.
+    """
     from groundplan.engine.radio import bullington
     from groundplan.engine.radio.sweep_end import end_terms, least_edge, link_constants
     from groundplan.engine.radio.sweep_radial import sample_radial, sweep_radial
@@ -120,6 +123,7 @@ def part_points(folder: Path, ghz: float, count: int = 300) -> dict:
     rng = np.random.default_rng(3)
     points = rng.integers(20, 333, count) + 1
     height = np.zeros((count, int(points.max())))
+    clutter = np.zeros_like(height)
     ours, twin = np.zeros(count), np.zeros(count)
     inverse = np.concatenate(([0.0], 1.0 / np.arange(1.0, 400.0)))
     none = np.zeros((0, 0), np.float32)
@@ -132,10 +136,14 @@ def part_points(folder: Path, ghz: float, count: int = 300) -> dict:
             terrain.height_m, none, row, col, -math.cos(theta), math.sin(theta), n, h, np.zeros(1)
         )
         height[j, :m] = h[:m]
+        if kind == "clutter":
+            clutter[j, 1:n] = rng.choice([0.0, 10.0, 15.0, 20.0], n - 1)
+        c = np.zeros(400)
+        c[:m] = clutter[j, :m]
         sweep_radial(
             h,
-            h,
-            False,
+            c,
+            True,
             n,
             n,
             1,
@@ -163,13 +171,15 @@ def part_points(folder: Path, ghz: float, count: int = 300) -> dict:
         twin[j] = bullington.profile_bullington(
             np.arange(m) * 0.03,
             h[:m],
+            clutter[j, :m],
             frequency_ghz=ghz,
             tx_height_m=ANTENNA_M,
             rx_height_m=TERMINAL_M,
         )
     np.savez(
-        folder / f"points_{ghz}.npz",
+        folder / f"points_{kind}_{ghz}.npz",
         height=height,
+        clutter=clutter,
         count=points,
         step_m=30.0,
         frequency_ghz=ghz,
@@ -192,10 +202,14 @@ def child(args: list[str], cwd: Path | None = None) -> tuple[str, float, float]:
         return out.read(), usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024.0
 
 
-def own(folder: Path, *part: str) -> dict:
+def own_text(folder: Path, *part: str) -> str:
     here = str(Path(__file__))
     out, _, _ = child([sys.executable, here, "--work", str(folder), "--part", *part])
-    found: dict = json.loads(out)
+    return out
+
+
+def own(folder: Path, *part: str) -> dict:
+    found: dict = json.loads(own_text(folder, *part))
     return found
 
 
@@ -219,9 +233,8 @@ def part_covlib(folder: Path, raw: str, cell: int, ghz: float) -> dict:
     is_far = (np.hypot(east, north) > 250.0) & np.isfinite(ours) & (loss > 0)
     gap = (loss - ours)[is_far]
     side = math.isqrt(loss.size)
-    np.savez(
-        folder / f"map_{Path(raw).stem}.npz", gap=(loss - ours).reshape(side, side)[::-1]
-    )  # north up
+    north_up = (loss - ours).reshape(side, side)[::-1]
+    np.savez(folder / f"map_{Path(raw).stem}.npz", gap=north_up)
     return {
         "mean_db": float(gap.mean()),
         "std_db": float(gap.std()),
@@ -268,8 +281,8 @@ def splat(folder: Path, program: str, ghz: float) -> dict:
     return {"cells": cells, "cpu_s": net, "all_s": cpu[CORNER_KM], "peak_mib": peak}
 
 
-def python_peer(folder: Path, peers: Path, name: str, ghz: float) -> dict:
-    given, found = folder / f"points_{ghz}.npz", folder / f"{name}_{ghz}.npz"
+def python_peer(folder: Path, peers: Path, name: str, ghz: float, kind: str) -> dict:
+    given, found = folder / f"points_{kind}_{ghz}.npz", folder / f"{name}_{kind}_{ghz}.npz"
     script = Path(__file__).with_name("peer_profiles.py")
     args = [str(peers / "venv" / "bin" / "python"), str(script), name, str(given), str(found)]
     _, _, peak = child([*args, "--py1812", str(peers / "Py1812" / "src")])
@@ -315,6 +328,56 @@ def draw(folder: Path) -> None:
             out.write(bands)
 
 
+def part_gridding(folder: Path) -> None:
+    """Print how rate and error go with the spacing of radials, the kind of land and the reach."""
+    from groundplan.engine.radio.direct import direct_loss
+    from groundplan.engine.radio.sweep import mast_geometry
+    from groundplan.engine.radio.terrain import Terrain
+
+    tile = dem.read_hgt(dem.write_hgt(folder / "dem"))
+    side = tile.shape[0] * 30.0
+    noise = 60.0 + np.random.default_rng(0).normal(0.0, 0.4, tile.shape)
+    lands = {
+        "metric": ground(folder / "dem"),
+        "tile": Terrain(tile, -side / 2, side / 2, 30.0, is_synthetic=True),
+        "plain": Terrain(noise.astype(np.float32), -side / 2, side / 2, 30.0, is_synthetic=True),
+    }
+    print(
+        "0.7 GHz, one thread; tile: its samples taken as 30 m squares; plain: white noise of 0.4 m"
+    )
+    for name, cell, half_m, spacing in (
+        ("metric", 30.0, 10_000.0, 20.0),
+        ("metric", 30.0, 10_000.0, 30.0),
+        ("metric", 30.0, 10_000.0, 42.4),
+        ("metric", 100.0, 10_000.0, 100.0),
+        ("tile", 30.0, 10_000.0, 30.0),
+        ("tile", 30.0, 10_000.0, 42.4),
+        ("tile", 30.0, 45_000.0, 30.0),
+        ("plain", 30.0, 10_000.0, 30.0),
+    ):
+        n = 2 * int(half_m / cell) + 1
+        grid = (-n * cell / 2.0, n * cell / 2.0, cell, n, n)
+
+        def run(land=lands[name], grid=grid, spacing=spacing):
+            geometry = mast_geometry(
+                land, 0.0, 0.0, ANTENNA_M, TERMINAL_M, 64_000.0, grid, spacing_m=spacing
+            )
+            return geometry, geometry.loss_db(0.7, near_model=None)
+
+        geometry, loss = run()
+        cpu_s = least(run, 3)
+        rows, cols = np.nonzero(np.isfinite(loss) & (geometry.distance_m() > 250.0))
+        chosen = np.random.default_rng(1).permutation(rows.size)[:15_000]
+        rows, cols = rows[chosen], cols[chosen]
+        east, north = geometry.window.east_m()[cols], geometry.window.up_m()[rows]
+        twin = direct_loss(lands[name], 0.0, 0.0, ANTENNA_M, TERMINAL_M, 0.7, east, north)
+        rms = np.sqrt(((loss[rows, cols] - twin) ** 2).mean())
+        print(
+            f"{name:7s} cell {cell:3.0f} m, half {half_m / 1000:2.0f} km, spacing {spacing:5.1f} m: "
+            f"rms {rms:.3f} dB, {1e-6 * np.isfinite(loss).sum() / cpu_s:5.2f} M cells/core-s"
+        )
+
+
 def show(name: str, cell: str, row: dict, ours: float | None = None) -> None:
     each = row["cpu_s"] / row["cells"]
     text = f"{name:28s} {cell:>6s} {row['cells']:8d} {row['cpu_s']:9.4f} {1e-6 / each:9.4f}"
@@ -331,6 +394,7 @@ def main() -> None:
     parser.add_argument("--peers", type=Path)
     parser.add_argument("--ghz", type=float, nargs="+", default=[0.7, 2.6, 3.5])
     parser.add_argument("--maps", action="store_true")
+    parser.add_argument("--gridding", action="store_true", help="only spacing, land and reach")
     parser.add_argument("--part", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
     folder = args.work.resolve()
@@ -341,10 +405,15 @@ def main() -> None:
         kind, *rest = args.part
         if kind == "ours":
             print(json.dumps(part_ours(folder, int(rest[0]), float(rest[1]))))
+        elif kind == "gridding":
+            part_gridding(folder)
         elif kind == "covlib":
             print(json.dumps(part_covlib(folder, rest[0], int(rest[1]), float(rest[2]))))
         else:
-            print(json.dumps(part_points(folder, float(rest[0]))))
+            print(json.dumps(part_points(folder, float(rest[0]), rest[1])))
+        return
+    if args.gridding:
+        print(own_text(folder, "gridding"), end="")
         return
     print(f"{platform.processor() or platform.machine()}, load {os.getloadavg()[0]:.1f}")
     print("difference: sweep from its twin at cell centres; peer minus our twin at its own points")
@@ -367,18 +436,26 @@ def main() -> None:
                 reuse | {"cpu_s": row["direct_s"]},
                 each[cell],
             )
-        points = own(folder, "points", str(ghz))
-        print(f"sweep from its twin at {points['points']} equal points: {points['max_db']:.1e} dB")
+        for kind in ("bare", "clutter"):
+            found = own(folder, "points", str(ghz), kind)
+            print(
+                f"sweep from its twin at {found['points']} equal points, {kind}: "
+                f"{found['max_db']:.1e} dB"
+            )
         if args.peers is not None:
             peers = args.peers.resolve()
             for cell in GRIDS:
                 for model in ("1812", "itm"):
                     row = covlib(folder, peers, cell, ghz, model)
                     show(f"crc-covlib {model}", f"{cell} m", row, each[cell])
-            for name in ("py1812", "itmlogic", "pycraf"):
-                show(
-                    f"{name}, equal points", "30 m", python_peer(folder, peers, name, ghz), each[30]
-                )
+            for name, kind in (
+                ("py1812", "bare"),
+                ("py1812", "clutter"),
+                ("itmlogic", "bare"),
+                ("pycraf", "bare"),
+            ):
+                row = python_peer(folder, peers, name, ghz, kind)
+                show(f"{name}, equal points, {kind}", "30 m", row, each[30])
         for program, cell in (("splat", 100), ("splat-hd", 30)):
             if shutil.which(program):
                 row = splat(folder, program, ghz)
