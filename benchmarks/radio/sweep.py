@@ -373,7 +373,7 @@ def part_gridding(folder: Path) -> None:
         twin = direct_loss(lands[name], 0.0, 0.0, ANTENNA_M, TERMINAL_M, 0.7, east, north)
         rms = np.sqrt(((loss[rows, cols] - twin) ** 2).mean())
         print(
-            f"{name:7s} cell {cell:3.0f} m, half {half_m / 1000:2.0f} km, spacing {spacing:5.1f} m: "
+            f"{name:7s} cell {cell:3.0f} m, half {half_m / 1e3:2.0f} km, spacing {spacing:5.1f} m: "
             f"rms {rms:.3f} dB, {1e-6 * np.isfinite(loss).sum() / cpu_s:5.2f} M cells/core-s"
         )
 
