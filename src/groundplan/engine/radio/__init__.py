@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from groundplan.engine.radio.coverage_matrix import (
         SiteMatrix,
     )
+    from groundplan.engine.radio.direct import (
+        direct_loss,
+    )
     from groundplan.engine.radio.free_space import (
         FreeSpaceLoss,
         free_space_loss,
@@ -54,6 +57,9 @@ if TYPE_CHECKING:
         RadioLoad,
         busy_hour_mbps,
         load,
+    )
+    from groundplan.engine.radio.mast import (
+        MastGeometry,
     )
     from groundplan.engine.radio.msi import (
         parse_msi,
@@ -103,6 +109,18 @@ if TYPE_CHECKING:
         draw_loss,
         served_share,
     )
+    from groundplan.engine.radio.sweep import (
+        MastLoss,
+        mast_geometry,
+        move_mast,
+        sweep_mast,
+    )
+    from groundplan.engine.radio.sweep_many import (
+        sweep_masts,
+    )
+    from groundplan.engine.radio.terrain import (
+        Terrain,
+    )
     from groundplan.engine.radio.throughput import (
         net_throughput_mbps,
         peak_rate_mbps,
@@ -130,6 +148,8 @@ _HOMES = {
     "IotCapacity": "iot_access",
     "ItmLoss": "itm",
     "Link": "link",
+    "MastGeometry": "mast",
+    "MastLoss": "sweep",
     "Panel": "pattern",
     "PathLoss": "pathloss",
     "Pattern": "pattern",
@@ -139,6 +159,7 @@ _HOMES = {
     "SectorTable": "network",
     "SiteMatrix": "coverage_matrix",
     "SiteTable": "network",
+    "Terrain": "terrain",
     "area_reliability": "reliability",
     "arfcn_ghz": "network",
     "building_entry_loss": "pathloss",
@@ -149,6 +170,7 @@ _HOMES = {
     "clutter_loss": "p2108",
     "coverage": "coverage_grid",
     "coverage_class_ratio": "iot_access",
+    "direct_loss": "direct",
     "disc_mean": "reliability",
     "draw_loss": "shadow",
     "entry_loss_p2109": "p2109",
@@ -161,7 +183,9 @@ _HOMES = {
     "itm_warnings": "itm",
     "largest_radius": "reliability",
     "load": "load_coupled",
+    "mast_geometry": "sweep",
     "measured_loss_db": "calibration",
+    "move_mast": "sweep",
     "net_throughput_mbps": "throughput",
     "parse_msi": "msi",
     "path_loss": "pathloss",
@@ -175,6 +199,8 @@ _HOMES = {
     "shadow_margin_db": "reliability",
     "spatial_blocks": "calibration",
     "spectral_efficiency": "throughput",
+    "sweep_mast": "sweep",
+    "sweep_masts": "sweep_many",
     "tdd_share": "throughput",
 }
 
@@ -193,6 +219,8 @@ __all__ = [
     "IotCapacity",
     "ItmLoss",
     "Link",
+    "MastGeometry",
+    "MastLoss",
     "Panel",
     "PathLoss",
     "Pattern",
@@ -202,6 +230,7 @@ __all__ = [
     "SectorTable",
     "SiteMatrix",
     "SiteTable",
+    "Terrain",
     "area_reliability",
     "arfcn_ghz",
     "building_entry_loss",
@@ -212,6 +241,7 @@ __all__ = [
     "clutter_loss",
     "coverage",
     "coverage_class_ratio",
+    "direct_loss",
     "disc_mean",
     "draw_loss",
     "entry_loss_p2109",
@@ -224,7 +254,9 @@ __all__ = [
     "itm_warnings",
     "largest_radius",
     "load",
+    "mast_geometry",
     "measured_loss_db",
+    "move_mast",
     "net_throughput_mbps",
     "parse_msi",
     "path_loss",
@@ -238,6 +270,8 @@ __all__ = [
     "shadow_margin_db",
     "spatial_blocks",
     "spectral_efficiency",
+    "sweep_mast",
+    "sweep_masts",
     "tdd_share",
 ]
 

@@ -28,8 +28,8 @@ from groundplan.engine.radio.sweep_radial import WIDTH
 __all__ = ["Rays", "plan_rays", "read_grid"]
 
 F = np.float32
-#: Fewest radials of the innermost ring: below, its triangles are no longer nearly square.
-FEWEST = 16
+#: Fewest radials of the innermost ring; a multiple of 4 keeps one due north, east, south and west.
+FEWEST = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +103,7 @@ def plan_rays(
     wanted = max(2.0 * math.pi * far / spacing_m, FEWEST)
     while wanted / 2.0 ** (rings + 1) >= FEWEST:
         rings += 1
-    n_radial = math.ceil(wanted / 2**rings) * 2**rings
+    n_radial = math.ceil(wanted / 2 ** (rings + 2)) * 2 ** (rings + 2)
     n_receiver = int(far / unit) + 3
     # ring j = 0 .. rings ends where its neighbours stand `spacing_m` apart
     ends = [

@@ -9,15 +9,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.engine._jit import chunks, spread
-from groundplan.engine.radio.direct import LIGHT_M_GHZ, check_link, effective_radius_km
-from groundplan.engine.radio.mast import NEAR_M, PARTS, MastGeometry, Window
+from groundplan.engine.radio.bullington import check_link, effective_radius_km
+from groundplan.engine.radio.mast import (
+    NEAR_M,
+    Cells,
+    GridLike,
+    MastGeometry,
+    MastLoss,
+    Window,
+    find_window,
+    on_threads,
+    read_cells,
+)
 from groundplan.engine.radio.polar import Rays, plan_rays, read_grid
+from groundplan.engine.radio.sweep_end import least_edge
 from groundplan.engine.radio.sweep_radial import WIDTH, walk_rays
 from groundplan.engine.radio.terrain import Terrain
 
@@ -26,58 +36,11 @@ __all__ = ["MastGeometry", "MastLoss", "mast_geometry", "move_mast", "sweep_mast
 #: Frequency down to which a geometry holds by default, GHz: clearances that lose nothing there are
 #: not measured out. Below every band of 3GPP in use in China (n28 begins at 0.703 GHz).
 LOWEST_GHZ = 0.4
-#: Spacing of receivers and of radials, at most, m: a coarser grid is read from these.
-COARSEST_M = 120.0
-#: x0_m, y0_m, cell_m, n_row, n_col.
-Cells = tuple[float, float, float, int, int]
+#: Receivers stand at every step of a radial, unless that is more than PER_CELL to a cell; never
+#: further apart than this, m, so that one stands where P.1812 begins.
+PER_CELL, COARSEST_M = 4.0, 120.0
 #: step_m, spacing_m, delta_n, lowest_frequency_ghz.
 Settings = tuple[float, float, float, float]
-
-
-class MastLoss(NamedTuple):
-    """Loss on a window of the grid.
-
-    Attributes
-    ----------
-    row0, col0 : int
-        Upper left cell of the window in the grid.
-    loss_db : (n_row, n_col) float32
-        Median loss, dB; NaN where there is none: out of reach, off the terrain or, without a near
-        model, closer than two steps.
-    """
-
-    row0: int
-    col0: int
-    loss_db: NDArray[np.float32]
-
-
-def _window(
-    terrain: Terrain,
-    x_m: float,
-    y_m: float,
-    reach_m: float,
-    grid: Cells,
-) -> Window:
-    """Return the cells of the grid within reach whose centres lie on the terrain."""
-    x0, y0, cell, n_row, n_col = grid
-    west, south, east, north = terrain.bounds_m
-    left = max(west, x_m - reach_m)
-    right = min(east, x_m + reach_m)
-    low = max(south, y_m - reach_m)
-    top = min(north, y_m + reach_m)
-    col0 = max(0, math.ceil((left - x0) / cell - 0.5))
-    col1 = min(n_col, math.floor((right - x0) / cell - 0.5) + 1)
-    row0 = max(0, math.ceil((y0 - top) / cell - 0.5))
-    row1 = min(n_row, math.floor((y0 - low) / cell - 0.5) + 1)
-    return Window(
-        row0,
-        col0,
-        max(0, row1 - row0),
-        max(0, col1 - col0),
-        x0 + (col0 + 0.5) * cell - x_m,
-        y0 - (row0 + 0.5) * cell - y_m,
-        cell,
-    )
 
 
 def _cut(
@@ -127,8 +90,8 @@ def build_geometry(
     step_m, spacing_m, delta_n, lowest_ghz = settings
     x_m, y_m = place
     row, col = terrain.place(x_m, y_m)
-    window = _window(terrain, x_m, y_m, reach_m, grid)
-    stride = max(1, int(min(window.cell_m, COARSEST_M) / step_m + 1e-9))
+    window = find_window(terrain, x_m, y_m, reach_m, grid)
+    stride = max(1, int(min(window.cell_m / PER_CELL, COARSEST_M) / step_m + 1e-9))
     unit = step_m * stride
     values = np.empty((WIDTH, window.n_row, window.n_col), np.float32)
     if values.size:
@@ -141,13 +104,14 @@ def build_geometry(
                 500.0 / effective_radius_km(delta_n) * step_km**2,
                 heights_m[0],
                 heights_m[1],
-                math.sqrt(step_km) * 0.78 * math.sqrt(LIGHT_M_GHZ / lowest_ghz / 0.002),
+                least_edge(lowest_ghz, step_km),
                 1.0 / math.sqrt(step_km),
             ]
         )
         run(
             walk_rays,
-            chunks(rays.n_radial, PARTS),
+            rays.n_radial,
+            values[0].size,
             height,
             clutter,
             np.array([row, col, step_m / terrain.cell_m]),
@@ -160,7 +124,8 @@ def build_geometry(
         )
         run(
             read_grid,
-            chunks(window.n_row, PARTS),
+            window.n_row,
+            values[0].size,
             (window.east_m() / unit).astype(np.float32),
             (window.up_m() / unit).astype(np.float32),
             np.float32(reach_m / unit),
@@ -195,11 +160,7 @@ def mast_geometry(
     antenna_height_m: float,
     terminal_height_m: float,
     reach_m: float,
-    x0_m: float,
-    y0_m: float,
-    cell_m: float,
-    n_row: int,
-    n_col: int,
+    grid: GridLike | Cells,
     *,
     step_m: float | None = None,
     spacing_m: float | None = None,
@@ -218,8 +179,9 @@ def mast_geometry(
         Above ground, m, > 0.
     reach_m : float
         Farthest cell, m, > 0.
-    x0_m, y0_m, cell_m, n_row, n_col
-        The grid: upper left corner, cell, and size; row 0 is north.
+    grid : object or tuple
+        Anything with ``x0_m, y0_m`` (upper left corner), ``cell_m, n_row, n_col``; or these five.
+        Row 0 is north.
     step_m : float, optional
         Spacing of the profile, m, at most 125. Default: the cell of the terrain, at most 100 m.
     spacing_m : float, optional
@@ -239,10 +201,11 @@ def mast_geometry(
     ValueError
         A mast off the terrain, or an impossible number; it names argument, value, expected.
     """
-    settings, grid = check_sweep(
+    cells = read_cells(grid)
+    settings = check_sweep(
         terrain,
         (antenna_height_m, terminal_height_m, lowest_frequency_ghz, reach_m, delta_n),
-        (x0_m, y0_m, cell_m, n_row, n_col),
+        cells,
         step_m,
         spacing_m,
     )
@@ -251,44 +214,35 @@ def mast_geometry(
         (float(x_m), float(y_m)),
         (float(antenna_height_m), float(terminal_height_m)),
         float(reach_m),
-        grid,
+        cells,
         settings,
-        spread,
+        on_threads,
     )
 
 
 def check_sweep(
     terrain: Terrain,
     link: tuple[float, float, float, float, float],
-    grid: Cells,
+    cells: Cells,
     step_m: float | None,
     spacing_m: float | None,
-) -> tuple[Settings, Cells]:
-    """Return settings and grid of a sweep, checked and with defaults filled in."""
+) -> Settings:
+    """Return the settings of a sweep, checked and with defaults filled in."""
     antenna_m, terminal_m, lowest_ghz, reach_m, delta_n = link
     check_link(antenna_m, terminal_m, lowest_ghz, "vertical")
     effective_radius_km(delta_n)
-    x0_m, y0_m, cell_m, n_row, n_col = grid
-    for name, value in (("x0_m", x0_m), ("y0_m", y0_m)):
-        if not np.isfinite(value):
-            raise ValueError(f"{name} must be finite; got {value}")
-    for name, value in (("reach_m", reach_m), ("cell_m", cell_m)):
-        if not (np.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be > 0; got {value}")
-    for name, count in (("n_row", n_row), ("n_col", n_col)):
-        if int(count) != count or count < 1:
-            raise ValueError(f"{name} must be a whole number >= 1; got {count}")
+    if not (np.isfinite(reach_m) and reach_m > 0):
+        raise ValueError(f"reach_m must be > 0; got {reach_m}")
     step = min(terrain.cell_m, 100.0) if step_m is None else float(step_m)
     if not 0.0 < step <= NEAR_M / 2.0:
         raise ValueError(
             f"step_m must be in 0..{NEAR_M / 2.0:g}, above 0: the first receiver stands two steps "
             f"from the mast, and P.1812 begins at {NEAR_M:g} m; got {step_m}"
         )
-    spacing = min(cell_m, 100.0) if spacing_m is None else float(spacing_m)
+    spacing = min(cells[2], 100.0) if spacing_m is None else float(spacing_m)
     if not (np.isfinite(spacing) and spacing > 0.0):
         raise ValueError(f"spacing_m must be > 0; got {spacing_m}")
-    settings = (step, spacing, float(delta_n), float(lowest_ghz))
-    return settings, (float(x0_m), float(y0_m), float(cell_m), int(n_row), int(n_col))
+    return step, spacing, float(delta_n), float(lowest_ghz)
 
 
 def move_mast(
@@ -321,7 +275,7 @@ def move_mast(
         g.reach_m,
         g.grid,
         (g.step_m, g.spacing_m, g.delta_n, g.lowest_frequency_ghz),
-        spread,
+        on_threads,
     )
 
 
@@ -333,11 +287,7 @@ def sweep_mast(
     terminal_height_m: float,
     frequency_ghz: float,
     reach_m: float,
-    x0_m: float,
-    y0_m: float,
-    cell_m: float,
-    n_row: int,
-    n_col: int,
+    grid: GridLike | Cells,
     *,
     polarisation: str = "vertical",
     near_model: str | None = "UMa",
@@ -355,7 +305,8 @@ def sweep_mast(
         ``"vertical"`` or ``"horizontal"``.
     near_model : str, optional
         Model of 3GPP TR 38.901 under 0.25 km, mixed up to 0.5 km; None: P.1812 alone.
-    terrain, x_m, y_m, ... : as in `mast_geometry`.
+    terrain, x_m, y_m, ...
+        As in `mast_geometry`.
 
     Returns
     -------
@@ -365,7 +316,7 @@ def sweep_mast(
     Examples
     --------
     >>> flat = Terrain(np.zeros((100, 100), np.float32), 0.0, 10_000.0, 100.0)
-    >>> window = sweep_mast(flat, 5000, 5000, 30, 1.5, 0.7, 3000, 0, 10_000, 100, 100, 100)
+    >>> window = sweep_mast(flat, 5000, 5000, 30, 1.5, 0.7, 3000, (0, 10_000, 100, 100, 100))
     >>> window.row0, window.loss_db.shape
     (20, (60, 60))
     """
@@ -377,11 +328,7 @@ def sweep_mast(
         antenna_height_m,
         terminal_height_m,
         reach_m,
-        x0_m,
-        y0_m,
-        cell_m,
-        n_row,
-        n_col,
+        grid,
         step_m=step_m,
         spacing_m=spacing_m,
         delta_n=delta_n,

@@ -1,6 +1,6 @@
 r"""From the geometry of a path to its loss: the end terms of P.1812-8 as vector arithmetic.
 
-The same equations as `direct`, but for many receivers at once, without branches, in single
+The same equations as `bullington`, but for many receivers at once, without branches, in single
 precision, with polynomials for logarithm and power: less than 0.001 dB from the plain formulas. The
 smooth profile of Bullington's method needs no scan: its slopes have their maximum at one of the two
 samples round ``sqrt(h / a)``, and with sight the closest clearance lies at the root ``y`` of
@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine._jit import jit
-from groundplan.engine.radio.direct import CONDUCTIVITY_S_PER_M, LIGHT_M_GHZ, PERMITTIVITY
+from groundplan.engine.radio.bullington import CONDUCTIVITY_S_PER_M, LIGHT_M_GHZ, PERMITTIVITY
 
-__all__ = ["end_terms", "link_constants"]
+__all__ = ["end_terms", "least_edge", "link_constants"]
 
 F, I = np.float32, np.int32  # noqa: E741
 #: 10 log10(x) = DB * log2(x).
@@ -228,3 +228,12 @@ def link_constants(
         ],
         dtype=np.float32,
     )
+
+
+def least_edge(frequency_ghz: float, step_km: float) -> float:
+    """Return the clearance beyond which no frequency from this one up loses, m per root step.
+
+    The knife edge loses nothing below -0.78; a little more, so that rounding cannot lift a value
+    that was cut there above it.
+    """
+    return 0.79 * math.sqrt(step_km * LIGHT_M_GHZ / frequency_ghz / 0.002)

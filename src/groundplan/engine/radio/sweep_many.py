@@ -16,12 +16,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from groundplan.engine._jit import chunks, thread_count
-from groundplan.engine.radio.direct import check_link
-from groundplan.engine.radio.mast import link_loss
+from groundplan.engine.radio.bullington import check_link
+from groundplan.engine.radio.mast import (
+    Cells,
+    GridLike,
+    MastLoss,
+    link_loss,
+    near_table,
+    on_one_thread,
+    read_cells,
+)
 from groundplan.engine.radio.sweep import (
     LOWEST_GHZ,
-    Cells,
-    MastLoss,
     Settings,
     build_geometry,
     check_sweep,
@@ -30,16 +36,11 @@ from groundplan.engine.radio.terrain import Terrain
 
 __all__ = ["sweep_masts"]
 
-#: Links per batch: enough to hide the hand-over, few enough to stop at once.
-BATCH = 64
+#: Links and cells per batch: enough to hide the hand-over, few enough to stop at once and to keep
+#: what waits for the reader small.
+BATCH, BATCH_CELLS = 64, 2_000_000
 #: Batches ahead of the reader, per thread: bounds the memory.
 AHEAD = 3
-
-
-def run_alone(kernel: Callable[..., Any], ranges: list[tuple[int, int]], *args: Any) -> None:
-    """Run a kernel over its whole range on this thread; stands in for `spread`."""
-    if ranges:
-        kernel(ranges[0][0], ranges[-1][1], *args)
 
 
 def sweep_masts(
@@ -50,11 +51,7 @@ def sweep_masts(
     terminal_height_m: float,
     frequency_ghz: ArrayLike,
     reach_m: ArrayLike,
-    x0_m: float,
-    y0_m: float,
-    cell_m: float,
-    n_row: int,
-    n_col: int,
+    grid: GridLike | Cells,
     *,
     polarisation: str = "vertical",
     near_model: str | None = "UMa",
@@ -72,8 +69,7 @@ def sweep_masts(
         Ground and, where it has one, clutter.
     x_m, y_m, antenna_height_m, frequency_ghz, reach_m : (n_link,) array or float
         A link is one band of one mast. Links of one mast that follow each other share its sweep.
-    terminal_height_m, x0_m, y0_m, cell_m, n_row, n_col, polarisation, near_model, step_m, \
-spacing_m, delta_n
+    terminal_height_m, grid, polarisation, near_model, step_m, spacing_m, delta_n
         As in `sweep_mast`.
     progress : callable, optional
         Called with links done and links in all, after each batch.
@@ -97,14 +93,17 @@ spacing_m, delta_n
         )
     )
     lowest = min(LOWEST_GHZ, float(frequency.min(initial=LOWEST_GHZ)))
-    settings, grid = _check_all(
+    cells = read_cells(grid)
+    settings = _check_all(
         terrain,
         (x, y, antenna, frequency, reach),
         (terminal_height_m, lowest, delta_n),
-        (x0_m, y0_m, cell_m, n_row, n_col),
+        cells,
         (step_m, spacing_m),
         polarisation,
     )
+    if near_model is not None and x.size:  # an unknown name fails here, not in the middle
+        near_table(near_model, float(frequency[0]), float(antenna[0]), float(terminal_height_m))
 
     def batch(lo: int, hi: int) -> list[MastLoss]:
         found: list[MastLoss] = []
@@ -118,16 +117,18 @@ spacing_m, delta_n
                     (float(x[j]), float(y[j])),
                     (float(antenna[j]), float(terminal_height_m)),
                     float(reach[j]),
-                    grid,
+                    cells,
                     settings,
-                    run_alone,
+                    on_one_thread,
                 )
                 last = key
-            loss = link_loss(geometry, float(frequency[j]), polarisation, near_model, run_alone)
+            loss = link_loss(geometry, float(frequency[j]), polarisation, near_model, on_one_thread)
             found.append(MastLoss(geometry.window.row0, geometry.window.col0, loss))
         return found
 
-    ranges = chunks(x.size, -(-x.size // BATCH)) if x.size else []
+    window = min(float(cells[3] * cells[4]), (2.0 * float(reach.max(initial=0.0)) / cells[2]) ** 2)
+    size = max(1, min(BATCH, int(BATCH_CELLS / max(window, 1.0))))
+    ranges = chunks(x.size, -(-x.size // size)) if x.size else []
     return _in_order(batch, ranges, x.size, progress, stop)
 
 
@@ -166,15 +167,15 @@ def _check_all(
     terrain: Terrain,
     links: tuple[Any, Any, Any, Any, Any],
     common: tuple[float, float, float],
-    grid: Cells,
+    cells: Cells,
     spacing: tuple[float | None, float | None],
     polarisation: str,
-) -> tuple[Settings, Cells]:
-    """Check every link and report all that cannot be; return settings and grid."""
+) -> Settings:
+    """Check every link and report all that cannot be; return the settings."""
     terminal_m, lowest, delta_n = common
     wrong: list[str] = []
-    settings, cells = check_sweep(
-        terrain, (30.0, terminal_m, LOWEST_GHZ, 1.0, delta_n), grid, *spacing
+    step, space, delta_n, _ = check_sweep(
+        terrain, (30.0, terminal_m, LOWEST_GHZ, 1.0, delta_n), cells, *spacing
     )
     for j, (x, y, antenna, frequency, reach) in enumerate(zip(*links, strict=True)):
         try:
@@ -188,4 +189,4 @@ def _check_all(
         shown = "\n".join(f"  * {line}" for line in wrong[:20])
         more = f"\n  * and {len(wrong) - 20} more" if len(wrong) > 20 else ""
         raise ValueError(f"{len(wrong)} of {links[0].size} links cannot be:\n{shown}{more}")
-    return (settings[0], settings[1], settings[2], lowest), cells
+    return step, space, delta_n, lowest

@@ -37,7 +37,7 @@ __all__ = ["WIDTH", "sample_radial", "sweep_radial", "walk_rays"]
 #: Numbers per point: knife edge, effective heights of mast and terminal, rise of the terminal.
 WIDTH = 4
 #: Records of the prefix maximum in a block, and in a group of blocks.
-BLOCK, GROUP = 8, 64
+BLOCK, GROUP = 8, 32
 
 
 @jit(error_model="numpy")
@@ -78,6 +78,48 @@ def sample_radial(height, clutter, row, col, south, east, n, h, c):
             y = min(max(row + south * i, 0.0), last_row)
             x = min(max(col + east * i, 0.0), last_col)
             c[i] = clutter[int(y + 0.5), int(x + 0.5)]
+
+
+@jit(error_model="numpy", inline="always")
+def find_tangent(px, py, slope, n, start, x, y):
+    """Return the vertex of an upper hull at which the tangent from a point to its right touches.
+
+    A vertex lies behind the tangent where the point is on or above the line of the edge before it;
+    this holds for all vertices from some place on. The search gallops from a guess.
+
+    Parameters
+    ----------
+    px, py, slope : (> n,) float64
+        Vertices, and the slope of the edge that ends at each; that of the first is not read.
+    n : int
+        Vertices, >= 1.
+    start : int
+        Guess.
+    x, y : float
+        The point, right of every vertex.
+    """
+    k = min(start, n - 1)
+    step = 1
+    if k > 0 and y - py[k] >= slope[k] * (x - px[k]):
+        high = k
+        k -= 1
+        while k > 0 and y - py[k] >= slope[k] * (x - px[k]):
+            high = k
+            step += step
+            k = max(k - step, 0)
+    else:
+        high = k + 1
+        while high < n and y - py[high] < slope[high] * (x - px[high]):
+            k = high
+            step += step
+            high = min(high + step, n)
+    while high - k > 1:
+        m = (k + high) >> 1
+        if y - py[m] >= slope[m] * (x - px[m]):
+            high = m
+        else:
+            k = m
+    return k
 
 
 @jit(error_model="numpy")
@@ -140,90 +182,36 @@ def sweep_radial(
             if reach >= 0.0:
                 # beyond the horizon: tangent from the receiver to the hull
                 y = r - lift * x
-                k = min(at_g, n_g - 1)
-                if k > 0 and y - gy[k] >= gs[k] * (x - gx[k]):
-                    step = 1
-                    high = k
-                    k -= 1
-                    while k > 0 and y - gy[k] >= gs[k] * (x - gx[k]):
-                        high = k
-                        step += step
-                        k = max(k - step, 0)
-                    while high - k > 1:
-                        m = (k + high) >> 1
-                        if y - gy[m] >= gs[m] * (x - gx[m]):
-                            high = m
-                        else:
-                            k = m
-                else:
-                    step = 1
-                    high = k + 1
-                    while high < n_g and y - gy[high] < gs[high] * (x - gx[high]):
-                        k = high
-                        step += step
-                        high = min(high + step, n_g)
-                    while high - k > 1:
-                        m = (k + high) >> 1
-                        if y - gy[m] >= gs[m] * (x - gx[m]):
-                            high = m
-                        else:
-                            k = m
+                k = find_tangent(gx, gy, gs, n_g, at_g, x, y)
                 at_g = k
                 back = (gy[k] - y) * inverse[i - int(gx[k])] - lift
                 nu = math.sqrt(max(x * reach * (back + line), 0.0))
             else:
                 s = lift - line
                 best = floor * inverse[i]
-                block = (n_r - 1) // BLOCK
                 high = n_r
-                while block >= 0:
-                    low = block * BLOCK
+                group = (n_r - 1) // GROUP * GROUP
+                while group >= 0:
                     b = rs[high - 1] + s
-                    far = low - low % GROUP
-                    if b * b * rx[far] >= best * (x - rx[far]):
-                        high = far
-                        block = far // BLOCK - 1
-                        continue
-                    if b * b * rx[low] < best * (x - rx[low]):
-                        for m in range(low, high):
-                            b = rs[m] + s
-                            q = b * b * rx[m] * inverse[i - int(rx[m])]
-                            best = min(best, q)
-                    high = low
-                    block -= 1
+                    if b * b * rx[group] < best * (x - rx[group]):
+                        low = (high - 1) // BLOCK * BLOCK
+                        while low >= group:
+                            b = rs[high - 1] + s
+                            if b * b * rx[low] < best * (x - rx[low]):
+                                for m in range(low, high):
+                                    b = rs[m] + s
+                                    q = b * b * rx[m] * inverse[i - int(rx[m])]
+                                    best = min(best, q)
+                            high = low
+                            low -= BLOCK
+                    high = group
+                    group -= GROUP
                 nu = -math.sqrt(best * x)
             mast_foot = (2.0 * sum1 * x - sum2) * inverse[i] * inverse[i]
             foot = (sum2 - sum1 * x) * inverse[i] * inverse[i]
             over_t = top_f - line
             if over_t > 0.0:
-                k = min(at_f, n_f - 1)
-                if k > 0 and r - fy[k] >= fs[k] * (x - fx[k]):
-                    step = 1
-                    high = k
-                    k -= 1
-                    while k > 0 and r - fy[k] >= fs[k] * (x - fx[k]):
-                        high = k
-                        step += step
-                        k = max(k - step, 0)
-                    while high - k > 1:
-                        m = (k + high) >> 1
-                        if r - fy[m] >= fs[m] * (x - fx[m]):
-                            high = m
-                        else:
-                            k = m
-                else:
-                    step = 1
-                    high = k + 1
-                    while high < n_f and r - fy[high] < fs[high] * (x - fx[high]):
-                        k = high
-                        step += step
-                        high = min(high + step, n_f)
-                    while high - k > 1:
-                        m = (k + high) >> 1
-                        if r - fy[m] >= fs[m] * (x - fx[m]):
-                            high = m
-                        else:
-                            k = m
+                k = find_tangent(fx, fy, fs, n_f, at_f, x, r)
                 at_f = k
                 over_r = (fy[k] - r) * inverse[i - int(fx[k])] + line
                 # the vertex highest over the line stands between mast and tangent
