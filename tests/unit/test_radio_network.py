@@ -349,7 +349,7 @@ def test_clutter_takes_the_place_of_the_terrains_own(monkeypatch):
     monkeypatch.setattr("groundplan.engine.radio.coverage_grid.find_engine", lambda name: mast)
     coverage(sites, sectors, GRID, bands, HILLS, np.full((60, 60), 7.0), engine="direct")
     assert set(seen) == {7.0}
-    assert set(coverage_terrain.ENGINES) == {"sweep", "direct"}
+    assert set(coverage_terrain.ENGINES) == {"sweep", "direct", "combined"}
 
 
 def test_a_store_refuses_another_run(tmp_path):

@@ -137,7 +137,8 @@ def hide_pairs(
         return system
     links = Links.of(system)
     refuse_outside(system, links, relief)
-    finder = Finder(system, land, grid, links)
+    step_m = min(STEP_MAX_M, relief.terrain.cell_m)
+    finder = Finder(system, land, grid, links, step_m)
     state = load()
     done = 0
     if state is not None:
@@ -159,8 +160,8 @@ def hide_pairs(
         for at, window in sweep_masts(
             relief.terrain, links.x_m[part], links.y_m[part], links.antenna_m[part],
             links.terminal_m, links.frequency_ghz[part], links.reach_m[part],
-            grid.x0_m, grid.y1_m, grid.cell_m, grid.n_row, grid.n_col,
-            near_model=None, step_m=min(STEP_MAX_M, relief.terrain.cell_m),
+            (grid.x0_m, grid.y1_m, grid.cell_m, grid.n_row, grid.n_col),
+            near_model=None, step_m=step_m,
         ):  # fmt: skip
             finder.take(done + at, window)
         done = part.stop
@@ -247,7 +248,7 @@ class Links:
 class Finder:
     """Finds hidden cells link by link and keeps them as (row, site) pairs."""
 
-    def __init__(self, system: System, land: Land, grid: Any, links: Links) -> None:
+    def __init__(self, system: System, land: Land, grid: Any, links: Links, step_m: float) -> None:
         from groundplan.engine.radio.link import cell_links
         from groundplan.engine.radio.obstruction import EvenGround, spare_loss
 
@@ -258,7 +259,7 @@ class Finder:
         told = service.parameters(system.settings)
         self.spare = spare_loss(cell_links(**told), system.reach_table_m)
         self.uses_site = service.decided_by == "site_and_cell"
-        self.even = EvenGround(links.terminal_m)
+        self.even = EvenGround(links.terminal_m, step_m)
         self.found: list[tuple[NDArray[np.int32], NDArray[np.int32]]] = []
         self.out = np.empty(1, np.int32)
         self.near = 0

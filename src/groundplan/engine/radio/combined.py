@@ -23,6 +23,8 @@ FloatArray = NDArray[np.float64]
 Found = tuple[int, tuple[int, int, NDArray[np.float32]]]
 #: Where the models of TR 38.901 begin, m.
 NEAR_M = 10.0
+#: Steps of a profile are the cells of the terrain, at most this long, m.
+STEP_MAX_M = 100.0
 
 
 class Surroundings:
@@ -49,12 +51,14 @@ def combined(
     """Yield the loss of every mast on its window of the grid; see `coverage_terrain`."""
     from groundplan.engine.radio.sweep_many import sweep_masts
 
-    even, surroundings = EvenGround(terminal_height_m), Surroundings(terminal_height_m)
+    step_m = min(STEP_MAX_M, float(terrain.cell_m))
+    even = EvenGround(terminal_height_m, step_m)
+    surroundings = Surroundings(terminal_height_m)
     x, y = masts.x_m[numbers], masts.y_m[numbers]
     swept = sweep_masts(
         terrain, x, y, masts.antenna_height_m[numbers], terminal_height_m,
-        masts.frequency_ghz[numbers], masts.reach_m[numbers], grid.x0_m, grid.y0_m, grid.cell_m,
-        grid.n_row, grid.n_col, near_model=None, stop=stop,
+        masts.frequency_ghz[numbers], masts.reach_m[numbers], grid, near_model=None,
+        step_m=step_m, stop=stop,
     )  # fmt: skip
     for k, window in swept:
         m = int(numbers[k])

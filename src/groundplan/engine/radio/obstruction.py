@@ -32,8 +32,8 @@ __all__ = ["POINTS", "EvenGround", "hidden_cells", "spare_loss"]
 FloatArray = NDArray[np.float64]
 #: Points of the table over distance, the mast and the reach included.
 POINTS = 129
-#: Cells and steps of the even ground, m.
-CELL_M, STEP_M = 100.0, 25.0
+#: Cells of the even ground, m.
+CELL_M = 100.0
 #: Largest spare loss that is looked for, dB; behind more than that no link of this kind holds.
 MOST_DB = 80.0
 #: Halvings of the search: MOST_DB / 2^20 is below 1e-4 dB.
@@ -78,10 +78,12 @@ class EvenGround:
     Parameters
     ----------
     terminal_height_m : float
+    step_m : float
+        Of a profile, the same as over the terrain: what is compared is alike but for the hills.
     """
 
-    def __init__(self, terminal_height_m: float) -> None:
-        self.terminal_height_m = terminal_height_m
+    def __init__(self, terminal_height_m: float, step_m: float) -> None:
+        self.terminal_height_m, self.step_m = terminal_height_m, step_m
         self.kept: dict[tuple[float, float, float], FloatArray] = {}
 
     def table(self, antenna_height_m: float, frequency_ghz: float, reach_m: float) -> FloatArray:
@@ -91,14 +93,14 @@ class EvenGround:
         """
         key = (antenna_height_m, frequency_ghz, reach_m)
         if key not in self.kept:
-            d = np.maximum(np.linspace(0.0, reach_m, POINTS), 2.0 * STEP_M)
+            d = np.maximum(np.linspace(0.0, reach_m, POINTS), 2.0 * self.step_m)
             side = int(np.ceil(d.max() / CELL_M)) + 3
             flat = Terrain(np.zeros((2, side), np.float32), 0.0, 2.0 * CELL_M, CELL_M)
             start = 0.5 * CELL_M
             self.kept[key] = np.asarray(
                 direct_loss(
                     flat, start, CELL_M, antenna_height_m, self.terminal_height_m, frequency_ghz,
-                    start + d, np.full(POINTS, CELL_M), step_m=STEP_M,
+                    start + d, np.full(POINTS, CELL_M), step_m=self.step_m,
                 )
             )  # fmt: skip
         return self.kept[key]
