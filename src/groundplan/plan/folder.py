@@ -24,6 +24,7 @@ from groundplan.plan.exports import asset_table, write_assets, write_cells
 from groundplan.plan.manifest import file_hash, library_versions, write_json
 from groundplan.plan.placing import new_folder, put_in_place
 from groundplan.plan.proof import write_proof
+from groundplan.plan.signal import write_signals
 from groundplan.plan.system import SystemPlan
 from groundplan.plan.workbook import write_workbook
 from groundplan.sectors.contract import Action
@@ -178,6 +179,14 @@ def modelled_notes(ground: Any, plans: Mapping[str, SystemPlan]) -> list[dict[st
                 "label_zh": "县界为合成几何，非测绘边界。",
             }
         )
+    if ground.relief is not None and ground.relief.record["is_synthetic"]:
+        notes.append(
+            {
+                "what": "terrain",
+                "label": "Terrain: synthetic heights, a test and no place.",
+                "label_zh": "地形为合成高程，仅供测试，并非实地。",
+            }
+        )
     notes += [
         {
             "what": f"{key} existing assets",
@@ -265,6 +274,12 @@ def fill_folder(
         )
         if plan.register is not None:
             sectors[key]["register"] = dict(plan.register)
+        if plan.system.terrain is not None:
+            sectors[key]["terrain"] = dict(plan.system.terrain)
+        if plan.signals:
+            sectors[key]["signals"] = write_signals(
+                aside, plan, list(plan.signals), grid, ground.relief, ground.people
+            )
         years = (study.years[0], due_year(study, key))
         sectors[key]["columns"] = column_record(plan)
         meaning = {column["name"]: column["doc"] for column in sectors[key]["columns"]}

@@ -1,6 +1,7 @@
 """The plan: study, region, sectors and engine joined, then written as one folder.
 
-Stages: region -> people -> for each system: prepare, coverage, solve, settle -> files. A stop
+Stages: region -> people -> terrain, where the study names one -> for each system: prepare, what
+terrain hides, coverage, solve, settle -> files. A stop
 request ends the running stage at its next check with the best plan so far; what is written is a
 valid plan whose status says ``stopped``, and ``resume`` goes on from the solver's saved state.
 """
@@ -26,6 +27,7 @@ from groundplan.plan.folder import write_plan_folder
 from groundplan.plan.manifest import canonical_json, library_versions
 from groundplan.plan.placing import make_room
 from groundplan.plan.register import read_register
+from groundplan.plan.signal import signals_of
 from groundplan.plan.system import (
     SystemPlan,
     build_coverage,
@@ -34,6 +36,7 @@ from groundplan.plan.system import (
     prepare,
     settle,
 )
+from groundplan.plan.terrain import Relief, hide_pairs, read_relief
 from groundplan.region.layer import Grid, Ledger
 from groundplan.sectors.contract import Land, Sector
 
@@ -97,7 +100,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Ground:
-    """The region as planned on: grid, people in whole hundredths, and the land for sectors."""
+    """The region as planned on: grid, people in whole hundredths, land for sectors, heights."""
 
     region: Any
     grid: Grid
@@ -105,6 +108,7 @@ class Ground:
     people_note: Mapping[str, Any]
     land: Land
     ledger: Ledger
+    relief: Relief | None = None
 
 
 def lay_ground(study: Any, cell_m: float, progress: Progress) -> Ground:
@@ -157,7 +161,11 @@ def lay_ground(study: Any, cell_m: float, progress: Progress) -> Ground:
         if layer.is_modelled
         else "使用者提供的人口栅格，按普查单元校正。",
     }
-    return Ground(region, grid, people, note, land, ledger)
+    relief = None
+    if study.region.terrain is not None:
+        progress("terrain")
+        relief = read_relief(study, grid)
+    return Ground(region, grid, people, note, land, ledger, relief)
 
 
 def read_people(given: Any) -> Any:
@@ -227,6 +235,8 @@ def solve_system(
     bench: Workbench,
     progress: Progress,
     stop: Callable[[], bool],
+    *,
+    resume: bool = False,
 ) -> SystemPlan:
     """Prepare, decide and settle one system, going on from its saved state if there is one."""
     choice = study.sectors[sector.key]
@@ -243,6 +253,19 @@ def solve_system(
         budget_cny=choice.budget_cny,
         seed=study.seed,
     )
+    if ground.relief is not None:
+        stage = f"{sector.key}: terrain"
+        progress(stage)
+        system = hide_pairs(
+            system,
+            ground.land,
+            ground.grid,
+            ground.relief,
+            progress=lambda done, total: progress(stage, done, total),
+            stop=stop,
+            load=lambda: bench.load(f"{sector.key}-terrain"),
+            save=bench.saver(f"{sector.key}-terrain"),
+        )
     progress(f"{sector.key}: coverage")
     coverage = build_coverage(system, ground.land)
 
@@ -270,7 +293,20 @@ def solve_system(
         servers_needed=servers,
         tick=lambda stage: progress(f"{sector.key}: {stage}"),
     )
-    return replace(plan, register=None if register is None else register.record)
+    if sector.service.antennas is not None:
+        progress(f"{sector.key}: signal")
+    signals = signals_of(
+        plan,
+        ground.grid,
+        ground.relief,
+        bench.folder / f"{sector.key}-signal",
+        resume=resume,
+        progress=lambda _part, done, total: progress(f"{sector.key}: signal", done, total),
+        stop=stop,
+    )
+    return replace(
+        plan, register=None if register is None else register.record, signals=tuple(signals)
+    )
 
 
 def make_plan(
@@ -351,7 +387,9 @@ def make_plan(
         ground = lay_ground(study, side_m, timed)
         refuse_if_stopped(stop)
         plans = {
-            key: solve_system(study, available[key], ground, options, bench, timed, stop)
+            key: solve_system(
+                study, available[key], ground, options, bench, timed, stop, resume=resume
+            )
             for key in study.sectors
         }
         timed("files")

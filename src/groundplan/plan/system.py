@@ -49,6 +49,11 @@ class System:
         How many units the target asks to add.
     budget_cny : int or None
         Ceiling of the study for this system, where it sets one.
+    ruled_out : (indptr, sites) or None
+        Sites of each demand row that are near and yet do not serve it, since the ground stands
+        between.
+    terrain : mapping or None
+        What the terrain took away, in numbers, where the system is planned on one.
     """
 
     sector: Sector
@@ -61,6 +66,8 @@ class System:
     demand: NDArray[np.int64]
     count: int
     budget_cny: int | None
+    ruled_out: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None
+    terrain: Mapping[str, Any] | None = None
 
     @property
     def existing(self) -> NDArray[np.bool_]:
@@ -86,6 +93,8 @@ class SystemPlan:
     sized: Sized
     #: How the existing assets came to be known, where the study names a file of them.
     register: Mapping[str, Any] | None = None
+    #: Rasters of the planned network's signal.
+    signals: tuple[Any, ...] = ()
 
 
 def stream(seed: int, *names: str) -> np.random.Generator:
@@ -212,6 +221,7 @@ def build_coverage(system: System, land: Land) -> Coverage:
         demand_layer=layer,
         site_layer=system.sites.layer,
         demand_reach_m=system.row_reach_m,
+        ruled_out=system.ruled_out,
     )
 
 
@@ -266,8 +276,9 @@ def settle(
 
     def nearest(serving: NDArray[np.bool_]) -> NDArray[np.int32]:
         return assign_nearest(
-            xy, layer, site_xy, system.sites.layer, system.reach_m, serving, own_m
-        )
+            xy, layer, site_xy, system.sites.layer, system.reach_m, serving, own_m,
+            system.ruled_out,
+        )  # fmt: skip
 
     tick("assign")
     assignment = nearest(chosen)

@@ -199,12 +199,17 @@ class Catchment:
     environment counts: ``"site_and_cell"``: a cell is served within the lesser of both reaches (a
     signal must leave the one and enter the other); ``"cell"``: within the reach of the cell alone
     (how far its residents go).
+
+    `antennas(settings)`, for a link budget whose signal is to be drawn: arrays of shape (n_layer,
+    n_environment) or numbers: ``bandwidth_mhz`` and ``block_count`` of a carrier,
+    ``sectors_count``, ``downtilt_deg``, ``horizontal_beamwidth_deg``, ``vertical_beamwidth_deg``.
     """
 
     kind: str
     parameters: Callable[[Settings], Mapping[str, Any]]
     classify: Callable[[Land], NDArray[np.int8]]
     decided_by: str = "site_and_cell"
+    antennas: Callable[[Settings], Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,9 @@ class Strips:
         Of a strip.
     row_reach_m : (n,) float64, optional
         Largest distance at which each point can be reached.
+    out : (k,) int64, optional
+        Pairs that do not count, ascending, each as ``point * n_site + site``.
+    n_site : int
     """
 
     def __init__(
@@ -51,7 +54,10 @@ class Strips:
         point: NDArray[np.integer],
         height_m: float,
         row_reach_m: FloatArray | None,
+        out: IntArray | None = None,
+        n_site: int = 0,
     ) -> None:
+        self.out, self.n_site = out, n_site
         self.y0, self.x0 = float(xy_m[:, 1].min()), float(xy_m[:, 0].min())
         self.height = max(height_m, float(np.ptp(xy_m[:, 1])) / 20_000, 1e-9)
         strip = ((xy_m[:, 1] - self.y0) / self.height).astype(np.int64)
@@ -103,7 +109,24 @@ class Strips:
             if self.own is not None:
                 reach = np.minimum(reach, self.own[at])
             near = dx * dx + dy * dy <= reach * reach
-            yield self.point[at[near]], number[pair_site[near]]
+            points, sites = self.point[at[near]], number[pair_site[near]]
+            if self.out is not None and self.out.size:
+                pair = points.astype(np.int64) * self.n_site + sites
+                place = np.minimum(np.searchsorted(self.out, pair), self.out.size - 1)
+                counts = self.out[place] != pair
+                points, sites = points[counts], sites[counts]
+            yield points, sites
+
+
+def pair_numbers(
+    ruled_out: tuple[IntArray, NDArray[np.int32]], n_row: int, n_site: int
+) -> IntArray:
+    """Return the pairs that do not count, ascending, as ``row * n_site + site``."""
+    indptr, site = ruled_out
+    if indptr.shape != (n_row + 1,) or indptr[0] != 0 or indptr[-1] != site.size:
+        raise VerificationError("the pairs that are ruled out do not fit the demand rows")
+    row = np.repeat(np.arange(n_row), np.diff(indptr))
+    return np.sort(row * np.int64(n_site) + site)
 
 
 def verify_radius(
@@ -120,6 +143,7 @@ def verify_radius(
     cost: IntArray | None = None,
     forbidden: NDArray[np.bool_] | None = None,
     demand_reach_m: FloatArray | None = None,
+    ruled_out: tuple[IntArray, NDArray[np.int32]] | None = None,
 ) -> dict[str, int]:
     """Recompute value and bound from the raw geometry; raise where they differ.
 
@@ -134,6 +158,7 @@ def verify_radius(
         Needed where the certificate is of a budget.
     forbidden : (n_site,) bool, optional
     demand_reach_m : (n_row,) float64, optional
+    ruled_out : (indptr, sites), optional
         As given to `Coverage.from_radius`.
 
     Returns
@@ -152,6 +177,7 @@ def verify_radius(
         raise VerificationError(f"{price.size} row prices for {n} demand rows")
     if demand_reach_m is not None and demand_reach_m.shape != (n,):
         raise VerificationError(f"{demand_reach_m.size} reaches for {n} demand rows")
+    out = None if ruled_out is None else pair_numbers(ruled_out, n, len(site_xy_m))
     if sites.size and not (sites.min() >= 0 and sites.max() < len(site_xy_m)):
         raise VerificationError("the plan names a site that does not exist")
     candidate = ~existing if forbidden is None else ~existing & ~forbidden
@@ -176,7 +202,7 @@ def verify_radius(
         xy = demand_xy_m if rows.size == n else demand_xy_m[rows]
         own = None if demand_reach_m is None else demand_reach_m[rows]
         height = float(np.median(radius_m[mine])) / 2
-        strips = Strips(xy, rows, height, own)
+        strips = Strips(xy, rows, height, own, out, len(site_xy_m))
         layers.append((strips, mine))
         old, new = np.flatnonzero(mine & existing), np.flatnonzero(mine & ~existing)
         for row, _site in strips.pairs(site_xy_m[old], radius_m[old], old):
@@ -207,6 +233,7 @@ def verify_radius(
             radius_m,
             existing,
             demand_reach_m,
+            ruled_out,
         ),
         candidate=candidate,
         cost=cost,
