@@ -14,7 +14,8 @@ from groundplan.engine.radio.load_coupled import efficiency_of, load
 from groundplan.engine.radio.network import Carrier, SectorTable, SiteTable
 from groundplan.engine.radio.pathloss import path_loss
 from groundplan.engine.radio.pattern import Cuts, Panel
-from groundplan.engine.radio.rate import downlink_ratio, sample_curve, shannon_efficiency
+from groundplan.engine.radio.rate import sample_curve
+from groundplan.engine.radio.throughput import spectral_efficiency, tdd_share
 from groundplan.errors import StoppedError
 from groundplan.plan.radio_store import RadioStore
 
@@ -247,7 +248,7 @@ def test_load_is_the_fixed_point_of_the_formulas():
     assert told.converged
     assert not told.damped
     net, server = found.source.network, found.best_server
-    slots = {"n28": 1.0, "n78": downlink_ratio("DDDSU")}
+    slots = {"n28": 1.0, "n78": tdd_share("DDDSU").downlink_ratio}
     width = np.array([
         c.n_prb * 12 * c.subcarrier_khz / 1000.0 * slots[c.name] for c in CARRIERS
     ])[sectors.carrier]  # fmt: skip
@@ -259,7 +260,7 @@ def test_load_is_the_fixed_point_of_the_formulas():
             same = net.channel_of == net.channel_of[s]
             others = (power[same, row, col] * loads[same]).sum() - power[s, row, col] * loads[s]
             sinr_db = 10.0 * np.log10(power[s, row, col] / (others + net.noise_mw[s]))
-            se = float(shannon_efficiency(sinr_db))
+            se = float(spectral_efficiency(sinr_db))
             need[s] += demand[row, col] / (width[s] * se) if se else 0.0
         new = 0.1 + 0.9 * np.minimum(need, 1.0)
         if np.abs(new - loads).max() < 1e-9:
@@ -325,7 +326,7 @@ def test_sums_that_follow_moved_loads_are_those_of_the_loads_told():
     sinr = found.sinr_db(told.load)
     width = np.array([c.n_prb * 12 * c.subcarrier_khz / 1000.0 for c in CARRIERS])
     served = found.best_server >= 0
-    rate = width[sectors.carrier[found.best_server]] * shannon_efficiency(sinr)
+    rate = width[sectors.carrier[found.best_server]] * spectral_efficiency(sinr)
     np.testing.assert_allclose(told.throughput_mbps[served], rate[served], rtol=2e-3, atol=0.02)
 
 
@@ -349,7 +350,7 @@ def test_curves_are_read_as_they_are():
     least = float(curve[curve > 0].min())
     for sinr_db in np.linspace(-29.0, 59.0, 300):
         told = efficiency_of(10.0 ** (sinr_db / 10.0), 0.5, 0.5, curve, least)
-        want = float(shannon_efficiency(sinr_db))
+        want = float(spectral_efficiency(sinr_db))
         near_cut = abs(sinr_db + 10.0) < 0.05
         assert told == pytest.approx(want, abs=0.1 if near_cut else 2e-4)
     assert efficiency_of(1e-9, 1.0, 1.0, curve, least) == 0.0

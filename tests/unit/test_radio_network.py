@@ -17,14 +17,14 @@ from groundplan.engine.radio.coverage_grid import coverage
 from groundplan.engine.radio.grid import Grid
 from groundplan.engine.radio.load_coupled import load
 from groundplan.engine.radio.network import (
-    PRB_COUNT,
     Carrier,
     SectorTable,
     SiteTable,
     arfcn_ghz,
 )
 from groundplan.engine.radio.pattern import Cuts, Panel, as_pattern
-from groundplan.engine.radio.rate import cqi_efficiency, downlink_ratio, shannon_efficiency
+from groundplan.engine.radio.rate import cqi_efficiency
+from groundplan.engine.radio.throughput import prb_table, spectral_efficiency, tdd_share
 from groundplan.errors import DataError, StoppedError
 from groundplan.plan.radio_store import RadioStore
 
@@ -92,7 +92,7 @@ def test_channel_numbers(arfcn, ghz):
 
 
 def test_resource_blocks_fit_their_channel():
-    for khz, widths in PRB_COUNT.items():
+    for khz, widths in prb_table().items():
         for mhz, count in widths.items():
             used = count * 12 * khz / 1000.0
             assert 0.75 * mhz < used < mhz
@@ -121,10 +121,10 @@ def test_patterns_and_curves():
     with pytest.raises(DataError) as error:
         Cuts(cut, np.zeros(180))
     assert findings(error) == [(0, "vertical_db"), (5, "horizontal_db"), (9, "horizontal_db")]
-    assert downlink_ratio("FDD") == 1.0
-    with pytest.raises(ValueError, match="DDDSU"):
-        downlink_ratio("DDX")
-    assert shannon_efficiency(100.0) == 4.4
+    assert tdd_share("FDD").downlink_ratio == 1.0
+    with pytest.raises(ValueError, match="letters D, U and S"):
+        tdd_share("DDX")
+    assert spectral_efficiency(100.0) == 4.4
     assert cqi_efficiency(-6.71) == 0.0
 
 

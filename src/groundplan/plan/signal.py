@@ -74,12 +74,15 @@ def packed(values: NDArray[np.float32]) -> NDArray[np.int16]:
 def carrier_of(name: str, frequency_ghz: float, element_dbm: float, width: tuple[float, int],
                reach_m: float | None) -> Any:  # fmt: skip
     """Return the engine's carrier with this power on each resource element."""
-    from groundplan.engine.radio.network import PRB_COUNT, Carrier
+    from groundplan.engine.radio.network import Carrier
+    from groundplan.engine.radio.throughput import prb_table
+
+    blocks_of = prb_table()
 
     bandwidth, blocks = width
-    fitting = [s for s, table in PRB_COUNT.items() if table.get(bandwidth) == blocks]
+    fitting = [s for s, table in blocks_of.items() if table.get(bandwidth) == blocks]
     width_mhz, spacing = (bandwidth, fitting[0]) if fitting else FALLBACK
-    n_prb = PRB_COUNT[spacing][width_mhz]
+    n_prb = blocks_of[spacing][width_mhz]
     return Carrier(
         name,
         bandwidth_mhz=width_mhz,

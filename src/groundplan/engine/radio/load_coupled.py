@@ -34,9 +34,9 @@ from groundplan.engine.radio.rate import (
     CURVE_OCTAVES,
     CURVE_STEPS,
     Curve,
-    downlink_ratio,
     sample_curve,
 )
+from groundplan.engine.radio.throughput import tdd_share
 from groundplan.errors import Findings, StoppedError
 
 __all__ = ["IDLE_RATIO", "TARGET_RATIO", "RadioLoad", "busy_hour_mbps", "load"]
@@ -227,7 +227,7 @@ def widths_mhz(coverage: RadioCoverage, tdd: str | Mapping[str, str], layers: fl
     for carrier in coverage.carriers:
         slots = tdd if isinstance(tdd, str) else tdd.get(carrier.name, "")
         try:
-            share = downlink_ratio(slots)
+            share = tdd_share(slots).downlink_ratio
         except ValueError as error:
             found.add(0, f"tdd[{carrier.name}]", slots, "slots D, S, U such as DDDSU, or FDD",
                       str(error) if isinstance(tdd, str) else "name every carrier")  # fmt: skip

@@ -27,26 +27,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from groundplan.engine.radio.pathloss import MODELS, model_name
+from groundplan.engine.radio.throughput import prb_table
 from groundplan.errors import Findings
 
-__all__ = ["PRB_COUNT", "Carrier", "SectorTable", "SiteTable", "arfcn_ghz", "check_network"]
+__all__ = ["Carrier", "SectorTable", "SiteTable", "arfcn_ghz", "check_network"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
-#: Resource blocks of a carrier by subcarrier spacing (kHz) and bandwidth (MHz): TS 38.104 V17,
-#: Table 5.3.2-1 (FR1) and 5.3.2-2 (FR2, 120 kHz).
-PRB_COUNT: dict[float, dict[float, int]] = {
-    15.0: {5: 25, 10: 52, 15: 79, 20: 106, 25: 133, 30: 160, 35: 188, 40: 216, 45: 242, 50: 270},
-    30.0: {
-        5: 11, 10: 24, 15: 38, 20: 51, 25: 65, 30: 78, 35: 92, 40: 106, 45: 119, 50: 133,
-        60: 162, 70: 189, 80: 217, 90: 245, 100: 273,
-    },
-    60.0: {
-        10: 11, 15: 18, 20: 24, 25: 31, 30: 38, 35: 44, 40: 51, 45: 58, 50: 65, 60: 79, 70: 93,
-        80: 107, 90: 121, 100: 135,
-    },
-    120.0: {50: 32, 100: 66, 200: 132, 400: 264},
-}  # fmt: skip
 #: NR-ARFCN: first number, first frequency (MHz), step (kHz); TS 38.104 Table 5.4.2.1-1.
 ARFCN_RANGES = ((0, 0.0, 5.0), (600_000, 3000.0, 15.0), (2_016_667, 24_250.08, 60.0))
 ARFCN_MAX = 3_279_165
@@ -76,7 +63,7 @@ class Carrier:
     ----------
     name : str
     bandwidth_mhz : float
-        Channel bandwidth, MHz; with `subcarrier_khz` in `PRB_COUNT`.
+        Channel bandwidth, MHz; one that `prb_table` has for `subcarrier_khz`.
     eirp_dbm : float
         Radiated power of the whole carrier in the main beam, dBm.
     frequency_ghz, nr_arfcn : float, int
@@ -113,7 +100,7 @@ class Carrier:
                 object.__setattr__(self, "frequency_ghz", arfcn_ghz(self.nr_arfcn))
         if self.nr_arfcn is None and not 0.1 <= self.frequency_ghz <= 100.0:
             found.add(0, "frequency_ghz", self.frequency_ghz, "in 0.1..100 GHz", "is it in MHz?")
-        widths = PRB_COUNT.get(float(self.subcarrier_khz))
+        widths = prb_table().get(float(self.subcarrier_khz))
         if widths is None:
             found.add(0, "subcarrier_khz", self.subcarrier_khz, "15, 30, 60 or 120 kHz")
         elif self.bandwidth_mhz not in widths:
@@ -131,7 +118,7 @@ class Carrier:
     @property
     def n_prb(self) -> int:
         """Resource blocks."""
-        return PRB_COUNT[float(self.subcarrier_khz)][self.bandwidth_mhz]
+        return prb_table()[float(self.subcarrier_khz)][float(self.bandwidth_mhz)]
 
     @property
     def element_dbm(self) -> float:

@@ -119,6 +119,15 @@ def _prb_table() -> dict[tuple[str, int, float], int]:
     }
 
 
+@lru_cache(maxsize=1)
+def prb_table() -> dict[float, dict[float, int]]:
+    """Return resource blocks by subcarrier spacing (kHz) and bandwidth (MHz), both ranges."""
+    table: dict[float, dict[float, int]] = {}
+    for (_range, spacing, bandwidth), count in _prb_table().items():
+        table.setdefault(float(spacing), {}).setdefault(bandwidth, count)
+    return table
+
+
 def prb_count(bandwidth_mhz: float, spacing_khz: int = 30, frequency_range: str = "FR1") -> int:
     """Return the resource blocks of a carrier (TS 38.104, Tables 5.3.2-1 and -2).
 
