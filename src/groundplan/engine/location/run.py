@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine.location import strip
 from groundplan.engine.location.certificate import (
+    BUDGET_DIGITS,
     CHUNK,
     DENOMINATOR,
     bound_numerator,
@@ -309,10 +310,20 @@ class Run:
             self.progress("strip", done, done, value, self.bound())
             return self.halt()
 
+        program = search.program
+        # spending is told apart where few sums of costs can arise
+        is_even = bool(program.cost.min() == program.cost.max())
         lost = strip.sweep_strip(
-            search.program,
-            strip.SweepPrices(prices.whole, prices.price, prices.reduced),
-            strip.sweep_order(search.program),
+            program,
+            strip.SweepPrices(
+                prices.whole,
+                prices.price,
+                prices.reduced,
+                program.cost if is_even else np.zeros_like(program.cost),
+                program.budget,
+                (prices.budget_price >> BUDGET_DIGITS) if is_even else 0,
+            ),
+            strip.sweep_order(program),
             limit,
             cap,
             tick,
