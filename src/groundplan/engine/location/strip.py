@@ -27,7 +27,7 @@ from groundplan.engine._jit import spread
 from groundplan.engine.location.program import Program
 from groundplan.engine.location.sweep import WORDS, explore_sweep
 
-__all__ = ["SweepPrices", "sweep_order", "sweep_strip"]
+__all__ = ["SweepPrices", "fits_mask", "sweep_order", "sweep_strip"]
 
 IntArray = NDArray[np.int64]
 #: Sites of the shortest stretches.
@@ -148,6 +148,16 @@ def sweep_order(program: Program) -> NDArray[np.int32]:
     return np.argsort(xy @ axis[0], kind="stable").astype(np.int32)
 
 
+def fits_mask(program: Program) -> bool:
+    """Return whether the frontier of a sweep over all sites is narrow enough for the mask."""
+    rank = np.empty(program.n_site, np.int64)
+    rank[sweep_order(program)] = np.arange(program.n_site)
+    mine, begin = rank[program.row_indices], program.row_indptr[:-1]
+    # the first site of a row stays open until its last one
+    wide = np.maximum.reduceat(mine, begin) - np.minimum.reduceat(mine, begin)
+    return bool(wide.max(initial=0) < 64 * WORDS)
+
+
 class Halves:
     """A stretch as two sweeps, one from each end, with what its halves are known to lose."""
 
@@ -184,7 +194,7 @@ class Halves:
             trial = min(trial, limit)
             ends = [(0, 1), (1, 2)] if self.below else [(0, 1)]
             if is_all:
-                found = min(spread(self.from_end, ends, trial, cap, True))
+                found = int(min(spread(self.from_end, ends, trial, cap, True)))
             else:
                 found = trial
                 for end in ends:
