@@ -36,12 +36,12 @@ from scipy.special import ndtr
 from groundplan.engine.radio.pathloss import (
     MODELS,
     break_distance_m,
-    building_entry_loss,
     los_probability,
     model_name,
     path_loss,
 )
 from groundplan.engine.radio.reliability import disc_mean, largest_radius
+from groundplan.engine.radio.tr38901_building import wall_and_room_loss
 
 __all__ = ["Link", "cell_reach", "served_ratio"]
 
@@ -108,7 +108,7 @@ def served_ratio(link: Link, distance_2d_m: ArrayLike) -> FloatArray:
     depth = 0.5 * (1.0 + node)
     # the lesser of two even draws has density 2 (1 - t) on 0..1
     chance = weight * (1.0 - depth)
-    house = building_entry_loss(link.building, link.frequency_ghz, depth * rules.indoor_m)
+    house = wall_and_room_loss(link.building, link.frequency_ghz, depth * rules.indoor_m)
     served = np.zeros(d.shape)
     for is_los, share in ((True, sight), (False, 1.0 - sight)):
         if not share.any():
@@ -141,7 +141,7 @@ def one_reach(
     note = {0.0: "below the model's range", high_m: "cut at the end of the model's range"}
     edge_m = np.array([max(reach_m, low_m)])
     # the mean of the lesser of two even draws is a third of their range
-    house = building_entry_loss(link.building, link.frequency_ghz, rules.indoor_m / 3.0)
+    house = wall_and_room_loss(link.building, link.frequency_ghz, rules.indoor_m / 3.0)
     return reach_m, {
         "rule": "downlink reference signal; sight, no sight and buildings each with its own spread",
         "model": name,
