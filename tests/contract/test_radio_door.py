@@ -7,6 +7,9 @@ other.
 from __future__ import annotations
 
 import inspect
+import os
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -281,3 +284,18 @@ def test_lists_integers_and_small_floats_will_do():
     told = radio.profile_loss(P1812, d, h, **LINK)
     small = radio.profile_loss(P1812, np.array(d, np.int16), np.array(h, np.float32), **LINK)
     assert told.loss_db == small.loss_db
+
+
+def test_the_speed_table_runs_for_every_model(capsys):
+    script = Path(__file__).parents[2] / "benchmarks" / "radio" / "models.py"
+    # the script asks for one thread; the tests after this one decide for themselves
+    before = os.environ.get("GROUNDPLAN_THREADS")
+    runpy.run_path(str(script))["main"](["--values", "200", "--profiles", "3"])
+    if before is None:
+        os.environ.pop("GROUNDPLAN_THREADS", None)
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert len(rows) == 16
+    assert [row for row in rows if int(row[32:42]) not in (200, 10, 3)] == []
+    assert all(np.isfinite(float(row[42:])) for row in rows)
+    told = {row[:32].split(",")[0].strip() for row in rows}
+    assert {"3GPP TR 38.901 UMa", P1812, P452, ITM, "ITU-R P.2109-2", "ITU-R P.525"} <= told
