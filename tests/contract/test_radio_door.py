@@ -260,6 +260,15 @@ def test_gases_by_edition():
     assert told.loss_db[0] < 0.1 < told.loss_db[1] < told.loss_db[2]
 
 
+def test_a_single_drawn_terminal_gives_plain_numbers():
+    place = {"site_x_m": 0.0, "site_y_m": 0.0, "frequency_ghz": 3.5, "base_height_m": 25.0,
+             "terminal_height_m": 1.5, "seed": 1}  # fmt: skip
+    told = radio.draw_loss("UMa", 100.0, 50.0, **place)
+    assert [type(x) for x in told] == [float, bool, float, bool]
+    many = radio.draw_loss("UMa", [100.0, 300.0], [50.0, 50.0], **place)
+    assert told == tuple(field[0] for field in many)
+
+
 # --- for all ---------------------------------------------------------------------------------
 
 

@@ -223,9 +223,67 @@ OTHERS = [
         (radio.itm_area, AREA, {"delta_h_m": -1.0}, "delta_h_m must be >= 0; got -1"),
     ]
 ]  # fmt: skip
+DRAW = {"model": "UMa", "x_m": 100.0, "y_m": 50.0, "site_x_m": 0.0, "site_y_m": 0.0,
+        "frequency_ghz": 3.5, "base_height_m": 25.0, "terminal_height_m": 1.5, "seed": 1}  # fmt: skip
+BANDS = "5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 60, 70, 80, 90, 100"
+PANEL = radio.Antenna.parametric()
+AROUND = [
+    Spoilt(call, base, change, says)
+    for call, base, change, says in [
+        (radio.spectral_efficiency, {}, {"sinr_db": "good"}, "sinr_db must be numbers; got 'good'"),
+        (radio.spectral_efficiency, {}, {"sinr_db": np.nan}, "sinr_db must be numbers; got nan"),
+        (radio.spectral_efficiency, {"sinr_db": 3.0}, {"method": "shannon"},
+         "method must be one of truncated-shannon, 38.214-cqi; got 'shannon'"),
+        (radio.prb_count, {}, {"bandwidth_mhz": 55.0},
+         f"bandwidth_mhz must be one of {BANDS} at 30 kHz; got 55"),
+        (radio.prb_count, {}, {"bandwidth_mhz": None}, "bandwidth_mhz must be numbers; got None"),
+        (radio.prb_count, {}, {"bandwidth_mhz": [20.0, 40.0]},
+         "bandwidth_mhz must be one number; got shape (2,)"),
+        (radio.tdd_share, {}, {"pattern": "DDX"},
+         "pattern must be letters D, U and S, or 'FDD'; got 'DDX'"),
+        (radio.iot_capacity, {}, {"coupling_loss_db": [130.0, np.nan]},
+         "coupling_loss_db must be finite numbers; got [nan]"),
+        (radio.iot_capacity, {}, {"coupling_loss_db": []},
+         "coupling_loss_db must be finite numbers; got no values"),
+        (radio.redcap_capacity, {"busy_mbps_per_device": 0.05}, {"sinr_db": [np.nan]},
+         "sinr_db must be finite numbers; got [nan]"),
+        (radio.redcap_capacity, {"busy_mbps_per_device": 0.05, "sinr_db": [3.0, 9.0]},
+         {"weight": [1.0]}, "weight must be >= 0, not all 0, one for each of 2 sinr_db"),
+        (radio.calibrate, {"model_db": [90.0, 95.0]}, {"measured_db": ["a", "b"]},
+         "measured_db must be numbers; got 'a'"),
+        (radio.calibrate, {"measured_db": [90.0, 95.0]}, {"model_db": [90.0]},
+         "model_db must have one value for each of 2 points; got 1"),
+        (radio.measured_loss_db, {"eirp_per_element_dbm": [30.0, 30.0]}, {"rsrp_dbm": [-90.0] * 3},
+         SHAPES + "eirp_per_element_dbm (2,), rsrp_dbm (3,)"),
+        (radio.spatial_blocks, {"x_m": [0.0, 1.0], "size_m": 100.0}, {"y_m": [0.0]},
+         "y_m must have one value for each of 2 points; got 1"),
+        (radio.area_reliability, {"sigma_db": 8.0, "exponent": 3.5}, {"margin_db": np.nan},
+         "margin_db must be finite; got nan"),
+        (radio.shadow_margin_db, {"sigma_db": 8.0, "exponent": 3.5}, {"reliability_ratio": 1.0},
+         "reliability_ratio must be > 0 and < 1; got 1"),
+        (radio.shadow_margin_db, {"sigma_db": 8.0, "exponent": 3.5}, {"reliability_ratio": "high"},
+         "reliability_ratio must be numbers; got 'high'"),
+        (radio.Antenna.parametric, {}, {"gain_dbi": "high"}, "gain_dbi must be numbers; got 'high'"),
+        (radio.Antenna.parametric, {}, {"vertical_width_deg": 0.0},
+         "vertical_width_deg must be > 0; got 0.0"),
+        (radio.Antenna.array, {}, {"n_row": np.inf}, "n_row must be finite; got inf"),
+        (PANEL.gain_dbi, {"elevation_deg": 0.0}, {"azimuth_deg": np.inf},
+         "azimuth_deg must be finite; got inf"),
+        (PANEL.gain_dbi, {"azimuth_deg": 0.0}, {"elevation_deg": 100.0},
+         "elevation_deg must be -90 to 90; got 100.0"),
+        (radio.draw_loss, DRAW, {"x_m": np.nan}, "x_m must be finite; got nan"),
+        (radio.draw_loss, DRAW, {"site_correlation_ratio": 2.0},
+         "site_correlation_ratio must be in 0..1; got 2.0"),
+        (radio.served_ratio, {"link": radio.Link("UMa", 3.5, 25.0, 1.5, 130.0)},
+         {"distance_2d_m": [-1.0]}, "distance_2d_m must be >= 0; got -1"),
+        (radio.served_ratio, {"distance_2d_m": [100.0]},
+         {"link": radio.Link("UMa", "n78", 25.0, 1.5, 130.0)},
+         "frequency_ghz must be numbers; got 'n78'"),
+    ]
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("spoilt", PROFILES + CELLS + OTHERS, ids=str)
+@pytest.mark.parametrize("spoilt", PROFILES + CELLS + OTHERS + AROUND, ids=str)
 def test_a_spoilt_call_is_one_sentence(spoilt):
     with pytest.raises(ValueError) as refused:
         spoilt.call(**(spoilt.base | spoilt.change))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["above", "between", "finite", "fit", "plain", "real", "row_lengths", "verticals"]
+__all__ = ["above", "between", "finite", "fit", "one", "plain", "real", "row_lengths", "verticals"]
 
 FloatArray = NDArray[np.float64]
 
@@ -65,6 +65,14 @@ def between(name: str, value: Any, low: float, high: float) -> FloatArray:
     if not good.all():
         raise ValueError(f"{name} must be > {low:g} and < {high:g}; got {x[~good].flat[0]:g}")
     return x
+
+
+def one(name: str, value: Any) -> float:
+    """Return an argument as one finite number, or say what it is instead."""
+    x = finite(name, value)
+    if x.ndim:
+        raise ValueError(f"{name} must be one number; got shape {x.shape}")
+    return float(x)
 
 
 def fit(**arrays: Any) -> tuple[int, ...]:

@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
+from groundplan.engine.radio.arguments import above
 from groundplan.engine.radio.pathloss import (
     MODELS,
     break_distance_m,
@@ -101,7 +102,8 @@ def served_ratio(link: Link, distance_2d_m: ArrayLike) -> FloatArray:
         raise ValueError(f"indoor_ratio must be in 0..1; got {link.indoor_ratio}")
     name = model_name(link.model)
     rules = MODELS[name]
-    d = np.maximum(np.asarray(distance_2d_m, dtype=np.float64), rules.distance_m[0])
+    d = np.atleast_1d(above("distance_2d_m", distance_2d_m, 0.0, is_open=False))
+    d = np.maximum(d, rules.distance_m[0])
     radio = (link.frequency_ghz, link.base_height_m, link.terminal_height_m)
     sight = los_probability(name, d, link.terminal_height_m, link.base_height_m)
     node, weight = np.polynomial.legendre.leggauss(DEPTH_POINTS)
