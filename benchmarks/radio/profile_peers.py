@@ -117,11 +117,14 @@ def compare_p1812(peer, path, rng):
     sigma = float(rng.choice([0.0, 5.5, rng.uniform(0.0, 10.0)]))
     delta_n = float(rng.choice([45.0, rng.uniform(5.0, 120.0)]))
     n0 = float(rng.uniform(250.0, 400.0))
+    own_sigma = bool(rng.random() < 0.25)
+    if own_sigma:
+        sigma = peer.stdDev(f, common["rx_height_m"], clutter[-1], 100.0)
     by_formula = bool(rng.random() < 0.2)
     told = profile_loss(
         "ITU-R P.1812-8", d, h, clutter, radio_zone=zone, frequency_ghz=f, time_percent=p,
-        location_percent=location, location_sigma_db=sigma, delta_n=delta_n, n0=n0,
-        smooth_by_formula=by_formula, **common,
+        location_percent=location, location_sigma_db=None if own_sigma else sigma,
+        delta_n=delta_n, n0=n0, smooth_by_formula=by_formula, **common,
     )  # fmt: skip
     theirs, field = peer.bt_loss(
         f, p, d, h.copy(), clutter.copy(), np.array([ZONES[z][0] for z in zone]),

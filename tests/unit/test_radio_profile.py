@@ -188,7 +188,7 @@ def test_all_faults_come_together():
     assert "clutter_m: 98 more of this kind" in text
     assert "0 at the transmitter" in text
     with pytest.raises(ValueError, match="model must be one of"):
-        profile_loss("P.1812", D, H, **LINK)
+        profile_loss("ITU-R P.1812-7", D, H, **LINK)
 
 
 def test_three_points_and_a_point_on_the_ray():

@@ -33,15 +33,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
+from groundplan.engine.radio.arguments import above
 from groundplan.engine.radio.pathloss import (
     MODELS,
     break_distance_m,
-    building_entry_loss,
     los_probability,
     model_name,
     path_loss,
 )
 from groundplan.engine.radio.reliability import disc_mean, largest_radius
+from groundplan.engine.radio.tr38901_building import wall_and_room_loss
 
 __all__ = ["Link", "cell_links", "cell_reach", "served_ratio"]
 
@@ -105,14 +106,15 @@ def served_ratio(
         raise ValueError(f"indoor_ratio must be in 0..1; got {link.indoor_ratio}")
     name = model_name(link.model)
     rules = MODELS[name]
-    d = np.maximum(np.asarray(distance_2d_m, dtype=np.float64), rules.distance_m[0])
+    d = np.atleast_1d(above("distance_2d_m", distance_2d_m, 0.0, is_open=False))
+    d = np.maximum(d, rules.distance_m[0])
     radio = (link.frequency_ghz, link.base_height_m, link.terminal_height_m)
     sight = los_probability(name, d, link.terminal_height_m, link.base_height_m)
     node, weight = np.polynomial.legendre.leggauss(DEPTH_POINTS)
     depth = 0.5 * (1.0 + node)
     # the lesser of two even draws has density 2 (1 - t) on 0..1
     chance = weight * (1.0 - depth)
-    house = building_entry_loss(link.building, link.frequency_ghz, depth * rules.indoor_m)
+    house = wall_and_room_loss(link.building, link.frequency_ghz, depth * rules.indoor_m)
     allowed_db = link.allowed_db - np.asarray(further_loss_db, dtype=np.float64)
     served = np.zeros(d.shape)
     for is_los, share in ((True, sight), (False, 1.0 - sight)):
@@ -146,7 +148,7 @@ def one_reach(
     note = {0.0: "below the model's range", high_m: "cut at the end of the model's range"}
     edge_m = np.array([max(reach_m, low_m)])
     # the mean of the lesser of two even draws is a third of their range
-    house = building_entry_loss(link.building, link.frequency_ghz, rules.indoor_m / 3.0)
+    house = wall_and_room_loss(link.building, link.frequency_ghz, rules.indoor_m / 3.0)
     return reach_m, {
         "rule": "downlink reference signal; sight, no sight and buildings each with its own spread",
         "model": name,

@@ -64,6 +64,9 @@ POSSIBLE: dict[str, tuple[float, float, str]] = {
     "tx_height_m": (TINY, np.inf, "more than 0 m above ground"),
     "rx_height_m": (TINY, np.inf, "more than 0 m above ground"),
     "latitude_deg": (-90.0, 90.0, "-90 .. 90 degrees"),
+    "tx_latitude_deg": (-90.0, 90.0, "-90 .. 90 degrees"),
+    "rx_latitude_deg": (-90.0, 90.0, "-90 .. 90 degrees"),
+    "n0": (TINY, np.inf, "more than 0 N-units"),
     "delta_n": (-np.inf, np.nextafter(157.0, 0.0), "less than 157 N-units/km"),
     "dct_km": (0.0, np.inf, "0 km or more"),
     "dcr_km": (0.0, np.inf, "0 km or more"),
@@ -119,7 +122,8 @@ def loss(
     location_percent : float or (n_path,) array
         1 .. 99, default 50.
     polarisation : {'vertical', 'horizontal'} or array of them
-    radio_zone : array like `height_m`, optional
+        Or ``'v'``, ``'h'``, or 2 and 1.
+    radio_zone : str, int or array like `height_m`, optional
         ``'sea'``, ``'coastal'``, ``'inland'`` or 1, 3, 4; default all inland.
     delta_n, n0 : float or (n_path,) array
         Defaults 45 N-units/km and 325 N-units, those of Py1812's examples.
@@ -197,8 +201,9 @@ def loss(
 
 
 def not_median(time_percent: ArrayLike) -> bool:
-    """Tell whether any case is of another share of the time than 50 %."""
-    return bool((np.asarray(time_percent, dtype=np.float64) != 50.0).any())
+    """Tell whether any case is of another possible share of the time than 50 %."""
+    share = np.asarray(time_percent)
+    return share.dtype.kind in "iuf" and bool(((share > 0.0) & (share < 50.0)).any())
 
 
 def latitude_arguments(

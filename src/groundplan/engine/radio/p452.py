@@ -70,9 +70,13 @@ TINY = 5e-324
 POSSIBLE: dict[str, tuple[float, float, str]] = {
     "frequency_ghz": (TINY, 1000.0, "more than 0 and at most 1000 GHz"),
     "time_percent": (TINY, 50.0, "more than 0 and at most 50 %"),
+    "location_percent": (50.0, 50.0, "50 %: P.452 knows no spread over locations"),
     "tx_height_m": (TINY, np.inf, "more than 0 m above ground"),
     "rx_height_m": (TINY, np.inf, "more than 0 m above ground"),
     "latitude_deg": (-90.0, 90.0, "-90 .. 90 degrees"),
+    "tx_latitude_deg": (-90.0, 90.0, "-90 .. 90 degrees"),
+    "rx_latitude_deg": (-90.0, 90.0, "-90 .. 90 degrees"),
+    "n0": (TINY, np.inf, "more than 0 N-units"),
     "delta_n": (-np.inf, np.nextafter(157.0, 0.0), "less than 157 N-units/km"),
     "dct_km": (0.0, np.inf, "0 km or more"),
     "dcr_km": (0.0, np.inf, "0 km or more"),
@@ -98,6 +102,7 @@ def loss(
     tx_height_m: ArrayLike,
     rx_height_m: ArrayLike,
     time_percent: ArrayLike = 50.0,
+    location_percent: ArrayLike = 50.0,
     polarisation: ArrayLike = "vertical",
     radio_zone: ArrayLike | None = None,
     delta_n: ArrayLike = 45.0,
@@ -129,8 +134,11 @@ def loss(
         Above ground.
     time_percent : float or (n_path,) array
         0.001 .. 50 of the average year, or of the worst month with `worst_month`.
+    location_percent : float or array
+        50 alone: the Recommendation knows no spread over locations.
     polarisation : {'vertical', 'horizontal'} or array of them
-    radio_zone : array like `height_m`, optional
+        Or ``'v'``, ``'h'``, or 2 and 1.
+    radio_zone : str, int or array like `height_m`, optional
         ``'sea'``, ``'coastal'``, ``'inland'`` or 3, 1, 2; default all inland.
     delta_n, n0 : float or (n_path,) array
         Defaults 45 N-units/km and 325 N-units.
@@ -162,6 +170,7 @@ def loss(
         "tx_height_m": tx_height_m,
         "rx_height_m": rx_height_m,
         "time_percent": time_percent,
+        "location_percent": location_percent,
         "delta_n": delta_n,
         "n0": n0,
         "dct_km": dct_km,

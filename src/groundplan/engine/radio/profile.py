@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 from numpy.typing import ArrayLike
 
+from groundplan.engine.radio.arguments import plain
+
 __all__ = ["PROFILE_MODELS", "ProfileLoss", "profile_loss"]
 
 #: Model name to the module of this package and its function.
@@ -21,6 +23,18 @@ PROFILE_MODELS: dict[str, tuple[str, str]] = {
     "ITU-R P.1812-8": ("p1812", "loss"),
     "ITU-R P.452-18": ("p452", "loss"),
     "ITM": ("itm", "itm_profile"),
+}
+
+
+#: Other spellings: without the body, without the edition; letters and digits only.
+_SPELLINGS = {plain(name): name for name in PROFILE_MODELS} | {
+    "p18128": "ITU-R P.1812-8",
+    "iturp1812": "ITU-R P.1812-8",
+    "p1812": "ITU-R P.1812-8",
+    "p45218": "ITU-R P.452-18",
+    "iturp452": "ITU-R P.452-18",
+    "p452": "ITU-R P.452-18",
+    "longleyrice": "ITM",
 }
 
 
@@ -108,20 +122,24 @@ def profile_loss(
     Parameters
     ----------
     model : str
-        ``'ITU-R P.1812-8'``, ``'ITU-R P.452-18'`` or ``'ITM'``.
+        ``'ITU-R P.1812-8'``, ``'ITU-R P.452-18'`` or ``'ITM'``; ``'P.1812'``, ``'P.452'`` and
+        ``'Longley-Rice'`` do as well.
     distance_km, height_m : (n_point,) or (n_path, n_point) array
         Distance from the transmitter, km, from 0 on, and ground height above the sea, m. Rows of
         different length are padded; see `count`.
-    clutter_m : (n_point,) or (n_path, n_point) array, optional
-        Height of the representative clutter above ground, m; default none. P.1812 and P.452 only.
+    clutter_m : float, (n_point,) or (n_path, n_point) array, optional
+        Height of the representative clutter above ground, m; one number stands for all points;
+        default none. P.1812 and P.452 only.
     frequency_ghz : float or (n_path,) array
     tx_height_m, rx_height_m : float or (n_path,) array
         Antenna heights above ground, m.
     time_percent, location_percent : float or (n_path,) array
-        Share of the time and of locations with at most this loss; default 50.
+        Share of the time and of locations with at most this loss; default 50. P.452 knows no
+        spread over locations and takes 50 alone.
     polarisation : {'vertical', 'horizontal'} or array of them
-        Default vertical.
-    radio_zone : array like `height_m`, optional
+        Default vertical. Or ``'v'``, ``'h'``, or the numbers of the model's own data files: P.1812
+        and P.452 1 horizontal, 2 vertical; ITM 0 horizontal, 1 vertical.
+    radio_zone : str, int or array like `height_m`, optional
         ``'sea'``, ``'coastal'``, ``'inland'``, or the numbers of the Recommendation's own data
         files: P.1812 1 sea, 3 coastal, 4 inland; P.452 1 coastal, 2 inland, 3 sea. Default inland.
     delta_n : float or (n_path,) array
@@ -149,7 +167,8 @@ def profile_loss(
     situation_percent, reliability_percent, confidence_percent
         ITM: third share beside those of time and locations; or the two that stand for the three.
     count : int or (n_path,) array of int, optional
-        Points of each profile in a padded table; by default those before the first NaN distance.
+        Points of each profile in a padded table; by default those before the NaN that end its
+        distances.
     intermediates : bool
         Return the model's steps too.
 
@@ -179,8 +198,13 @@ def profile_loss(
         for name, value in locals().items()
         if name not in {"model", "distance_km", "height_m", "intermediates"} and value is not None
     }
-    if model not in PROFILE_MODELS:
+    if plain(model) not in _SPELLINGS:
         raise ValueError(f"model must be one of {', '.join(PROFILE_MODELS)}; got {model!r}")
+    model = _SPELLINGS[plain(model)]
+    missing = [name for name in ("frequency_ghz", "tx_height_m", "rx_height_m")
+               if name not in options]  # fmt: skip
+    if missing:
+        raise ValueError(f"{', '.join(missing)} must be given; got None")
     function, known = _load(model)
     unknown = sorted(set(options) - known)
     if unknown:

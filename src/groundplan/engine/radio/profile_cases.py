@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from groundplan.engine._jit import chunks, spread
+from groundplan.engine.radio.arguments import real, row_lengths, verticals
 from groundplan.engine.radio.clear_air import CASE, DETAIL, predict
 from groundplan.engine.radio.profile_geometry import (
     COAST_CODE,
@@ -27,7 +28,8 @@ __all__ = ["Cases", "centre_latitude_deg", "out_of_range", "prepare", "run"]
 
 FloatArray = NDArray[np.float64]
 ZONES = {"sea": SEA_CODE, "coastal": COAST_CODE, "inland": INLAND_CODE}
-POLARISATIONS = {"horizontal": 0.0, "vertical": 1.0}
+#: As the data files of both Recommendations number them.
+POLARISATIONS = {1: "horizontal", 2: "vertical"}
 #: Pieces of a call that threads share; fixed, so that results do not depend on the threads.
 N_CHUNK = 64
 #: Faults listed of one kind before the rest is counted.
@@ -81,10 +83,12 @@ class Cases(NamedTuple):
 
 
 def _table(name: str, value: ArrayLike) -> FloatArray:
-    table = np.ascontiguousarray(np.atleast_2d(np.asarray(value, dtype=np.float64)))
-    if table.ndim != 2:
-        raise ValueError(f"{name} must be one profile (1-D) or one row per path (2-D)")
-    return table
+    table = real(name, value)
+    if table.ndim not in {1, 2}:
+        raise ValueError(
+            f"{name} must be one profile (1-D) or one row per path (2-D); got shape {table.shape}"
+        )
+    return np.ascontiguousarray(np.atleast_2d(table))
 
 
 def _zones(value: ArrayLike, codes: Mapping[int, int]) -> NDArray[np.int8]:
@@ -117,20 +121,22 @@ def _numbers(
 ) -> dict[str, FloatArray]:
     number = {}
     for name, value in arguments.items():
-        array = np.asarray(value, dtype=np.float64)
+        try:
+            array = real(name, value)
+        except ValueError as fault:
+            faults.append(str(fault))
+            continue
         if array.ndim > 1:
             faults.append(f"{name} must be one number or one per path; got shape {array.shape}")
             continue
         if not np.isfinite(array).all():
             faults.append(f"{name} must be finite; got {array[~np.isfinite(array)].flat[0]}")
+            continue
         number[name] = array
-    words = np.asarray(polarisation)
-    known = np.isin(words, list(POLARISATIONS))
-    if known.all():
-        number["is_vertical"] = np.asarray(words == "vertical", dtype=np.float64)
-    else:
-        got = words[~known].flat[0]
-        faults.append(f"polarisation must be 'horizontal' or 'vertical'; got {str(got)!r}")
+    try:
+        number["is_vertical"] = verticals(polarisation, POLARISATIONS).astype(np.float64)
+    except ValueError as fault:
+        faults.append(str(fault))
     return number
 
 
@@ -182,8 +188,13 @@ def prepare(
                 )
     tables = {"distance_km": _table("distance_km", distance_km)}
     tables["height_m"] = _table("height_m", height_m)
+    n_point = tables["distance_km"].shape[1]
     if clutter_m is not None:
-        tables["clutter_m"] = _table("clutter_m", clutter_m)
+        # one value stands for all points
+        everywhere = np.full(n_point, clutter_m) if np.ndim(clutter_m) == 0 else clutter_m
+        tables["clutter_m"] = _table("clutter_m", everywhere)
+    if radio_zone is not None and np.ndim(radio_zone) == 0:
+        radio_zone = np.full(n_point, radio_zone)
     zone = np.zeros((0, 0), dtype=np.int8) if radio_zone is None else _zones(radio_zone, zone_codes)
     shapes = {name: table.shape for name, table in tables.items()}
     if radio_zone is not None:
@@ -227,13 +238,9 @@ def prepare(
 
 
 def _count(count: ArrayLike | None, distance: FloatArray) -> NDArray[np.int64]:
-    """Points of each profile; without `count` those before the first NaN of the distances."""
+    """Points of each profile; without `count` those before the NaN that end its distances."""
     if count is None:
-        if not np.isnan(distance[:, -1]).any():
-            return np.full(distance.shape[0], distance.shape[1], dtype=np.int64)
-        hole = np.isnan(distance)
-        counted = np.where(hole.any(axis=1), hole.argmax(axis=1), distance.shape[1])
-        return np.asarray(counted, dtype=np.int64)
+        return row_lengths(distance)
     given = np.atleast_1d(np.asarray(count))
     if given.dtype.kind not in "iu" or given.ndim > 1:
         raise ValueError(f"count must be one whole number or one per path; got {count!r}")
@@ -251,6 +258,8 @@ def _check_tables(
     wrong = (points < 3) | (points > n_point)
     if wrong.any():
         k = int(wrong.argmax())
+        if n_point < 3 or (points[k] < 3 and points.size > 1):
+            return [f"distance_km path {k}: got {points[k]} points, expected 3 or more"]
         return [
             f"count path {k}: got {points[k]}, expected 3 .. {n_point} points with finite distances"
         ]
