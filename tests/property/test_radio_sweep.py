@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from groundplan.engine._jit import spread
@@ -110,6 +110,7 @@ def test_every_receiver_of_a_radial_equals_its_own_profile(
     is_vertical=st.booleans(),
     step_km=st.sampled_from([0.03, 0.1]),
 )
+@example(seed=599, f=1.2737413101593429, is_vertical=True, step_km=0.1)
 def test_vector_end_terms_equal_the_plain_ones(seed, f, is_vertical, step_km):
     rng = np.random.default_rng(seed)
     size, ap = 200, plain.effective_radius_km(45.0)
@@ -127,18 +128,25 @@ def test_vector_end_terms_equal_the_plain_ones(seed, f, is_vertical, step_km):
     name = "vertical" if is_vertical else "horizontal"
     metres = (d * np.float32(1000.0)).astype(np.float32)
     end_terms(0, size, metres, geometry, np.float32(step_km), link_constants(f, ap, name), out)
-    twin = [
-        plain_end(
-            *map(float, geometry[:, j]),
-            float(metres[j]) / 1000.0,
-            int(steps[j]),
-            f,
-            ap,
-            is_vertical=is_vertical,
-        )
-        for j in range(size)
-    ]
-    assert np.abs(out - twin).max() <= 1e-3
+    # the formulas themselves jump by some hundredths of a dB (at X = 1.6 and B = 2): where the
+    # distance is within its rounding of a jump, either side is right
+    twins = np.array(
+        [
+            [
+                plain_end(
+                    *map(float, geometry[:, j]),
+                    float(metres[j]) / 1000.0 * nudge,
+                    int(steps[j]),
+                    f,
+                    ap,
+                    is_vertical=is_vertical,
+                )
+                for j in range(size)
+            ]
+            for nudge in (1.0, 1.0 - 2e-6, 1.0 + 2e-6)
+        ]
+    )
+    assert np.abs(out - twins).min(axis=0).max() <= 1e-3
 
 
 def land(shape: str, seed: int, size: int, cell_m: float, *, has_clutter: bool) -> Terrain:
