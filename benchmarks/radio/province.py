@@ -1,9 +1,9 @@
-"""A province without terrain: best server, interference and loads that hold each other up.
+"""A province of base stations: best server, interference and loads that hold each other up.
 
 Run: ``python benchmarks/radio/province.py`` (180,000 sites x 3 sectors, 16.7 M cells of 100 m);
 ``--scale 0.25`` for a quick look. Sites and demand are seeded and synthetic: cities, county towns,
 countryside, with n78, n41 and n28 as three channels (``--co-channel``: all on one). Their coverage
-figures mean nothing, only the cost does.
+figures mean nothing, only the cost does. ``--terrain sweep`` puts the masts on fractal hills.
 
 Pairs are sector-cells within reach, counted apart from the kernel; `worked` is what the kernel
 works, cells of its blocks outside a circle among them. The peer is the same sum written with NumPy,
@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import argparse
 import resource
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +27,9 @@ from groundplan.engine.radio.load_coupled import load
 from groundplan.engine.radio.network import Carrier, SectorTable, SiteTable
 from groundplan.engine.radio.pathloss import path_loss
 from groundplan.engine.radio.pattern import Panel
+from groundplan.engine.radio.terrain import Terrain
+from groundplan.plan.radio_store import RadioStore
+from groundplan.region.fractal import fractal_heights
 
 CELL_M = 100.0
 #: Sites by kind (city, town, countryside) at scale 1, with model, height and tilt.
@@ -189,20 +194,47 @@ def main() -> None:
     parse.add_argument("--exact", action="store_true", help="compare with loads found to 1e-5")
     parse.add_argument("--no-peer", action="store_true")
     parse.add_argument("--matrix-dbm", type=float, help="build the sparse matrix at this threshold")
+    parse.add_argument("--terrain", choices=("sweep", "combined"), help="over fractal hills")
     args = parse.parse_args()
     panel = Panel(65.0, 10.0)
     bands = carriers(is_one_channel=args.co_channel)
     clock = Clock()
     grid, sites, sectors, demand = province(0.05, args.seed)
-    load(coverage(sites, sectors, grid, bands, patterns=(panel,), load=0.5, top_k=args.top_k),
-         demand, passes_max=2)  # fmt: skip
+    with kept() as store:
+        load(coverage(sites, sectors, grid, bands, **over(args.terrain, grid, store),
+                      patterns=(panel,), load=0.5, top_k=args.top_k),
+             demand, passes_max=2)  # fmt: skip
     wall, cpu = clock.lap()
     print(f"warm-up with compilation or its cache: {wall:.1f} s wall, {cpu:.1f} CPU s")
     grid, sites, sectors, demand = province(args.scale, args.seed)
     print(f"{len(sites):,} sites, {len(sectors):,} sectors, {demand.size:,} cells, "
           f"{thread_count()} threads; made in {clock.lap()[0]:.1f} s")  # fmt: skip
+    with kept() as store:
+        run(args, grid, sites, sectors, demand, bands, panel, over(args.terrain, grid, store))
+
+
+def kept():
+    """Return a folder for windows over terrain, which outgrow memory."""
+    return tempfile.TemporaryDirectory(prefix="province-")
+
+
+def over(engine: str | None, grid: Grid, folder: str) -> dict:
+    """Return what `coverage` takes for an engine over terrain: nothing without one."""
+    if engine is None:
+        return {}
+    heights = fractal_heights(grid.n_row, grid.n_col, seed=7, longest=min(600.0, grid.n_row / 2))
+    terrain = Terrain(heights, grid.x0_m, grid.y0_m, CELL_M, is_synthetic=True)
+    print(f"terrain: fractal, synthetic, {heights.min():.0f} to {heights.max():.0f} m")
+    return {"terrain": terrain, "engine": engine, "store": RadioStore(Path(folder))}
+
+
+def run(args, grid, sites, sectors, demand, bands, panel, engine) -> None:
+    """Cover the province, couple its loads, and print what it took."""
+    clock = Clock()
     start = time.perf_counter()
-    found = coverage(sites, sectors, grid, bands, patterns=(panel,), load=0.5, top_k=args.top_k)
+    found = coverage(
+        sites, sectors, grid, bands, **engine, patterns=(panel,), load=0.5, top_k=args.top_k
+    )
     wall, cpu = clock.lap()
     net, worked = found.source.network, found.source.worked
     per_group = np.diff(net.first)
