@@ -121,12 +121,17 @@ def test_transport_equals_a_linear_program(seed):
     if demand.sum() > capacity.sum():
         return
     problem = location.CapacityProblem.from_matrix(cost, demand, capacity)
-    value, amount = Transport(problem).solve(np.ones(5, bool))
+    value, amount, unit = Transport(problem).solve(np.ones(5, bool))
     truth = serve(cost, demand, capacity, range(5))
     assert value == pytest.approx(truth, rel=1e-9) or (np.isinf(value) and np.isinf(truth))
     if amount is not None:
         assert (amount.sum(axis=1) == demand).all()
-        assert (amount.sum(axis=0) <= capacity).all()
+        load = amount.sum(axis=0)
+        assert (load <= capacity).all()
+        # complementary slackness: the prices prove that no service is cheaper
+        assert unit[load < capacity] == pytest.approx(0.0, abs=1e-9)
+        priced = (cost / demand[:, None] + unit).min(axis=1)
+        assert demand @ priced - capacity @ unit == pytest.approx(truth, rel=1e-9)
 
 
 @COMMON

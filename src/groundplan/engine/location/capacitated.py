@@ -26,6 +26,8 @@ from groundplan.engine.location.capacity_dual import (
     knapsack_grid,
     volume,
 )
+from groundplan.engine.location.capacity_grading import GROUPS, grade
+from groundplan.engine.location.capacity_groups import group_rows
 from groundplan.engine.location.capacity_plan import SplitPlans, WholePlans
 from groundplan.engine.location.capacity_problem import CapacityProblem
 from groundplan.engine.location.certificate import seal
@@ -104,8 +106,12 @@ def solve(
         return halted[0]
 
     pricing = Pricing(problem, candidate, old, at_most, single_source)
-    kind = WholePlans if single_source else SplitPlans
-    plans = kind(problem, candidate, old, at_most, pricing.fee, seed)
+    large = problem.n_row > ROWS_MAX and not single_source
+    plans: SplitPlans | WholePlans
+    if single_source:
+        plans = WholePlans(pricing, seed)
+    else:
+        plans = SplitPlans(pricing, seed, group_rows(problem, GROUPS) if large else None)
 
     def aim(share: NDArray[np.float64], bound: float) -> float:
         plans.round(share)
@@ -116,11 +122,17 @@ def solve(
         late = ends_at is not None and time.monotonic() > ends_at - 0.4 * (time_limit_s or 0.0)
         return late or halt() or plans.value - bound <= gap * plans.value
 
-    price, share, _bound = volume(
-        pricing, first_prices(problem, pricing.fee, candidate | old), aim,
-        steps=steps, tolerance=DUAL_TOLERANCE, look=look,
-    )  # fmt: skip
-    plans.round(share)
+    if isinstance(plans, SplitPlans) and plans.small is not None:
+        price, share = grade(
+            plans, steps=steps, look=look, halt=halt,
+            improve=lambda share: plans.improve(share, tries, halt),
+        )  # fmt: skip
+    else:
+        price, share, _bound = volume(
+            pricing, first_prices(problem, pricing.fee, candidate | old), aim,
+            steps=steps, tolerance=DUAL_TOLERANCE, look=look,
+        )  # fmt: skip
+        plans.round(share)
     problem_tree = Branching(problem, pricing, plans, p)
     first = problem_tree.prices(price)
     root = np.where(candidate, FREE, np.where(old, OPEN, CLOSED)).astype(np.int8)
@@ -131,13 +143,12 @@ def solve(
             return 2**62
         return math.ceil(plans.value * (1.0 - max(gap, ROUNDING / 2)) * problem.scale)
 
-    if tree.bound < target() and not halt():
-        plans.improve(share, price, tries, halt)
+    if not large and tree.bound < target() and not halt():
+        plans.improve(share, tries, halt)
         progress("improve", tries, tries, plans.value, tree.bound / problem.scale)
     if not math.isfinite(plans.value):
         find_first(plans, p)
-    small = problem.n_row <= ROWS_MAX and not single_source
-    if small and tree.bound < target() and not halt():
+    if not large and not single_source and tree.bound < target() and not halt():
         problem_tree.build(price, plans.value - tree.bound / problem.scale)
         fixed, leaves = settle(root, first, problem_tree.score, target())
         tree = branch(
