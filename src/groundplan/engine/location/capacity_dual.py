@@ -30,8 +30,8 @@ BoolArray = NDArray[np.bool_]
 KNAPSACK_STEPS = 4_000
 #: Fewer pairs than this are not worth a second thread.
 PAIRS_ALONE = 200_000
-#: Weight of a row's steps against the mean at least.
-LEAST_WEIGHT = 0.01
+#: Cost of a row against the mean at least, where it sets how far its price moves.
+LEAST_COST = 0.01
 
 
 @jit
@@ -237,10 +237,10 @@ class Pricing:
         room = np.cumsum(np.sort(p.capacity[self.free])[::-1])
         self.at_least = 0 if lacking <= 0 else int(np.searchsorted(room, lacking)) + 1
         self.gain, self.unit = np.empty(p.n_site), np.empty(p.n_site)
-        # prices of rows move in proportion to what it costs to serve them
+        # rows that cost more to serve move further: halfway between equal and proportional steps
         count = np.maximum(1, np.bincount(p.row, minlength=p.n_row))
         dear = np.bincount(p.row, p.cost, p.n_row) / count
-        self.weight = np.maximum(dear, LEAST_WEIGHT * dear.mean() + 1e-300)
+        self.weight = np.sqrt(np.maximum(dear, LEAST_COST * dear.mean() + 1e-300))
         self.weight /= self.weight.mean()
         self.ranges = chunks(p.n_site, 16 if p.row.size > PAIRS_ALONE else 1)
 
@@ -304,11 +304,13 @@ def walk(
     steps: int,
     look: Callable[[int, float], bool],
     first: float = 1.0,
+    patience: int = 15,
 ) -> tuple[FloatArray, FloatArray, float, float]:
     """Return prices by deflected subgradient steps, which leave a poor start quickly.
 
     Camerini, Fratta and Maffioli 1975 (doi 10.1007/BFb0120697): the last direction is kept as far
-    as it opposes the new one.
+    as it opposes the new one. Steps begin at the share `first` of a full one and shorten, from the
+    best prices, after `patience` of them without a better bound.
     """
     weight = pricing.weight
     best, served, opened = pricing.evaluate(price)
@@ -332,7 +334,7 @@ def walk(
             best, centre, worse = bound, now.copy(), 0
         else:
             worse += 1
-            if worse >= 6:
+            if worse >= patience:
                 factor, worse, now, bound = factor * 0.6, 0, centre.copy(), best
                 direction = violation
         if step % 100 == 0:

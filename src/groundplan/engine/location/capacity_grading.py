@@ -19,6 +19,8 @@ FloatArray = NDArray[np.float64]
 GROUPS, FINER = 600, 5_000
 #: Steps of the prices of groups; those of the rows are given by the caller, at most `STEPS_ROWS`.
 STEPS_GROUPS, STEPS_FINER, STEPS_ROWS = 300, 160, 250
+#: Steps without a better bound after which they shorten.
+PATIENCE = 6
 #: First steps from prices of coarser groups, as a share of a full step.
 FIRST_STEP = 0.3
 #: A group's price is too high for its rows, which choose among sites one by one.
@@ -70,7 +72,12 @@ def grade(
     groups = small.problem
     start = first_prices(groups, small.fee, small.candidate | small.old)
     price, share, _, _ = walk(
-        small.pricing, start, aim(small), steps=STEPS_GROUPS, look=lambda *_: halt()
+        small.pricing,
+        start,
+        aim(small),
+        steps=STEPS_GROUPS,
+        look=lambda *_: halt(),
+        patience=PATIENCE,
     )
     plans.round(share)
     improve(share)
@@ -81,11 +88,16 @@ def grade(
         pricing = Pricing(finer, rows.free, rows.must, rows.at_most, False)
         mean = np.bincount(group, worth * p.demand) / finer.demand
         price, share, _, _ = walk(
-            pricing, lift(pricing, mean), aim(plans), steps=STEPS_FINER, look=lambda *_: halt()
+            pricing,
+            lift(pricing, mean),
+            aim(plans),
+            steps=STEPS_FINER,
+            look=lambda *_: halt(),
+            patience=PATIENCE,
         )
         worth = (price / finer.demand)[group]
     price, share, _, _ = walk(
         rows, lift(rows, worth), aim(plans), steps=min(steps, STEPS_ROWS), look=look,
-        first=FIRST_STEP,
+        first=FIRST_STEP, patience=PATIENCE,
     )  # fmt: skip
     return price, share
