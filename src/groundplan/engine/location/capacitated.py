@@ -4,9 +4,10 @@ r"""Capacitated location: which sites to open, and who serves whom within their 
           \sum_i d_i x_{ij} \le \text{cap}_j y_j, \quad x_{ij} \le y_j, \quad \sum_j y_j \le p,
 
 with x fractional (demand split) or 0/1 (single source). Bound: the rows' prices with a knapsack a
-site (subgradient steps, volume algorithm; above 3,000 rows by way of groups); split problems of middle size are then closed by branching on sites, with
-linear programs whose rows ``x_ij <= y_j`` come when they are violated (Leung and Magnanti 1989,
-Mathematical Programming 44:271). Every leaf is proven by the prices of its linear program.
+site (subgradient steps, volume algorithm; above 3,000 rows by way of groups of rows). Split
+problems of up to 3,000 rows are then closed by branching on sites, with linear programs whose rows
+``x_ij <= y_j`` come when they are violated (Leung and Magnanti 1989, Mathematical Programming
+44:271). Every leaf is proven by the prices of its linear program.
 """
 
 from __future__ import annotations
@@ -252,7 +253,7 @@ def capacitated_facility(
     seed : int
     steps, tries, nodes : int
         Most steps of the bound, disturbances of the plan, and branchings. Demand that may be split
-        needs few: at most 10 disturbances up to 3,000 rows, 150 above, where there is no branching.
+        needs few: at most 10 disturbances up to 3,000 rows, 300 above, where there is no branching.
     progress : callable
         ``progress(stage, done, total, value, bound)``.
     stop : callable

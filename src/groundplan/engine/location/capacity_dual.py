@@ -241,7 +241,8 @@ class Pricing:
         count = np.maximum(1, np.bincount(p.row, minlength=p.n_row))
         dear = np.bincount(p.row, p.cost, p.n_row) / count
         self.weight = np.sqrt(np.maximum(dear, LEAST_COST * dear.mean() + 1e-300))
-        self.weight /= self.weight.mean()
+        # 0/1 knapsacks measured no gain from it
+        self.weight = np.ones(p.n_row) if self.single_source else self.weight / self.weight.mean()
         self.ranges = chunks(p.n_site, 16 if p.row.size > PAIRS_ALONE else 1)
 
     def gains(self, worth: FloatArray) -> FloatArray:

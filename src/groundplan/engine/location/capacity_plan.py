@@ -24,8 +24,8 @@ FloatArray = NDArray[np.float64]
 DESCENT, SHAKEN, LARGE = (60, 10), (40, 6), (16, 4)
 #: New sites that a disturbance closes at least and at most, and from among how many around a row.
 CLOSED, AROUND = (2, 4), 6
-#: Disturbances of the plan at most, and where only branching can prove what is left.
-SHAKES, SHAKES_SMALL = 150, 10
+#: Walks over sets of sites by groups, disturbances of each, and those where branching follows.
+WALKS, SHAKES, SHAKES_SMALL = 2, 150, 10
 #: Sites of a smaller share do not come in by a disturbance.
 DOUBT = 0.03
 #: Sites that a disturbance around a row may open.
@@ -90,28 +90,37 @@ class SplitPlans:
     def improve(self, share: FloatArray, tries: int, halt: Callable[[], bool]) -> None:
         """Look for better sets, on the groups first where there are any."""
         if self.small is not None:
-            self.small.offer(self.best)
-            self.small.shake(share, min(tries, SHAKES), lambda: self.follow() or halt())
-            self.follow()
+            start = self.small.best
+            for walk in range(WALKS):
+                # what serves the groups best need not serve the rows best: each walk ends elsewhere
+                self.small.best, self.small.value = start, np.inf
+                count = min(tries // WALKS, SHAKES)
+                draws = range(walk * count, (walk + 1) * count)
+                self.small.shake(share, draws, self.follower(halt))
+                self.follower(halt)()
             self.descend(self.best, *LARGE, halt)
         else:
-            self.shake(share, min(tries, SHAKES_SMALL), halt)
+            self.shake(share, range(min(tries, SHAKES_SMALL)), halt)
 
-    def shake(self, share: FloatArray, tries: int, halt: Callable[[], bool]) -> None:
+    def shake(self, share: FloatArray, draws: range, halt: Callable[[], bool]) -> None:
         """Descend from the best set and from disturbances of it."""
         self.descend(self.best, *DESCENT, halt)
-        for number in range(tries):
+        for number in draws:
             if halt():
                 return
             opened = self.disturb(share, number)
             if opened is not None:
                 self.descend(opened, *SHAKEN, halt)
 
-    def follow(self) -> bool:
-        """Serve all rows from the set that is best for the groups."""
-        if self.small is not None and np.isfinite(self.small.value):
-            self.offer(self.small.best)
-        return False
+    def follower(self, halt: Callable[[], bool]) -> Callable[[], bool]:
+        """Return a halt that serves all rows from the set that is best for the groups, too."""
+
+        def follow() -> bool:
+            if self.small is not None and np.isfinite(self.small.value):
+                self.offer(self.small.best)
+            return halt()
+
+        return follow
 
     def descend(self, opened: BoolArray, most: int, enough: int, halt: Callable[[], bool]) -> None:
         """Keep the best set that moves from `opened` lead to."""
