@@ -296,6 +296,15 @@ def answer_sentence(record: Mapping[str, Any]) -> tuple[str, str]:
     unit = record["demand_unit"]
     ratio, most = record["value"] / total, record["bound"] / total
     before = record["base_value"] / total
+    if not planned and not record.get("is_asked", True):
+        english = (
+            f"{record['title']}: no target asks for sites, so none is added; those that stand "
+            f"serve {value:,.0f} {unit} ({ratio:.2%})."
+        )
+        return (
+            english,
+            f"{record['title_zh']}：无目标要求新增站点，不新增；现有设施服务率为{ratio:.2%}。",
+        )
     if not planned:
         english = (
             f"{record['title']}: the target is met by what stands; nothing is added. It serves "

@@ -24,9 +24,10 @@ from groundplan.plan.exports import asset_table, write_assets, write_cells
 from groundplan.plan.manifest import file_hash, library_versions, write_json
 from groundplan.plan.placing import new_folder, put_in_place
 from groundplan.plan.proof import write_proof
+from groundplan.plan.reports import report_tables
 from groundplan.plan.system import SystemPlan
 from groundplan.plan.workbook import write_workbook
-from groundplan.sectors.contract import Action
+from groundplan.sectors.contract import Action, Sector
 
 __all__ = ["write_plan_folder"]
 
@@ -157,6 +158,14 @@ def due_year(study: Any, sector_key: str) -> int:
     return min([*due, int(study.years[1])])
 
 
+def is_asked(study: Any, sector: Sector) -> bool:
+    """Return whether a working target asks this system for something that it plans."""
+    measures = {measure.key for measure in sector.measures}
+    return any(
+        t.is_working and t.sector == sector.key and t.measure in measures for t in study.targets
+    )
+
+
 def modelled_notes(ground: Any, plans: Mapping[str, SystemPlan]) -> list[dict[str, str]]:
     """Return everything in the plan that is modelled or synthetic, in words."""
     notes = []
@@ -265,6 +274,8 @@ def fill_folder(
         )
         if plan.register is not None:
             sectors[key]["register"] = dict(plan.register)
+        sectors[key]["is_asked"] = is_asked(study, plan.system.sector)
+        sectors[key]["tables"] = report_tables(study, ground, plan, counties)
         years = (study.years[0], due_year(study, key))
         sectors[key]["columns"] = column_record(plan)
         meaning = {column["name"]: column["doc"] for column in sectors[key]["columns"]}

@@ -109,6 +109,7 @@ class Ground:
 
 def lay_ground(study: Any, cell_m: float, progress: Progress) -> Ground:
     """Load the region, lay the grid and put people on it."""
+    from groundplan.region.landuse import cropland_and_relief
     from groundplan.region.surface import density_per_km2, integerise, model_population
     from groundplan.region.tables import load
 
@@ -132,6 +133,7 @@ def lay_ground(study: Any, cell_m: float, progress: Progress) -> Ground:
     )
     shown = people / 100.0
     seats, places = region.seat_xy_m(), region.place_xy_m()
+    cropland, relief_m = cropland_and_relief(region, grid)
     land = Land(
         cell_m=grid.cell_m,
         x_m=grid.x_m,
@@ -145,6 +147,8 @@ def lay_ground(study: Any, cell_m: float, progress: Progress) -> Ground:
         seat_y_m=seats[:, 1],
         place_x_m=places[:, 0],
         place_y_m=places[:, 1],
+        cropland_ratio=cropland,
+        relief_m=relief_m,
     )
     note = {
         "total": int(region.units.population.sum()),
