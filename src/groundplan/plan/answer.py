@@ -5,7 +5,7 @@ Everything a reader sees elsewhere (report, tables, ``--json``) is taken from th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -347,6 +347,7 @@ def target_records(
     targets: Sequence[Any],
     planned: Mapping[str, int],
     counts: Mapping[str, tuple[int, str]],
+    supported: Collection[tuple[str, str]] = (),
 ) -> list[dict[str, Any]]:
     """Return the targets table: asked, baseline, to build, planned, after, gap, status.
 
@@ -357,6 +358,8 @@ def target_records(
         Target key -> units the plan adds.
     counts : mapping of str to (int, str)
         Measure -> units the plan adds and the sector, for the readings beside the working one.
+    supported : collection of (str, str)
+        Measure and sector of counts that a planned system supports and does not add to.
     """
     rows = []
     for target in targets:
@@ -367,6 +370,8 @@ def target_records(
         baseline = target.baseline
         after = gap = to_build = None
         status = "milestone" if target.kind == "milestone" else "not_planned_here"
+        if (target.measure, target.sector) in supported:
+            status = "supported"
         if target.value is not None and target.kind in ("stock", "increment"):
             to_build = target.to_build()
             if added is not None:

@@ -25,7 +25,7 @@ __all__ = ["check_sector", "toy_land"]
 #: What a function of a sector may stumble over; told as a finding, with its own words.
 FAULTS = (ArithmeticError, LookupError, TypeError, ValueError, DataError)
 #: What `Measure.counts` may add up.
-COUNTS = ("sites", "servers")
+COUNTS = ("sites", "servers", "nothing")
 
 
 def check_sector(sector: Sector, land: Land | None = None) -> None:

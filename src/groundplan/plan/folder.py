@@ -160,7 +160,7 @@ def due_year(study: Any, sector_key: str) -> int:
 
 def is_asked(study: Any, sector: Sector) -> bool:
     """Return whether a working target asks this system for something that it plans."""
-    measures = {measure.key for measure in sector.measures}
+    measures = {measure.key for measure in sector.measures if measure.counts != "nothing"}
     return any(
         t.is_working and t.sector == sector.key and t.measure in measures for t in study.targets
     )
@@ -343,6 +343,7 @@ def plan_record(
     from groundplan.study.money import price_programme
 
     counts: dict[str, tuple[int, str]] = {}
+    supported: set[tuple[str, str]] = set()
     planned: dict[str, int] = {}
     spent: dict[str, int] = {}
     for key, plan in plans.items():
@@ -352,7 +353,10 @@ def plan_record(
             "servers": int(plan.sized.servers[new].sum()),
         }
         for measure in plan.system.sector.measures:
-            counts[measure.key] = (totals[measure.counts], key)
+            if measure.counts in totals:
+                counts[measure.key] = (totals[measure.counts], key)
+            else:
+                supported.add((measure.key, key))
         lines = [line.key for line in study.cost_lines if line.sector == key]
         if lines:
             spent[lines[0]] = sectors[key]["cost_cny"]
@@ -386,7 +390,7 @@ def plan_record(
         },
         "people": ground.people_note,
         "answer": answers,
-        "targets": target_records(study.targets, planned, counts),
+        "targets": target_records(study.targets, planned, counts, supported),
         "money": money_record(price_programme(study).record(), spent),
         "sectors": sectors,
         "assumptions": [*(a.record() for a in study.assumptions), *setting_rows(plans)],

@@ -218,6 +218,9 @@ def asked_count(study: Any, sector: Sector) -> tuple[int, int, str]:
             need = target.to_build()
             if counts[target.measure] == "sites":
                 sites, key = int(need or 0), target.key
+            elif counts[target.measure] == "nothing":
+                # a count that the plan supports and does not add to
+                key = key or target.key
             else:
                 servers = int(need or 0)
     return sites, servers, key

@@ -159,7 +159,7 @@ def correction_reach_m(settings: Settings) -> float:
         )
         found.raise_if_any()
     by_error_m = left_m / (settings["rtk_growth_ppm_ratio"] * 1e-6)
-    return float(min(by_error_m, 1000.0 * settings["single_base_max_km"]))
+    return round(float(min(by_error_m, 1000.0 * settings["single_base_max_km"])), 3)
 
 
 def service_parameters(settings: Settings) -> dict[str, Any]:

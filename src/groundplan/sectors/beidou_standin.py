@@ -102,6 +102,12 @@ def build_candidates(
     """
     del rng
     clear_m = 1000.0 * settings["host_spacing_km"]
+    stands = existing.action == Action.KEEP
+    ordinary = pick_sites(existing, ~stands)
+    upgrade_cny = np.full(len(ordinary), settings["station_upgrade_cny"], np.int64)
+    known = (pick_sites(existing, stands), pick_sites(ordinary, capex_cny=upgrade_cny))
+    if not settings["looks_at_new_places"]:
+        return join_sites(*known)
     seats = density_at(land, land.seat_x_m, land.seat_y_m) > 0
     seat_x, seat_y = land.seat_x_m[seats], land.seat_y_m[seats]
     free = is_clear(seat_x, seat_y, existing.x_m, existing.y_m, clear_m)
@@ -115,9 +121,6 @@ def build_candidates(
     taken_x = np.concatenate([existing.x_m, seat_x])
     taken_y = np.concatenate([existing.y_m, seat_y])
     free = is_clear(new_x, new_y, taken_x, taken_y, clear_m)
-    stands = existing.action == Action.KEEP
-    ordinary = pick_sites(existing, ~stands)
-    upgrade_cny = np.full(len(ordinary), settings["station_upgrade_cny"], np.int64)
     first_host = int(existing.host.max(initial=-1)) + 1
     shared = reference_sites(
         seat_x, seat_y, land, Action.SHARE, first_host, settings["station_share_cny"]
@@ -130,6 +133,4 @@ def build_candidates(
         first_host + len(shared),
         settings["station_new_cny"],
     )
-    return join_sites(
-        pick_sites(existing, stands), pick_sites(ordinary, capex_cny=upgrade_cny), shared, new
-    )
+    return join_sites(*known, shared, new)

@@ -159,7 +159,8 @@ class Measure:
     """What one unit of a target is, and by which identity it is counted once.
 
     `key` is the word a `Target.measure` in study.toml uses; `counts` names what the plan adds up:
-    ``"sites"`` (sum of `Sites.units`) or ``"servers"`` (sum of sized servers, e.g. chargers).
+    ``"sites"`` (sum of `Sites.units`), ``"servers"`` (sum of sized servers, e.g. chargers) or
+    ``"nothing"``: what is asked is counted elsewhere, and the system is planned in its support.
     """
 
     key: str

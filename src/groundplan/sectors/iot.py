@@ -376,6 +376,13 @@ IOT = Sector(
             "operator and mast",
             "NB-IoT equipment of one operator on one mast; it is no user and adds none.",
         ),
+        Measure(
+            "iot_subscription",
+            "subscriptions",
+            "ICCID or IMSI, and operator",
+            "A cellular IoT user; counted from authenticated uplinks and never from stations.",
+            counts="nothing",
+        ),
     ),
     assets=(
         AssetType(
