@@ -106,7 +106,8 @@ def message_load(
         rows,
         "No station is a user: what is asked here is counted from uplinks, and the plan tells what "
         f"it takes to carry it. {24 * given['reports_per_h']:.1f} reports of a device a day; "
-        f"{busy:,.0f} a second in the busy hour. Where {given['reconnect_ratio']:.1%} of all devices reconnect within "
+        f"{busy:,.0f} a second in the busy hour. Where {given['reconnect_ratio']:.1%} of all "
+        "devices reconnect within "
         f"{window:g} s, the platform meets {peak:,.0f} a second at the peak.",
         "基站不等于用户：用户数由上行统计得出，本方案只说明承载所需。"
         f"每终端每日{24 * given['reports_per_h']:.1f}次上报；忙时每秒{busy:,.0f}次。若"
