@@ -233,15 +233,16 @@ def test_shares_beyond_the_whole_are_refused(land):
         reports_per_h({**SETTINGS, "report_day_ratio": 0.9})
 
 
-def test_a_register_names_each_station_once(land):
+def test_a_register_stands(land):
     columns = {
-        "station_id": np.array(["A", "", "A"]),
+        "station_id": np.array(["A", "B", "C"]),
         "standing_carriers_count": np.array([1, 2, 1]),
     }
-    at = np.zeros(3)
-    with pytest.raises(DataError) as caught:
-        IOT.from_register(columns, land.x_m[:3] + at, land.y_m[:3], land, SETTINGS)
-    assert [(f.row, f.got) for f in caught.value.findings] == [(3, ""), (4, "A")]
+    told = IOT.from_register(columns, land.x_m[:3], land.y_m[:3], land, SETTINGS)
+    assert (told.action == Action.KEEP).all()
+    assert list(told.outside_id) == ["A", "B", "C"]
+    assert told.attributes["standing_carriers_count"].tolist() == [1, 2, 1]
+    assert not told.is_synthetic
 
 
 def test_nobody_no_station_and_no_device(land):

@@ -236,24 +236,9 @@ def sites_from_register(
     land: Land,
     settings: Settings,
 ) -> Sites:
-    """Return existing stations: upgraded ones ``KEEP``, the others ``UPGRADE``.
-
-    Raises
-    ------
-    DataError
-        With a finding for each row without a name, or with one that an earlier row has.
-    """
+    """Return existing stations: upgraded ones ``KEEP``, the others ``UPGRADE``."""
     del settings
     names = np.asarray(columns["station_id"]).astype(str)
-    found = Findings("existing reference stations")
-    _, first = np.unique(names, return_index=True)
-    again = np.ones(names.size, np.bool_)
-    again[first] = False
-    for row in np.flatnonzero(np.char.str_len(names) == 0):
-        found.add(int(row) + 2, "station_id", "", "the identifier of a station")
-    for row in np.flatnonzero(again & (np.char.str_len(names) > 0)):
-        found.add(int(row) + 2, "station_id", names[row], "each station once")
-    found.raise_if_any()
     n = names.size
     upgraded = np.asarray(columns["is_upgraded"]).astype(bool)
     return Sites(
