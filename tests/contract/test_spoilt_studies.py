@@ -270,7 +270,7 @@ def test_the_example_is_the_packaged_one_and_prices_the_programme():
     assert working["stations_5g"].to_build() == 27_001
     assert working["smart_stations"].to_build() == 1_001
     assert working["racks"].to_build() is None
-    assert len(working) == 11
+    assert len(working) == 12
 
 
 def test_unit_costs_follow_their_published_derivations(shared):
