@@ -56,6 +56,14 @@ def test_every_station_that_stands_is_upgraded(record):
 
 def test_the_tables_of_iot(record):
     told = tables(record, "iot")
+    classes = told["coverage_classes"]["rows"]
+    assert [row[1] for row in classes[:3]] == [144.0, 154.0, 164.0]
+    reach = {row["environment"]: row["reach_m"] for row in record["sectors"]["iot"]["reach"]}
+    assert classes[2][2] == pytest.approx(reach["dense_urban"])
+    assert classes[8][2] == pytest.approx(reach["rural"])
+    for first in (0, 3, 6):
+        assert sum(row[3] for row in classes[first : first + 3]) == pytest.approx(1.0)
+        assert classes[first][2] < classes[first + 1][2] < classes[first + 2][2]
     growth = told["growth"]["rows"]
     assert [row[0] for row in growth] == [2023, 2024, 2025]
     assert all(low < middle < high for _, low, middle, high, _ in growth)

@@ -11,7 +11,8 @@ import pytest
 from groundplan.models import forecast
 from groundplan.plan.reports import BURST_PEAK, month_time
 from groundplan.sectors.beidou import BEIDOU
-from groundplan.sectors.iot import IOT, read_series, reports_per_h
+from groundplan.sectors.iot import IOT
+from groundplan.sectors.iot_users import read_series, reports_per_h
 
 
 @pytest.fixture(scope="module")

@@ -21,12 +21,11 @@ from groundplan.errors import DataError
 from groundplan.plan.kinds import sizing_model
 from groundplan.plan.toy import square_land
 from groundplan.sectors.contract import Action
-from groundplan.sectors.iot import (
-    IOT,
+from groundplan.sectors.iot import IOT, service_parameters
+from groundplan.sectors.iot_users import (
     active_users,
     nbiot_ratio,
     reports_per_h,
-    service_parameters,
     stock_by_use,
 )
 
@@ -178,6 +177,14 @@ def test_impossible_arguments_are_named(change, names):
     devices = case.pop("devices")
     with pytest.raises(ValueError, match=names):
         nbiot_carriers(devices, np.zeros(1, np.int8), [800.0] * 3, budget, **case)
+
+
+def test_land_that_no_device_is_served_on_is_judged_by_the_worst_class():
+    budget = service_parameters({**SETTINGS, "deep_dense_urban_db": 40.0, "gain_dbi": 0.0})
+    budget["eirp_dbm"] = budget["eirp_dbm"] - 400.0
+    told = nbiot_carriers([10.0], np.zeros(1, np.int8), [0.0] * 3, budget, carriers_max=1, **MIX)
+    assert told.capacity[0].class_ratio.tolist() == [0.0, 0.0, 1.0, 0.0]
+    assert told.carriers.tolist() == [1]
 
 
 def test_a_larger_fleet_gets_in_worse():

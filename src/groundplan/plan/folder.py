@@ -158,14 +158,6 @@ def due_year(study: Any, sector_key: str) -> int:
     return min([*due, int(study.years[1])])
 
 
-def is_asked(study: Any, sector: Sector) -> bool:
-    """Return whether a working target asks this system for something that it plans."""
-    measures = {measure.key for measure in sector.measures if measure.counts != "nothing"}
-    return any(
-        t.is_working and t.sector == sector.key and t.measure in measures for t in study.targets
-    )
-
-
 def modelled_notes(ground: Any, plans: Mapping[str, SystemPlan]) -> list[dict[str, str]]:
     """Return everything in the plan that is modelled or synthetic, in words."""
     notes = []
@@ -274,10 +266,10 @@ def fill_folder(
         )
         if plan.register is not None:
             sectors[key]["register"] = dict(plan.register)
-        sectors[key]["is_asked"] = is_asked(study, plan.system.sector)
-        sectors[key]["tables"] = report_tables(study, ground, plan, counties)
         years = (study.years[0], due_year(study, key))
         sectors[key]["columns"] = column_record(plan)
+        sectors[key]["is_asked"] = is_asked(study, plan.system.sector)
+        sectors[key]["tables"] = report_tables(study, ground, plan, counties)
         meaning = {column["name"]: column["doc"] for column in sectors[key]["columns"]}
         tables[key] = asset_table(
             asset_columns(plan, region, of_site, counties, years),
@@ -424,3 +416,11 @@ def setting_rows(plans: Mapping[str, SystemPlan]) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def is_asked(study: Any, sector: Sector) -> bool:
+    """Return whether a working target asks this system for something that it plans."""
+    measures = {measure.key for measure in sector.measures if measure.counts != "nothing"}
+    return any(
+        t.is_working and t.sector == sector.key and t.measure in measures for t in study.targets
+    )

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from groundplan.plan.answer import PLACES
 from groundplan.plan.network import network_shares
 from groundplan.plan.sky import county_sky, relief_of
 from groundplan.plan.system import DEMAND_SCALE, SystemPlan
@@ -76,6 +77,64 @@ def growth(
         rows,
         given["note"],
         given["note_zh"],
+    )
+
+
+def coverage_classes(
+    _study: Any, _ground: Any, plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
+) -> Table:
+    """Return reach and share of devices of each coverage class, and what one carrier carries."""
+    from groundplan.engine.radio import cell_reach
+    from groundplan.engine.radio.iot_access import CLASS_LOSS_DB
+    from groundplan.plan.kinds import sizing_model
+
+    names = plan.system.sector.environments
+    reach = [(loss, cell_reach(**budget)[0][0]) for loss, budget in given["budgets"]]
+    largest, budget = given["budgets"][-1]
+    told = sizing_model("nbiot")(
+        np.ones(len(names)),
+        np.arange(len(names), dtype=np.int8),
+        budget,
+        coupling_loss_db=largest,
+        sectors=given["sectors"],
+        busiest_ratio=1.0,
+        carriers_max=1,
+        reports_per_h=given["reports_per_h"],
+        reconnect_ratio=given["reconnect_ratio"],
+        reconnect_window_s=given["reconnect_window_s"],
+    )
+    titles = {key: (title, title_zh) for key, title, title_zh in PLACES}
+    rows: list[list[Any]] = []
+    for k, name in enumerate(names):
+        capacity = told.capacity[k]
+        for number, (loss, reach_m) in enumerate(reach):
+            is_last = number + 1 == len(reach)
+            rows.append(
+                [
+                    list(titles.get(name, (name, name))),
+                    loss,
+                    float(reach_m[k]),
+                    float(capacity.class_ratio[CLASS_LOSS_DB.index(loss)])
+                    if loss in CLASS_LOSS_DB
+                    else None,
+                    round(capacity.device_count) if is_last else None,
+                ]
+            )
+    return table(
+        [
+            column("place", "地类", "text"),
+            column("coupling loss up to, dB", "耦合损耗上限（dB）"),
+            column("reach, m", "半径（米）"),
+            column("share of devices", "终端占比", "percent"),
+            column("devices of a carrier, each sector", "每扇区每载波终端数"),
+        ],
+        rows,
+        "Shares of devices spread evenly over the full reach; what binds a carrier: "
+        + ", ".join(sorted({c.binding for c in told.capacity}))
+        + ".",
+        "终端在整个半径内均匀分布时的占比；载波受限于："
+        + "、".join(sorted({c.binding for c in told.capacity}))
+        + "。",
     )
 
 
@@ -275,6 +334,7 @@ def plain(rows: list[list[Any]]) -> list[list[Any]]:
 
 
 REPORT_KINDS: Mapping[str, Callable[[Any, Any, SystemPlan, Counties, Mapping[str, Any]], Table]] = {
+    "coverage_classes": coverage_classes,
     "growth": growth,
     "message_load": message_load,
     "network": network,

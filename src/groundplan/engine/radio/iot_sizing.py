@@ -190,6 +190,9 @@ def nbiot_carriers(
     told = []
     for link, radius_m in zip(links, reach, strict=True):
         loss, weight = coupling_losses(link, coupling_loss_db, float(radius_m))
+        if not weight.sum() > 0.0:
+            # nobody is served on this land: what stands there is judged by the worst class
+            weight[-1] = 1.0
         told.append(iot_capacity(loss, weight, reports_per_h=reports_per_h))
     each = np.array([c.device_count for c in told])[environment]
     busiest = load / sectors * busiest_ratio
