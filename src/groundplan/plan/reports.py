@@ -44,15 +44,15 @@ def month_time(month: str) -> float:
 
 
 def growth(
-    study: Any, _ground: Any, _plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
+    study: Any, ground: Any, _plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
 ) -> Table:
     """Return where a count goes by itself until the end of each year of the study."""
     from groundplan.engine.models import forecast
 
     times = np.array([month_time(month) for month, _ in given["series"]])
     values = np.array([value for _, value in given["series"]])
-    month, here = given["anchor"]
-    at = month_time(month)
+    here = given["per_person"] * float(ground.land.people.sum())
+    at = month_time(given["month"])
     # the curve where the region was counted, so that both grow from the same day
     years = np.arange(int(study.years[0]), int(study.years[1]) + 1)
     told = forecast(times, values, np.append(at, years + 1.0), seed=study.seed)

@@ -206,17 +206,18 @@ def sites_from_register(
 
 def growth_parameters(settings: Settings) -> dict[str, Any]:
     """Return what the report of growth takes: the country's series and the region's one count."""
-    del settings
     series = read_series()
+    month, _ = series["henan"][-1]
     return {
         "series": series["china"],
-        "anchor": series["henan"][-1],
+        "month": month,
+        "per_person": settings["subscriptions_per_person_ratio"],
         "unit": "subscriptions",
         "note": (
-            "The region has published one count: it is taken to grow as the country does. The "
-            "interval is that of the country's series alone."
+            f"The region's count of {month} is taken to grow as the country's does. The interval "
+            "is that of the country's series alone."
         ),
-        "note_zh": "本地区仅公布一个时点数，按与全国同步增长推算；区间仅反映全国序列的不确定性。",
+        "note_zh": f"以{month}本地区数量按与全国同步增长推算；区间仅反映全国序列的不确定性。",
     }
 
 
