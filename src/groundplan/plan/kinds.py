@@ -48,9 +48,28 @@ def _traffic() -> Callable[..., Any]:
     return carriers_needed
 
 
+def _nbiot() -> Callable[..., Any]:
+    from groundplan.engine.radio import cell_reach
+    from groundplan.engine.radio.iot_sizing import nbiot_carriers
+
+    def sized(devices: Any, environment: Any, budget: Mapping[str, Any], **options: Any) -> Any:
+        reach_m, _ = cell_reach(**budget)
+        return nbiot_carriers(devices, environment, reach_m[0], budget, **options)
+
+    return sized
+
+
+def _short_messages() -> Callable[..., Any]:
+    from groundplan.engine.models import reply_cards
+
+    return reply_cards
+
+
 SIZING_KINDS: Mapping[str, Callable[[], Callable[..., Any]]] = {
     "erlang_c": _erlang_c,
     "traffic": _traffic,
+    "nbiot": _nbiot,
+    "short_messages": _short_messages,
 }
 
 

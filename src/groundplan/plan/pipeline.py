@@ -113,6 +113,7 @@ class Ground:
 
 def lay_ground(study: Any, cell_m: float, progress: Progress) -> Ground:
     """Load the region, lay the grid and put people on it."""
+    from groundplan.region.landuse import cropland_and_relief
     from groundplan.region.surface import density_per_km2, integerise, model_population
     from groundplan.region.tables import load
 
@@ -136,6 +137,7 @@ def lay_ground(study: Any, cell_m: float, progress: Progress) -> Ground:
     )
     shown = people / 100.0
     seats, places = region.seat_xy_m(), region.place_xy_m()
+    cropland, relief_m = cropland_and_relief(region, grid)
     land = Land(
         cell_m=grid.cell_m,
         x_m=grid.x_m,
@@ -149,6 +151,8 @@ def lay_ground(study: Any, cell_m: float, progress: Progress) -> Ground:
         seat_y_m=seats[:, 1],
         place_x_m=places[:, 0],
         place_y_m=places[:, 1],
+        cropland_ratio=cropland,
+        relief_m=relief_m,
     )
     note = {
         "total": int(region.units.population.sum()),
@@ -222,6 +226,9 @@ def asked_count(study: Any, sector: Sector) -> tuple[int, int, str]:
             need = target.to_build()
             if counts[target.measure] == "sites":
                 sites, key = int(need or 0), target.key
+            elif counts[target.measure] == "nothing":
+                # a count that the plan supports and does not add to
+                key = key or target.key
             else:
                 servers = int(need or 0)
     return sites, servers, key

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine.location import Coverage, assign_nearest, maximal_covering
+from groundplan.engine.location.certificate import seal
 from groundplan.engine.problem import Decision
 from groundplan.errors import DataError, Finding, InfeasibleError
 from groundplan.plan.kinds import reach_of, site_reach, sizing_model
@@ -147,6 +148,9 @@ def prepare(
     if existing is None:
         existing = sector.standin(land, settings, stream(seed, sector.key, "standin"))
     sites = sector.candidates(land, existing, settings, stream(seed, sector.key, "candidates"))
+    if count == 0:
+        # where nothing is asked nothing may be added, and the bound says so
+        sites = subset(sites, sites.action == Action.KEEP)
     demand = np.ascontiguousarray(sector.demand.build(land, settings), dtype=np.int64)
     if demand.sum() <= 0:
         raise DataError(
@@ -238,7 +242,28 @@ def decide(system: System, coverage: Coverage, **options: Any) -> Decision:
             coverage, budget=system.budget_cny, cost=system.sites.capex_cny, **options
         )
     refuse_nothing(system, decision)
-    return decision
+    return filled_up(system, decision)
+
+
+def filled_up(system: System, decision: Decision) -> Decision:
+    """Return the decision with as many sites as are asked, where the last ones serve nobody new.
+
+    Proven optimal with fewer sites than asked means that no further site gains anything: the
+    cheapest of them change neither value nor bound, and the target counts them.
+    """
+    missing = system.count - int(system.sites.units[decision.sites].sum())
+    if missing <= 0 or decision.status != "optimal" or "p" not in decision.certificate.parameters:
+        return decision
+    is_open = ~system.existing
+    is_open[decision.sites] = False
+    rest = np.flatnonzero(is_open)
+    rest = rest[np.argsort(system.sites.capex_cny[rest], kind="stable")][:missing]
+    sites = np.sort(np.concatenate([decision.sites, rest])).astype(decision.sites.dtype)
+    spent = int(system.sites.capex_cny[sites].sum())
+    if system.budget_cny is not None and spent > system.budget_cny:
+        return decision
+    # the certificate states the sites: it is sealed anew, prices and bound untouched
+    return replace(decision, sites=sites, certificate=seal(decision.certificate, sites))
 
 
 def refuse_nothing(system: System, decision: Decision) -> None:

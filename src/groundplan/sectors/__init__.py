@@ -20,8 +20,10 @@ GROUP = "groundplan.sectors"
 #: Sectors of this package, found also where it runs without being installed.
 BUILT_IN = MappingProxyType(
     {
+        "beidou": "groundplan.sectors.beidou:BEIDOU",
         "mobile": "groundplan.sectors.mobile:MOBILE",
         "charging": "groundplan.sectors.charging:CHARGING",
+        "iot": "groundplan.sectors.iot:IOT",
     }
 )
 
@@ -38,7 +40,7 @@ def load_sectors() -> dict[str, Sector]:
     Examples
     --------
     >>> sorted(load_sectors())[:2]
-    ['charging', 'mobile']
+    ['beidou', 'charging']
     """
     sectors: dict[str, Sector] = {}
     for target in BUILT_IN.values():

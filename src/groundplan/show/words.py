@@ -31,6 +31,10 @@ STATUS = {
     "missed": ("missed by this plan", "本方案未达到"),
     "not_planned_here": ("not sited here", "未选址"),
     "milestone": ("milestone", "里程碑"),
+    "supported": (
+        "counted, not sited: the network is sized for it",
+        "按统计计数，不选址；网络按此配置",
+    ),
 }
 #: What the datum guard says of a register, by `DatumVerdict.status`.
 VERDICTS = {
@@ -53,6 +57,8 @@ WORDS = {
     "stopped": ("ended before the asked gap was proven", "在证明要求的差距之前结束"),
     "residents": ("residents", "人"),
     "kWh/day": ("kWh/day", "千瓦时/日"),
+    "devices": ("devices", "终端"),
+    "terminals": ("terminals", "终端"),
     "dense_urban": ("dense urban", "密集城区"),
     "urban": ("urban", "城区"),
     "rural": ("rural", "乡村"),
@@ -67,6 +73,12 @@ COLUMNS_ZH = {
     "added_chargers_count": "新增桩",
     "power_kw": "峰值功率",
     "charger_use_ratio": "高峰利用率",
+    "standing_carriers_count": "现有载波数",
+    "needed_carriers_count": "所需载波数",
+    "device_load_ratio": "终端负荷",
+    "reconnect_success_ratio": "重连成功率",
+    "message_cards_count": "短报文卡数",
+    "card_use_ratio": "短报文卡利用率",
 }
 
 
