@@ -90,7 +90,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--sites", type=int, default=500)
     parser.add_argument("--reach-km", type=float, default=250.0)
-    parser.add_argument("--time-limit-s", type=float, default=60.0)
+    parser.add_argument("--time-limit-s", type=float, help="none by default: same seed, same plan")
+    parser.add_argument("--single-source", action="store_true", help="one site for each row")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--peer", action="store_true")
     a = parser.parse_args()
@@ -132,7 +133,9 @@ def main() -> None:
               f"{clock.wall_s():.1f} s")  # fmt: skip
         show(
             "province", problem, None,
-            lambda q: location.capacitated_facility(q, gap=0.005, time_limit_s=a.time_limit_s),
+            lambda q: location.capacitated_facility(
+                q, single_source=a.single_source, gap=0.002, time_limit_s=a.time_limit_s
+            ),
             None,
         )  # fmt: skip
 

@@ -86,6 +86,38 @@ def test_a_plan_that_serves_nobody_is_an_error():
         decide(away, build_coverage(away, land), seed=5)
 
 
+def beidou_of(count, budget_cny=None):
+    """Eight reference stations on a land that any one of them serves whole."""
+    land, beidou = toy_land(), load_sectors()["beidou"]
+    given = {"stations_existing_count": 8, "looks_at_new_places": False}
+    settings = complete_settings(beidou, given, "test")
+    system = prepare(beidou, land, None, settings, count=count, budget_cny=budget_cny, seed=5)
+    return system, decide(system, build_coverage(system, land), seed=5)
+
+
+def test_sites_that_serve_nobody_new_fill_up_what_is_asked():
+    _, one = beidou_of(1)
+    _, five = beidou_of(5)
+    assert (one.sites.size, five.sites.size) == (1, 5)
+    assert five.value == one.value == five.bound
+    assert five.sites.tolist() == sorted(set(five.sites.tolist()))
+
+
+def test_a_budget_keeps_its_limit_where_sites_are_filled_up():
+    system, told = beidou_of(5, budget_cny=5 * 80_000)
+    assert int(system.sites.capex_cny[told.sites].sum()) == 400_000
+
+
+def test_where_nothing_is_asked_the_bound_is_what_stands_serves():
+    land, iot = toy_land(), load_sectors()["iot"]
+    settings = complete_settings(iot, {"stations_existing_count": 2}, "test")
+    system = prepare(iot, land, None, settings, count=0, budget_cny=None, seed=5)
+    told = decide(system, build_coverage(system, land), seed=5)
+    assert system.existing.all()
+    assert told.value == told.base_value == told.bound > 0
+    assert told.sites.size == 0
+
+
 def test_a_budget_that_buys_nothing_is_infeasible(tmp_path):
     asked = study(tmp_path, ("# budget_cny = 1_000_000_000", "budget_cny = 1000"))
     with pytest.raises(InfeasibleError, match="smallest budget that would do"):

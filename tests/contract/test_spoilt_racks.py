@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -18,8 +19,11 @@ from groundplan.study import read_study
 from groundplan.study.reading import DATA
 
 GOOD = (DATA / "henan.toml").read_text(encoding="utf-8")
-for key in ("mobile", "charging"):
-    GOOD = GOOD.replace(f"[sectors.{key}]\n\n", "").replace(f'sector = "{key}"\n', "")
+for key in ("mobile", "charging", "iot", "beidou"):
+    TABLE = rf"(# [^\n]+\n)?\[sectors\.{key}(\.settings)?\]\n([^\n]+\n)*\n"
+    GOOD, found = re.subn(TABLE, "", GOOD)
+    assert found == 1, key
+    GOOD = GOOD.replace(f'sector = "{key}"\n', "")
 ALL_NEW = 'is_all_new = true\nsector = "racks"\n'
 REGISTER = """
 [sectors.racks.existing]

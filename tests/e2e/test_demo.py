@@ -18,6 +18,8 @@ import pytest
 #: rasterio multiplies affine transforms by the operator that affine is renaming
 IGNORED = "ignore:Use `@` matmul:PendingDeprecationWarning"
 pytestmark = pytest.mark.xdist_group("demo")
+#: Systems of the example, in the order of its study.
+SYSTEMS = ("mobile", "charging", "racks", "iot", "beidou")
 
 
 def groundplan(*args: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -47,7 +49,7 @@ def copy(demo, tmp_path) -> Path:
 
 def test_the_plan_answers(demo):
     told = json.loads((demo / "out.json").read_text(encoding="utf-8"))
-    assert set(told["sectors"]) == {"mobile", "charging", "racks"}
+    assert set(told["sectors"]) == set(SYSTEMS)
     assert 0 <= told["sectors"]["mobile"]["gap"] <= 0.01
     racks = told["sectors"].pop("racks")
     assert 0 < racks["bound"] <= racks["value"] <= racks["bound"] * 1.005
@@ -231,9 +233,7 @@ def test_styles_name_existing_layers_and_values(demo):
     ))  # fmt: skip
     actions = {row[0] for row in base.execute("SELECT DISTINCT action FROM mobile")}
     base.close()
-    assert {name for name, *_ in styles} == set(geometry) == {
-        "mobile", "charging", "racks", "counties",
-    }  # fmt: skip
+    assert {name for name, *_ in styles} == set(geometry) == {*SYSTEMS, "counties"}
     for name, column, is_default, text in styles:
         assert column == geometry[name]
         assert is_default == 1
@@ -262,7 +262,7 @@ def test_a_run_killed_while_it_writes_leaves_the_old_plan(demo, copy):
     ) as run:
         assert run.stderr is not None
         for line in run.stderr:
-            if "racks: size" in line:
+            if f"{SYSTEMS[-1]}: size" in line:
                 break
         # the files are being written now
         time.sleep(0.5)
@@ -302,13 +302,13 @@ def test_files_open_in_other_programs(demo):
 
     folder = demo / "henan"
     layers = dict(pyogrio.list_layers(folder / "assets.gpkg"))
-    assert {"mobile", "charging", "racks", "counties", "layer_styles"} <= set(layers)
+    assert {*SYSTEMS, "counties", "layer_styles"} <= set(layers)
     info = pyogrio.read_info(folder / "assets.gpkg", layer="mobile")
     assert info["crs"] == "EPSG:4326"
     book = openpyxl.load_workbook(folder / "plan.xlsx", read_only=True)
     assert book.sheetnames == [
-        "targets", "money", "counties", "planned mobile", "planned charging", "planned racks",
-        "service racks", "modules racks", "columns", "assumptions", "ledger",
+        "targets", "money", "counties", *(f"planned {key}" for key in SYSTEMS), "service racks",
+        "modules racks", "columns", "assumptions", "ledger",
     ]  # fmt: skip
     geo = json.loads(pq.read_schema(folder / "assets.parquet").metadata[b"geo"])
     assert geo["primary_column"] == "geometry"

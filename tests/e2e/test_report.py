@@ -118,7 +118,7 @@ def test_the_report_is_one_file_without_network(report):
     text = report.read_text(encoding="utf-8")
     assert "default-src 'none'" in text
     assert "src=" not in text.split("<script")[0]
-    assert report.stat().st_size < 8_000_000
+    assert report.stat().st_size < 12_000_000
 
 
 def test_text_stands_out_in_light_and_dark(report, browser):

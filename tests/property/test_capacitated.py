@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from groundplan import location
+from groundplan.engine.location import capacitated, capacity_grading
 from groundplan.errors import InfeasibleError, VerificationError
 
 COMMON = settings(deadline=None, derandomize=True, max_examples=25)
@@ -121,12 +122,109 @@ def test_transport_equals_a_linear_program(seed):
     if demand.sum() > capacity.sum():
         return
     problem = location.CapacityProblem.from_matrix(cost, demand, capacity)
-    value, amount = Transport(problem).solve(np.ones(5, bool))
+    value, amount, unit = Transport(problem).solve(np.ones(5, bool))
     truth = serve(cost, demand, capacity, range(5))
     assert value == pytest.approx(truth, rel=1e-9) or (np.isinf(value) and np.isinf(truth))
     if amount is not None:
         assert (amount.sum(axis=1) == demand).all()
-        assert (amount.sum(axis=0) <= capacity).all()
+        load = amount.sum(axis=0)
+        assert (load <= capacity).all()
+        # complementary slackness: the prices prove that no service is cheaper
+        assert unit[load < capacity] == pytest.approx(0.0, abs=1e-9)
+        priced = (cost / demand[:, None] + unit).min(axis=1)
+        assert demand @ priced - capacity @ unit == pytest.approx(truth, rel=1e-9)
+
+
+@COMMON
+@given(seed=st.integers(0, 10_000))
+def test_no_move_changes_the_cost_by_less_than_its_bound(seed):
+    from groundplan.engine.location.capacity_dual import Pricing
+    from groundplan.engine.location.capacity_moves import list_moves, move
+    from groundplan.engine.location.transport import Transport
+
+    cost, demand, capacity, fee, _masks = instance(seed, n_row=12, n_site=6)
+    opened = np.random.default_rng(seed).random(6) < 0.6
+    if demand.sum() > capacity.sum():
+        return
+    problem = location.CapacityProblem.from_matrix(cost, demand, capacity, fee)
+    pricing = Pricing(problem, np.ones(6, bool), np.zeros(6, bool), 6, False)
+    transport = Transport(problem)
+    now = transport.cost(opened)
+    if not np.isfinite(now):
+        return
+    listed = list(zip(*list_moves(pricing, transport, opened, 1_000), strict=True))
+    possible = 0
+    for j in (-1, *np.flatnonzero(opened)):
+        for k in (-1, *np.flatnonzero(~opened)):
+            trial = move(opened, int(j), int(k))
+            possible += (j, k) != (-1, -1) and capacity[trial].sum() >= demand.sum()
+    assert len(listed) == possible
+    for j, k, least in listed:
+        trial = move(opened, int(j), int(k))
+        change = transport.cost(trial) + fee[trial].sum() - now - fee[opened].sum()
+        assert change >= least - 1e-7
+
+
+@COMMON
+@given(seed=st.integers(0, 10_000), count=st.integers(1, 12))
+def test_groups_hold_all_rows(seed, count):
+    from groundplan.engine.location.capacity_groups import group_problem, group_rows
+
+    cost, demand, capacity, fee, _masks = instance(seed, n_row=12, n_site=4)
+    if demand.sum() > capacity.sum():
+        return
+    problem = location.CapacityProblem.from_matrix(cost, demand, capacity, fee)
+    group = group_rows(problem, count)
+    groups = group_problem(problem, group)
+    assert groups.n_row == np.unique(group).size <= count
+    assert (groups.demand == np.bincount(group, demand)).all()
+    site = groups.site_of_pair()
+    for pair in range(groups.row.size):
+        part = cost[group == groups.row[pair], site[pair]]
+        if np.isfinite(part).all():
+            assert groups.cost[pair] == pytest.approx(part.sum())
+        else:  # what may be served stands for what may not
+            assert groups.cost[pair] >= part[np.isfinite(part)].sum() - 1e-9
+
+
+@COMMON
+@given(seed=st.integers(0, 10_000), p=st.integers(1, 6))
+def test_plans_by_groups_hold(seed, p):
+    """The way of large problems on small ones, against enumeration."""
+    case = instance(seed)
+    cost, demand, capacity, fee, masks = case
+    best = enumerate_best(case, p, serve)
+    if demand.sum() > capacity.sum():
+        return
+    problem = location.CapacityProblem.from_matrix(cost, demand, capacity, fee)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(capacitated, "ROWS_MAX", 0)
+        patch.setattr(capacitated, "GROUPS", 3)
+        patch.setattr(capacity_grading, "FINER", 4)
+        if not np.isfinite(best):
+            with pytest.raises(InfeasibleError):
+                location.capacitated_facility(problem, p, **masks)
+            return
+        d = location.capacitated_facility(problem, p, **masks)
+    assert d.bound <= best + 1e-7 <= d.value + 2e-7
+    location.verify(problem, d, **masks)
+
+
+def test_large_problem_with_reach_and_masks(monkeypatch):
+    rng = np.random.default_rng(4)
+    rows, sites = rng.uniform(0, 100, (3_200, 2)), rng.uniform(0, 100, (80, 2))
+    demand = rng.integers(1, 20, 3_200)
+    capacity = rng.integers(1_500, 4_000, 80)
+    problem = location.CapacityProblem.from_points(
+        rows, sites, demand, capacity, np.full(80, 9_000.0), reach=90.0
+    )
+    masks = {"existing": np.arange(80) < 2, "forbidden": np.arange(80) > 75}
+    d = location.capacitated_facility(problem, 40, **masks, tries=10)
+    assert d.gap < 0.03
+    location.verify(problem, d, **masks)
+    monkeypatch.setenv("GROUNDPLAN_THREADS", "1")
+    alone = location.capacitated_facility(problem, 40, **masks, tries=10)
+    assert alone.certificate.record_hash == d.certificate.record_hash
 
 
 @COMMON

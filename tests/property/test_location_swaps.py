@@ -104,7 +104,7 @@ def wide():
 
 
 def test_stopped_and_resumed_swaps_end_where_an_unbroken_run_ends(wide):
-    asked = {"gap": 0.0, "sweeps": 8, "passes": 3, "steps": 200, "seed": 2}
+    asked = {"gap": 0.0, "sweeps": 8, "passes": 3, "steps": 200, "seed": 2, "effort": 0}
     whole = location.maximal_covering(wide, 20, **asked)
     assert whole.log["rounds"] == 3
     location.verify(wide, whole)
@@ -122,7 +122,7 @@ def test_stopped_and_resumed_swaps_end_where_an_unbroken_run_ends(wide):
 def test_swaps_spend_a_budget_of_uneven_costs(wide):
     cost = np.random.default_rng(3).integers(50, 150, wide.n_site)
     d = location.maximal_covering(
-        wide, budget=2_000, cost=cost, gap=0.0, sweeps=8, passes=2, steps=200
+        wide, budget=2_000, cost=cost, gap=0.0, sweeps=8, passes=2, steps=200, effort=0
     )
     assert d.log["rounds"] == 2
     assert cost[d.sites].sum() <= 2_000

@@ -166,7 +166,7 @@ def test_what_a_file_left_open_is_noted():
     ("make", "match"),
     [
         (lambda: Antenna.parametric(vertical_width_deg=0.0), "vertical_width_deg must be > 0"),
-        (lambda: Antenna.parametric(gain_dbi=math.nan), "gain_dbi must be a finite number"),
+        (lambda: Antenna.parametric(gain_dbi=math.nan), "gain_dbi must be finite"),
         (lambda: Antenna.array(0), "n_row must be > 0; got 0"),
         (lambda: Antenna.parametric().gain_dbi(0.0, 91.0), r"elevation_deg must be -90 to 90; got 91"),
         (lambda: Antenna.parametric().gain_dbi(0.0, 0.0, scan_deg=5.0), "scan_deg must be 0"),

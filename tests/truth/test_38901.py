@@ -141,9 +141,9 @@ def test_buildings_of_the_table():
     """Table 7.4.3-1 at 3.5 GHz: glass 2.7, coated glass 24.05, concrete 19 dB."""
     low = 5 - 10 * math.log10(0.3 * 10**-0.27 + 0.7 * 10**-1.9)
     high = 5 - 10 * math.log10(0.7 * 10**-2.405 + 0.3 * 10**-1.9)
-    assert building_entry_loss("low", 3.5, 10.0) == pytest.approx((low, 5.0, 4.4))
+    assert building_entry_loss("low", 3.5, 10.0) == pytest.approx((low, 5.0, 4.4, True))
     assert building_entry_loss("high", [3.5], 0.0).entry_db[0] == pytest.approx(high)
-    assert building_entry_loss("outdoor", 3.5, 10.0) == (0.0, 0.0, 0.0)
+    assert building_entry_loss("outdoor", 3.5, 10.0) == (0.0, 0.0, 0.0, True)
     with pytest.raises(ValueError, match="building must be"):
         building_entry_loss("wood", 3.5, 1.0)
     with pytest.raises(ValueError, match="indoor_distance_m"):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from groundplan.engine.radio.itm import FLAGS, itm_area, itm_profile, itm_warnings
+from groundplan.radio import profile_loss
 
 POLES = ("horizontal", "vertical")
 SITINGS = ("random", "careful", "very careful")
@@ -63,6 +64,17 @@ def test_point_to_point_rows_of_ntia(shared):
     # the rows have two decimals
     told("p2p.csv", worst, len(cases))
     assert worst <= 0.005 + 1e-9
+
+
+def test_one_door_for_all_profile_models(shared):
+    case = rows(shared / "benchmarks" / "radio" / "itm" / "p2p.csv")[0]
+    text = (shared / "benchmarks" / "radio" / "itm" / "pfls.csv").read_text(encoding="utf-8")
+    n_step, step_m, *height_m = [
+        float(x) for x in text.splitlines()[0].strip().rstrip(",").split(",")
+    ]
+    distance_km = np.arange(int(n_step) + 1) * step_m / 1000.0
+    answer = profile_loss("ITM", distance_km, height_m, **arguments(case))
+    assert answer.loss_db == itm_profile(distance_km, height_m, **arguments(case)).loss_db
 
 
 def test_area_rows_of_ntia(shared):
@@ -227,7 +239,7 @@ def test_no_loss_is_invented_where_there_is_none():
         ({"frequency_ghz": -1.0}, r"frequency_ghz must be > 0; got -1"),
         ({"frequency_ghz": math.nan}, r"frequency_ghz must be > 0; got nan"),
         ({"tx_height_m": 0.0}, r"tx_height_m must be > 0; got 0"),
-        ({"rx_height_m": math.inf}, r"rx_height_m must be > 0; got inf"),
+        ({"rx_height_m": math.inf}, r"rx_height_m must be > 0 and finite; got inf"),
         ({"time_percent": 100.0}, r"time_percent must be > 0 and < 100; got 100"),
         ({"confidence_percent": 0.0}, r"confidence_percent must be > 0 and < 100; got 0"),
         ({"climate": 8}, r"climate must be one of 1 equatorial, .*; got 8"),
@@ -261,7 +273,7 @@ def test_spoilt_profiles_are_named():
         itm_profile(KM, two, count=[102, 5], **FLAT)
     with pytest.raises(ValueError, match=r"distance_km must have the points of height_m, 101"):
         itm_profile(KM[:-1], two, **FLAT)
-    with pytest.raises(ValueError, match="height_m must have one or two axes; got 0"):
+    with pytest.raises(ValueError, match=r"height_m must be one profile .*; got shape \(\)"):
         itm_profile(KM, 3.0, **FLAT)
     with pytest.raises(ValueError, match=r"frequency_ghz has shape \(3,\)"):
         itm_profile(KM, two, **{**FLAT, "frequency_ghz": [0.7, 0.8, 0.9]})
@@ -270,8 +282,13 @@ def test_spoilt_profiles_are_named():
         holed[1, column] = np.nan
         with pytest.raises(ValueError, match=f"row 1, point {column} is nan"):
             itm_profile(KM, holed, **FLAT)
-    for wrong in (KM**1.01, KM[::-1], KM * 0.0, KM + 0.1, np.where(KM == 5.0, np.inf, KM)):
+    for wrong in (KM**1.01, KM[::-1], KM * 0.0, KM + 0.1):
         with pytest.raises(ValueError, match=r"distance_km must rise evenly from 0.*row 0"):
             itm_profile(wrong, SEA, **FLAT)
+    for hole in (np.inf, np.nan):
+        with pytest.raises(
+            ValueError, match=f"distance_km must be finite; row 0, point 50 is {hole}"
+        ):
+            itm_profile(np.where(KM == 5.0, hole, KM), SEA, **FLAT)
     with pytest.raises(ValueError, match=r"rise evenly from 0.*row 1"):
         itm_profile(np.stack([KM, KM**1.01]), two, **FLAT)

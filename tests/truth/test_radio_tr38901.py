@@ -217,7 +217,7 @@ def test_walls_and_cars():
     assert wall_loss_db({"concrete": 1.0}, 3.5) == pytest.approx(5 + 5 + 14)
     half = 5 - 10 * math.log10(0.5 * 10**-0.27 + 0.5 * 10 ** -(0.485 + 0.012 * 3.5))
     assert wall_loss_db({"glass": 0.5, "wood": 0.5}, 3.5) == pytest.approx(half)
-    assert car_entry_loss(3.5) == (9.0, 0.0, 5.0)
+    assert car_entry_loss(3.5) == (9.0, 0.0, 5.0, True)
     assert car_entry_loss([3.5, 28.0], is_metallised=True).entry_db.tolist() == [20.0, 20.0]
     with pytest.raises(ValueError, match=r"frequency_ghz must be 0.6 to 60; got 0.5"):
         car_entry_loss([3.5, 0.5])

@@ -62,10 +62,14 @@ def run_plan(
     gap: float | None,
     resume: bool,
     quiet: bool,
+    terrain: Path | None,
 ) -> Result:
     """Plan a study, write folder and report, and tell what came out."""
     from groundplan.plan import Options, make_plan
+    from groundplan.study import with_terrain
 
+    if terrain is not None:
+        study = with_terrain(study, terrain)
     progress = Progress(quiet=quiet)
     options = Options() if gap is None else Options(gap=gap)
     with stop_on_interrupt(progress) as stop:
@@ -143,7 +147,7 @@ def plan_text(plan: Any) -> str:
 
 def demo(
     *, region: str, out: Path | None, cell_m: str | None, gap: float | None, resume: bool,
-    quiet: bool,
+    quiet: bool, terrain: Path | None,
 ) -> Result:  # fmt: skip
     """Plan the worked example."""
     from groundplan.study import read_example
@@ -155,19 +159,22 @@ def demo(
         gap=gap,
         resume=resume,
         quiet=quiet,
+        terrain=terrain,
     )
 
 
 def plan(
     *, path: Path, out: Path | None, cell_m: str | None, gap: float | None, resume: bool,
-    quiet: bool,
+    quiet: bool, terrain: Path | None,
 ) -> Result:  # fmt: skip
     """Plan a study of the user's own."""
     from groundplan.study import read_study
 
     study = read_study(study_file(path))
     folder = out or study_file(path).parent / "plan"
-    return run_plan(study, folder, cell_m=cell_m, gap=gap, resume=resume, quiet=quiet)
+    return run_plan(
+        study, folder, cell_m=cell_m, gap=gap, resume=resume, quiet=quiet, terrain=terrain
+    )
 
 
 def study_file(path: Path) -> Path:

@@ -107,6 +107,11 @@ def planning(command: Callable[..., Any]) -> Callable[..., Any]:
             "--gap", type=click.FloatRange(0, 0.5), help="Stop improving at this proven gap."
         ),
         click.option(
+            "--terrain",
+            type=click.Path(path_type=Path),
+            help="Heights of the ground: radio reach is cut where hills stand between.",
+        ),
+        click.option(
             "--cell",
             "cell_m",
             type=click.Choice(["1000", "500", "250", "100"]),

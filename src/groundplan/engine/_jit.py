@@ -10,6 +10,7 @@ compiled.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -18,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from groundplan.engine._threads import thread_count
+
 __all__ = ["NOJIT", "chunks", "jit", "spread", "thread_count"]
 
 NOJIT = os.environ.get("GROUNDPLAN_NOJIT", "") == "1"
@@ -25,24 +28,20 @@ Function = Callable[..., Any]
 
 if NOJIT:
 
-    def jit(function: Function) -> Function:
+    def jit(function: Function | None = None, **_options: Any) -> Any:
         """Return the function unchanged."""
-        return function
+        return function if function is not None else lambda body: body
 else:
     import numba
 
-    def jit(function: Function) -> Function:
-        """Compile with numba, cached on disk, without the interpreter lock."""
-        compiled: Function = numba.njit(cache=True, nogil=True)(function)
-        return compiled
+    def jit(function: Function | None = None, **options: Any) -> Any:
+        """Compile with numba, cached on disk, without the interpreter lock.
 
-
-def thread_count() -> int:
-    """Return how many threads kernels may use: ``GROUNDPLAN_THREADS`` or the cores at hand."""
-    asked = os.environ.get("GROUNDPLAN_THREADS", "")
-    if asked:
-        return max(1, int(asked))
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        Options of ``numba.njit`` may be given: ``error_model="numpy"`` drops the test before each
+        division, which keeps loops from becoming vector instructions.
+        """
+        compile_it = numba.njit(cache=True, nogil=True, **options)
+        return compile_it if function is None else compile_it(function)
 
 
 def chunks(n: int, count: int) -> list[tuple[int, int]]:
@@ -56,9 +55,21 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads)
 
 
+#: Set on the threads of the pool: work that spreads itself again would wait for its own thread.
+_within = threading.local()
+
+
 def spread(kernel: Callable[..., Any], ranges: list[tuple[int, int]], *args: Any) -> list[Any]:
-    """Call ``kernel(lo, hi, *args)`` for every range, on threads; results in the ranges' order."""
+    """Call ``kernel(lo, hi, *args)`` for every range, on threads; results in the ranges' order.
+
+    Called from within a kernel that is itself spread, it runs on that kernel's thread.
+    """
     threads = min(thread_count(), len(ranges))
-    if threads <= 1:
+    if threads <= 1 or getattr(_within, "pool", False):
         return [kernel(lo, hi, *args) for lo, hi in ranges]
-    return list(_pool(thread_count()).map(lambda r: kernel(r[0], r[1], *args), ranges))
+
+    def work(part: tuple[int, int]) -> Any:
+        _within.pool = True
+        return kernel(part[0], part[1], *args)
+
+    return list(_pool(thread_count()).map(work, ranges))

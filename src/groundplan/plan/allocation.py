@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from groundplan.engine.location import CapacityProblem
 from groundplan.engine.problem import Decision
 from groundplan.errors import InfeasibleError
 from groundplan.sectors.contract import Offer, Sites
+
+if TYPE_CHECKING:
+    from groundplan.engine.location.transport import Transport
 
 __all__ = [
     "Flows",
@@ -356,10 +359,10 @@ def choose_modules(
     return flows, modules
 
 
-def serve(transport: Any, modules: IntArray) -> Flows | None:
+def serve(transport: Transport, modules: IntArray) -> Flows | None:
     """Return the cheapest flows from the modules that stand, None where there are none."""
     opened = modules > 0
-    _, amount = transport.solve(opened)
+    _, amount, _ = transport.solve(opened)
     if amount is None:
         return None
     row, at = np.nonzero(amount)

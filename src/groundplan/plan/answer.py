@@ -5,7 +5,7 @@ Everything a reader sees elsewhere (report, tables, ``--json``) is taken from th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -331,6 +331,15 @@ def answer_sentence(record: Mapping[str, Any]) -> tuple[str, str]:
     unit = record["demand_unit"]
     ratio, most = record["value"] / total, record["bound"] / total
     before = record["base_value"] / total
+    if not planned and not record.get("is_asked", True):
+        english = (
+            f"{record['title']}: no target asks for sites, so none is added; those that stand "
+            f"serve {value:,.0f} {unit} ({ratio:.2%})."
+        )
+        return (
+            english,
+            f"{record['title_zh']}：无目标要求新增站点，不新增；现有设施服务率为{ratio:.2%}。",
+        )
     if not planned:
         english = (
             f"{record['title']}: the target is met by what stands; nothing is added. It serves "
@@ -373,6 +382,7 @@ def target_records(
     targets: Sequence[Any],
     planned: Mapping[str, int],
     counts: Mapping[str, tuple[int, str]],
+    supported: Collection[tuple[str, str]] = (),
 ) -> list[dict[str, Any]]:
     """Return the targets table: asked, baseline, to build, planned, after, gap, status.
 
@@ -383,6 +393,8 @@ def target_records(
         Target key -> units the plan adds.
     counts : mapping of str to (int, str)
         Measure -> units the plan adds and the sector, for the readings beside the working one.
+    supported : collection of (str, str)
+        Measure and sector of counts that a planned system supports and does not add to.
     """
     rows = []
     for target in targets:
@@ -393,6 +405,8 @@ def target_records(
         baseline = target.baseline
         after = gap = to_build = None
         status = "milestone" if target.kind == "milestone" else "not_planned_here"
+        if (target.measure, target.sector) in supported:
+            status = "supported"
         if target.value is not None and target.kind in ("stock", "increment"):
             to_build = target.to_build()
             if added is not None:

@@ -19,6 +19,7 @@ from groundplan.plan.kinds import (
     SIZING_KINDS,
     reach_of,
 )
+from groundplan.plan.reports import REPORT_KINDS
 from groundplan.plan.system import complete_settings
 from groundplan.plan.toy import check_toy_plan, toy_land
 from groundplan.plan.toy_allocation import check_toy_allocation, two_town_land
@@ -31,7 +32,7 @@ __all__ = ["check_sector", "toy_land"]
 #: What a function of a sector may stumble over; told as a finding, with its own words.
 FAULTS = (ArithmeticError, LookupError, TypeError, ValueError, DataError)
 #: What `Measure.counts` may add up.
-COUNTS = ("sites", "servers")
+COUNTS = ("sites", "servers", "nothing")
 
 
 def check_sector(sector: Sector, land: Land | None = None) -> None:
@@ -101,6 +102,7 @@ def check_form(found: Findings, sector: Sector) -> None:
         ("service.decided_by", service.decided_by, DECIDED_BY),
         ("sizing.kind", sizing.kind, tuple(SIZING_KINDS)),
         *((f"measures.{m.key}.counts", m.counts, COUNTS) for m in sector.measures),
+        *((f"reports.{r.title}", r.kind, tuple(REPORT_KINDS)) for r in sector.reports),
         *(
             ()
             if sector.allocation is None
@@ -177,7 +179,8 @@ def check_reach(found: Findings, sector: Sector, settings: dict[str, Any]) -> No
 
 def permuted(land: Land, order: np.ndarray[Any, Any]) -> Land:
     """Return the same land with its cells in another order."""
-    names = ("x_m", "y_m", "people", "density_per_km2", "unit", "county")
+    names = ["x_m", "y_m", "people", "density_per_km2", "unit", "county"]
+    names += [name for name in ("cropland_ratio", "relief_m") if getattr(land, name).size]
     return replace(land, **{name: getattr(land, name)[order] for name in names})
 
 

@@ -71,7 +71,9 @@ class Workbench:
                 raise
             return
         for path in self.folder.iterdir():
-            if path.name != LOCK:
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != LOCK:
                 path.unlink()
         write_json(note, {"key": self.key, "facts": self.facts})
 

@@ -133,7 +133,11 @@ def unasked(study: Any, sector: Any, file: str) -> list[Finding]:
         t for t in study.targets
         if t.is_working and t.sector == sector.key and counts.get(t.measure) == sector.asked_by
     ]  # fmt: skip
-    if len(mine) == 1:
+    supported = any(
+        t.is_working and t.sector == sector.key and counts.get(t.measure) == "nothing"
+        for t in study.targets
+    )
+    if len(mine) == 1 or (supported and not mine):
         return []
     where = f"sectors.{sector.key}"
     if mine:
@@ -143,7 +147,7 @@ def unasked(study: Any, sector: Any, file: str) -> list[Finding]:
                 "one", "make the others readings of it, or is_working = false",
             )
         ]  # fmt: skip
-    measures = ", ".join(m.key for m in sector.measures if m.counts == sector.asked_by)
+    measures = ", ".join(m.key for m in sector.measures if m.counts in {sector.asked_by, "nothing"})
     return [
         Finding(
             file, 0, where, "no working target asks for it",

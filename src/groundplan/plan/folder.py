@@ -25,9 +25,11 @@ from groundplan.plan.exports import asset_table, write_assets, write_cells
 from groundplan.plan.manifest import file_hash, library_versions, write_json
 from groundplan.plan.placing import new_folder, put_in_place
 from groundplan.plan.proof import write_proof
+from groundplan.plan.reports import report_tables
+from groundplan.plan.signal import write_signals
 from groundplan.plan.system import SystemPlan
 from groundplan.plan.workbook import write_workbook
-from groundplan.sectors.contract import Action
+from groundplan.sectors.contract import Action, Sector
 
 __all__ = ["write_plan_folder"]
 
@@ -184,6 +186,14 @@ def modelled_notes(ground: Any, plans: Mapping[str, SystemPlan]) -> list[dict[st
                 "label_zh": "县界为合成几何，非测绘边界。",
             }
         )
+    if ground.relief is not None and ground.relief.record["is_synthetic"]:
+        notes.append(
+            {
+                "what": "terrain",
+                "label": "Terrain: synthetic heights, a test and no place.",
+                "label_zh": "地形为合成高程，仅供测试，并非实地。",
+            }
+        )
     notes += [
         {
             "what": f"{key} existing assets",
@@ -271,10 +281,18 @@ def fill_folder(
         )
         if plan.register is not None:
             sectors[key]["register"] = dict(plan.register)
+        if plan.system.terrain is not None:
+            sectors[key]["terrain"] = dict(plan.system.terrain)
+        if plan.signals:
+            sectors[key]["signals"] = write_signals(
+                aside, plan, list(plan.signals), grid, ground.relief, ground.people
+            )
         years = (study.years[0], due_year(study, key))
         if plan.flows is not None:
             sectors[key] |= allocation_record(plan, counties, years)
         sectors[key]["columns"] = column_record(plan)
+        sectors[key]["is_asked"] = is_asked(study, plan.system.sector)
+        sectors[key]["tables"] = report_tables(study, ground, plan, counties)
         meaning = {column["name"]: column["doc"] for column in sectors[key]["columns"]}
         tables[key] = asset_table(
             asset_columns(plan, region, of_site, counties, years),
@@ -340,6 +358,7 @@ def plan_record(
     from groundplan.study.money import price_programme
 
     counts: dict[str, tuple[int, str]] = {}
+    supported: set[tuple[str, str]] = set()
     planned: dict[str, int] = {}
     spent: dict[str, int] = {}
     for key, plan in plans.items():
@@ -349,7 +368,10 @@ def plan_record(
             "servers": int(plan.sized.servers[new].sum()),
         }
         for measure in plan.system.sector.measures:
-            counts[measure.key] = (totals[measure.counts], key)
+            if measure.counts in totals:
+                counts[measure.key] = (totals[measure.counts], key)
+            else:
+                supported.add((measure.key, key))
         lines = [line.key for line in study.cost_lines if line.sector == key]
         if lines:
             spent[lines[0]] = sectors[key]["cost_cny"]
@@ -383,7 +405,7 @@ def plan_record(
         },
         "people": ground.people_note,
         "answer": answers,
-        "targets": target_records(study.targets, planned, counts),
+        "targets": target_records(study.targets, planned, counts, supported),
         "money": money_record(price_programme(study).record(), spent),
         "sectors": sectors,
         "assumptions": [*(a.record() for a in study.assumptions), *setting_rows(plans)],
@@ -417,3 +439,11 @@ def setting_rows(plans: Mapping[str, SystemPlan]) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def is_asked(study: Any, sector: Sector) -> bool:
+    """Return whether a working target asks this system for something that it plans."""
+    measures = {measure.key for measure in sector.measures if measure.counts != "nothing"}
+    return any(
+        t.is_working and t.sector == sector.key and t.measure in measures for t in study.targets
+    )

@@ -101,6 +101,32 @@ def whole_modules(load: NDArray[np.float64], module: int) -> NDArray[np.int64]:
     return np.ceil(np.asarray(load) / module).astype(np.int64)
 
 
+def _nbiot() -> Callable[..., Any]:
+    from groundplan.engine.radio import cell_reach
+    from groundplan.engine.radio.iot_sizing import nbiot_carriers
+
+    def sized(devices: Any, environment: Any, budget: Mapping[str, Any], **options: Any) -> Any:
+        reach_m, _ = cell_reach(**budget)
+        return nbiot_carriers(devices, environment, reach_m[0], budget, **options)
+
+    return sized
+
+
+def _short_messages() -> Callable[..., Any]:
+    from groundplan.engine.models import reply_cards
+
+    return reply_cards
+
+
+SIZING_KINDS: Mapping[str, Callable[[], Callable[..., Any]]] = {
+    "erlang_c": _erlang_c,
+    "modules": _modules,
+    "traffic": _traffic,
+    "nbiot": _nbiot,
+    "short_messages": _short_messages,
+}
+
+
 def _capacitated_facility() -> Callable[..., Any]:
     from groundplan.engine.location import capacitated_facility
 
@@ -110,11 +136,6 @@ def _capacitated_facility() -> Callable[..., Any]:
 #: How sites, modules and who serves whom are decided together.
 ALLOCATION_KINDS: Mapping[str, Callable[[], Callable[..., Any]]] = {
     "capacitated_facility": _capacitated_facility,
-}
-SIZING_KINDS: Mapping[str, Callable[[], Callable[..., Any]]] = {
-    "erlang_c": _erlang_c,
-    "modules": _modules,
-    "traffic": _traffic,
 }
 
 

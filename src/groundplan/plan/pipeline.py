@@ -1,6 +1,7 @@
 """The plan: study, region, sectors and engine joined, then written as one folder.
 
-Stages: region -> people -> for each system: prepare, coverage, solve, settle -> files. A stop
+Stages: region -> people -> terrain, where the study names one -> for each system: prepare, what
+terrain hides, coverage, solve, settle -> files. A stop
 request ends the running stage at its next check with the best plan so far; what is written is a
 valid plan whose status says ``stopped``, and ``resume`` goes on from the solver's saved state.
 """
@@ -27,6 +28,7 @@ from groundplan.plan.folder import write_plan_folder
 from groundplan.plan.manifest import canonical_json, library_versions
 from groundplan.plan.placing import make_room
 from groundplan.plan.register import read_register
+from groundplan.plan.signal import signals_of
 from groundplan.plan.system import (
     SystemPlan,
     build_coverage,
@@ -35,6 +37,7 @@ from groundplan.plan.system import (
     prepare,
     settle,
 )
+from groundplan.plan.terrain import Relief, hide_pairs, read_relief
 from groundplan.region.layer import Grid, Ledger
 from groundplan.sectors.contract import Land, Sector
 
@@ -98,7 +101,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Ground:
-    """The region as planned on: grid, people in whole hundredths, and the land for sectors."""
+    """The region as planned on: grid, people in whole hundredths, land for sectors, heights."""
 
     region: Any
     grid: Grid
@@ -106,10 +109,12 @@ class Ground:
     people_note: Mapping[str, Any]
     land: Land
     ledger: Ledger
+    relief: Relief | None = None
 
 
 def lay_ground(study: Any, cell_m: float, progress: Progress) -> Ground:
     """Load the region, lay the grid and put people on it."""
+    from groundplan.region.landuse import cropland_and_relief
     from groundplan.region.surface import density_per_km2, integerise, model_population
     from groundplan.region.tables import load
 
@@ -133,6 +138,7 @@ def lay_ground(study: Any, cell_m: float, progress: Progress) -> Ground:
     )
     shown = people / 100.0
     seats, places = region.seat_xy_m(), region.place_xy_m()
+    cropland, relief_m = cropland_and_relief(region, grid)
     land = Land(
         cell_m=grid.cell_m,
         x_m=grid.x_m,
@@ -146,6 +152,8 @@ def lay_ground(study: Any, cell_m: float, progress: Progress) -> Ground:
         seat_y_m=seats[:, 1],
         place_x_m=places[:, 0],
         place_y_m=places[:, 1],
+        cropland_ratio=cropland,
+        relief_m=relief_m,
     )
     note = {
         "total": int(region.units.population.sum()),
@@ -158,7 +166,11 @@ def lay_ground(study: Any, cell_m: float, progress: Progress) -> Ground:
         if layer.is_modelled
         else "使用者提供的人口栅格，按普查单元校正。",
     }
-    return Ground(region, grid, people, note, land, ledger)
+    relief = None
+    if study.region.terrain is not None:
+        progress("terrain")
+        relief = read_relief(study, grid)
+    return Ground(region, grid, people, note, land, ledger, relief)
 
 
 def read_people(given: Any) -> Any:
@@ -215,6 +227,9 @@ def asked_count(study: Any, sector: Sector) -> tuple[int, int, str]:
             need = target.to_build()
             if counts[target.measure] == "sites":
                 sites = int(need or 0)
+            elif counts[target.measure] == "nothing":
+                # a count that the plan supports and does not add to
+                key = key or target.key
             else:
                 servers = int(need or 0)
             if counts[target.measure] == sector.asked_by:
@@ -230,6 +245,8 @@ def solve_system(
     bench: Workbench,
     progress: Progress,
     stop: Callable[[], bool],
+    *,
+    resume: bool = False,
 ) -> SystemPlan:
     """Prepare, decide and settle one system, going on from its saved state if there is one."""
     choice = study.sectors[sector.key]
@@ -261,6 +278,19 @@ def solve_system(
             progress=told, stop=stop, tick=tick, counties=names,
         )  # fmt: skip
         return replace(plan, register=found)
+    if ground.relief is not None:
+        stage = f"{sector.key}: terrain"
+        progress(stage)
+        system = hide_pairs(
+            system,
+            ground.land,
+            ground.grid,
+            ground.relief,
+            progress=lambda done, total: progress(stage, done, total),
+            stop=stop,
+            load=lambda: bench.load(f"{sector.key}-terrain"),
+            save=bench.saver(f"{sector.key}-terrain"),
+        )
     progress(f"{sector.key}: coverage")
     coverage = build_coverage(system, ground.land)
     decision = decide(
@@ -284,7 +314,18 @@ def solve_system(
         servers_needed=servers,
         tick=tick,
     )
-    return replace(plan, register=found)
+    if sector.service.antennas is not None:
+        progress(f"{sector.key}: signal")
+    signals = signals_of(
+        plan,
+        ground.grid,
+        ground.relief,
+        bench.folder / f"{sector.key}-signal",
+        resume=resume,
+        progress=lambda _part, done, total: progress(f"{sector.key}: signal", done, total),
+        stop=stop,
+    )
+    return replace(plan, register=found, signals=tuple(signals))
 
 
 def make_plan(
@@ -365,7 +406,9 @@ def make_plan(
         ground = lay_ground(study, side_m, timed)
         refuse_if_stopped(stop)
         plans = {
-            key: solve_system(study, available[key], ground, options, bench, timed, stop)
+            key: solve_system(
+                study, available[key], ground, options, bench, timed, stop, resume=resume
+            )
             for key in study.sectors
         }
         timed("files")

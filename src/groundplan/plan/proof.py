@@ -51,6 +51,8 @@ def write_proof(folder: Path, plan: SystemPlan, record: Mapping[str, Any]) -> No
         "chosen": decision.sites,
         **{f"price_{name}": array for name, array in certificate.prices.items()},
     }
+    if system.ruled_out is not None:
+        arrays["ruled_out_at"], arrays["ruled_out_site"] = system.ruled_out
     with (folder / f"{key}.npz").open("wb") as stream:
         np.savez_compressed(stream, **arrays)
     plain = {k: v for k, v in asdict(certificate).items() if k != "prices"}
@@ -193,6 +195,9 @@ def verify_system(folder: Path, note: Mapping[str, Any], key: str) -> dict[str, 
             **stored["certificate"],
         ),
         demand_reach_m=proof["reach_table_m"][:, table[environment].to_numpy()].ravel(),
+        ruled_out=(proof["ruled_out_at"], proof["ruled_out_site"])
+        if "ruled_out_at" in proof
+        else None,
     )
     bound, by_prices = result["bound"], result["bound_by_prices"]
     if not result["value"] <= bound <= by_prices:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine.location import Coverage, assign_nearest, maximal_covering
+from groundplan.engine.location.certificate import seal
 from groundplan.engine.problem import Decision
 from groundplan.errors import DataError, Finding, InfeasibleError
 from groundplan.plan.allocation import Flows, Rows, demand_rows
@@ -52,6 +53,11 @@ class System:
         Ceiling of the study for this system, where it sets one.
     offer, rows : Offer and Rows, or None
         What sites hold and counties ask, in a capacitated system.
+    ruled_out : (indptr, sites) or None
+        Sites of each demand row that are near and yet do not serve it, since the ground stands
+        between.
+    terrain : mapping or None
+        What the terrain took away, in numbers, where the system is planned on one.
     """
 
     sector: Sector
@@ -66,6 +72,8 @@ class System:
     budget_cny: int | None
     offer: Offer | None = None
     rows: Rows | None = None
+    ruled_out: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None
+    terrain: Mapping[str, Any] | None = None
 
     @property
     def existing(self) -> NDArray[np.bool_]:
@@ -94,6 +102,8 @@ class SystemPlan:
     #: Who serves whom, and the engine's decision with split modules, in a capacitated system.
     flows: Flows | None = None
     relaxed: Decision | None = None
+    #: Rasters of the planned network's signal.
+    signals: tuple[Any, ...] = ()
 
 
 def stream(seed: int, *names: str) -> np.random.Generator:
@@ -151,6 +161,9 @@ def prepare(
     if existing is None:
         existing = sector.standin(land, settings, stream(seed, sector.key, "standin"))
     sites = sector.candidates(land, existing, settings, stream(seed, sector.key, "candidates"))
+    if count == 0:
+        # where nothing is asked nothing may be added, and the bound says so
+        sites = subset(sites, sites.action == Action.KEEP)
     demand = np.ascontiguousarray(sector.demand.build(land, settings), dtype=np.int64)
     if demand.sum() <= 0:
         raise DataError(
@@ -231,6 +244,7 @@ def build_coverage(system: System, land: Land) -> Coverage:
         demand_layer=layer,
         site_layer=system.sites.layer,
         demand_reach_m=system.row_reach_m,
+        ruled_out=system.ruled_out,
     )
 
 
@@ -247,7 +261,28 @@ def decide(system: System, coverage: Coverage, **options: Any) -> Decision:
             coverage, budget=system.budget_cny, cost=system.sites.capex_cny, **options
         )
     refuse_nothing(system, decision)
-    return decision
+    return filled_up(system, decision)
+
+
+def filled_up(system: System, decision: Decision) -> Decision:
+    """Return the decision with as many sites as are asked, where the last ones serve nobody new.
+
+    Proven optimal with fewer sites than asked means that no further site gains anything: the
+    cheapest of them change neither value nor bound, and the target counts them.
+    """
+    missing = system.count - int(system.sites.units[decision.sites].sum())
+    if missing <= 0 or decision.status != "optimal" or "p" not in decision.certificate.parameters:
+        return decision
+    is_open = ~system.existing
+    is_open[decision.sites] = False
+    rest = np.flatnonzero(is_open)
+    rest = rest[np.argsort(system.sites.capex_cny[rest], kind="stable")][:missing]
+    sites = np.sort(np.concatenate([decision.sites, rest])).astype(decision.sites.dtype)
+    spent = int(system.sites.capex_cny[sites].sum())
+    if system.budget_cny is not None and spent > system.budget_cny:
+        return decision
+    # the certificate states the sites: it is sealed anew, prices and bound untouched
+    return replace(decision, sites=sites, certificate=seal(decision.certificate, sites))
 
 
 def refuse_nothing(system: System, decision: Decision) -> None:
@@ -285,8 +320,9 @@ def settle(
 
     def nearest(serving: NDArray[np.bool_]) -> NDArray[np.int32]:
         return assign_nearest(
-            xy, layer, site_xy, system.sites.layer, system.reach_m, serving, own_m
-        )
+            xy, layer, site_xy, system.sites.layer, system.reach_m, serving, own_m,
+            system.ruled_out,
+        )  # fmt: skip
 
     tick("assign")
     assignment = nearest(chosen)

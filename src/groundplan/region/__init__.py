@@ -10,10 +10,29 @@ _HOMES = {
     "Layer": "layer",
     "Ledger": "layer",
     "Region": "tables",
+    "fractal_terrain": "fractal",
+    "frame_of": "frame",
     "load": "tables",
     "model_population": "surface",
+    "profile_between": "profiles",
+    "read_clutter": "clutter",
+    "read_terrain": "terrain",
+    "write_raster": "rasterout",
 }
-__all__ = ["Grid", "Layer", "Ledger", "Region", "load", "model_population"]
+__all__ = [
+    "Grid",
+    "Layer",
+    "Ledger",
+    "Region",
+    "fractal_terrain",
+    "frame_of",
+    "load",
+    "model_population",
+    "profile_between",
+    "read_clutter",
+    "read_terrain",
+    "write_raster",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from groundplan.errors import Findings
 
-__all__ = ["WGS84", "Crs", "check_positions", "gauss_kruger_epsg", "resolve_crs"]
+__all__ = ["WGS84", "Crs", "check_positions", "gauss_kruger_epsg", "parse_crs", "resolve_crs"]
 
 FloatArray = NDArray[np.float64]
 WGS84 = "EPSG:4326"
@@ -95,7 +95,7 @@ def _transform(
     return np.asarray(out[0], dtype=np.float64), np.asarray(out[1], dtype=np.float64)
 
 
-def _parse(text: Any, path: object, column: str) -> Any:
+def parse_crs(text: Any, path: object, column: str) -> Any:
     """Return a pyproj system, or raise a finding that names `text`."""
     from pyproj import CRS
     from pyproj.exceptions import CRSError
@@ -163,7 +163,7 @@ def resolve_crs(declared: str | None, found: Any, path: object, hint: str = "") 
         Nothing declared anywhere, an unreadable declaration, or file and study in contradiction.
     """
     datum = _datum_of(declared) if declared else ""
-    stored = _parse(found, path, "crs") if found is not None else None
+    stored = parse_crs(found, path, "crs") if found is not None else None
     if datum:
         if stored is not None and not stored.is_geographic:
             raise CrsError(
@@ -176,7 +176,7 @@ def resolve_crs(declared: str | None, found: Any, path: object, hint: str = "") 
                     "leave the declaration out, or export the file in degrees",
                 )
             )
-        return Crs(datum, _parse(WGS84, path, "crs"), datum)
+        return Crs(datum, parse_crs(WGS84, path, "crs"), datum)
     if declared is None and stored is None:
         raise CrsError(
             Finding(
@@ -189,9 +189,9 @@ def resolve_crs(declared: str | None, found: Any, path: object, hint: str = "") 
             )
         )
     if declared is None:
-        stored = _parse(found, path, "crs") if stored is None else stored
+        stored = parse_crs(found, path, "crs") if stored is None else stored
         return Crs(str(stored.to_string())[:80], stored)
-    asked = _parse(declared, path, "crs")
+    asked = parse_crs(declared, path, "crs")
     if stored is not None and not is_same(asked, stored):
         raise CrsError(
             Finding(

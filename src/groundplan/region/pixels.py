@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from groundplan.errors import CrsError, DataError, Finding, Findings
 from groundplan.region.crs import transformer_to
-from groundplan.region.warp import Sums, Window, cut_pixels, pixel_area_km2
+from groundplan.region.warp import Sums, Window, cut_pixels, pixel_area_km2, pixels_at
 
 if TYPE_CHECKING:
     from groundplan.region.layer import Grid
     from groundplan.region.raster import RasterLayer
     from groundplan.region.warp import Move
 
-__all__ = ["PixelPass"]
+__all__ = ["PixelPass", "read_window"]
 
 FloatArray = NDArray[np.float64]
 #: Rows are read in bands of about this many pixels: 64 MB of float64.
@@ -48,11 +48,7 @@ class PixelPass:
 
     def _pixels(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return pixel column and row of positions in the grid's system."""
-        a, b, c, d, e, f = self.layer.transform
-        u, v = self.layer.crs.from_system(self.grid.crs, x, y)
-        u, v = u - c, v - f
-        det = a * e - b * d
-        return (e * u - b * v) / det, (a * v - d * u) / det
+        return pixels_at(self.layer.transform, *self.layer.crs.from_system(self.grid.crs, x, y))
 
     def _window(self) -> Window:
         """Return the pixels that cover the grid, one cell and two pixels wider; refuse if none."""
@@ -91,8 +87,6 @@ class PixelPass:
     def read(self) -> Iterator[tuple[Window, FloatArray, NDArray[np.bool_]]]:
         """Yield bands of rows: window, values in the declared unit, and where they are values."""
         import rasterio
-        from rasterio.errors import RasterioIOError
-        from rasterio.windows import Window as FileWindow
 
         window, layer = self.window, self.layer
         height = max(1, BAND_PIXELS // window.n_col)
@@ -101,39 +95,12 @@ class PixelPass:
                 part = Window(
                     row, window.col, min(height, window.row + window.n_row - row), window.n_col
                 )
-                where = FileWindow(part.col, part.row, part.n_col, part.n_row)
-                try:
-                    raw = dataset.read(layer.band, window=where)
-                    mask = dataset.read_masks(layer.band, window=where)
-                except RasterioIOError as error:
-                    raise DataError(
-                        Finding(
-                            layer.path,
-                            0,
-                            "band " + str(layer.band),
-                            f"unreadable pixels in rows {part.row} to {part.row + part.n_row - 1}",
-                            "a whole raster",
-                            "the file is truncated or damaged: download or copy it again",
-                        )
-                    ) from error
-                yield part, *self._values(part, raw, mask)
+                yield part, *self._checked(part, *read_window(dataset, layer, part))
 
-    def _values(
-        self, part: Window, raw: NDArray[Any], mask: NDArray[np.uint8]
+    def _checked(
+        self, part: Window, values: FloatArray, is_value: NDArray[np.bool_]
     ) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """Return values and where they are values; note nodata and what must not be."""
-        is_value = mask != 0
-        for code in self.layer.nodata:
-            # compared in the file's own type: -3.4e38 in float32 is not -3.4e38 in float64
-            with np.errstate(over="ignore", invalid="ignore"):
-                same = np.asarray(code).astype(raw.dtype)
-            if raw.dtype.kind == "f" or float(same) == code:
-                is_value &= raw != same
-        values = raw.astype(np.float64)
-        is_value &= ~np.isnan(values)
-        scale, offset = self.layer.scale
-        if (scale, offset) != (1.0, 0.0):
-            values = values * scale + offset
+        """Note nodata and what must not be among the values of a band."""
         self.nodata_count += int(is_value.size - is_value.sum())
         self.valued_count += int(is_value.sum())
         kind = self.layer.kind
@@ -282,6 +249,59 @@ class PixelPass:
             if not beyond.any():
                 return 0  # the whole box lies inside: no need to look at each cell
         return int(beyond.sum())
+
+
+def read_window(
+    dataset: Any, layer: RasterLayer, part: Window, dtype: Any = np.float64
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return the values of a window in the declared unit, and where they are values.
+
+    Parameters
+    ----------
+    dataset : rasterio dataset
+        Open on the file of `layer`.
+    layer : RasterLayer
+    part : Window
+        Inside the raster.
+    dtype : dtype
+        Of the values returned.
+
+    Raises
+    ------
+    DataError
+        Pixels that cannot be read.
+    """
+    from rasterio.errors import RasterioIOError
+    from rasterio.windows import Window as FileWindow
+
+    where = FileWindow(part.col, part.row, part.n_col, part.n_row)
+    try:
+        raw = dataset.read(layer.band, window=where)
+        mask = dataset.read_masks(layer.band, window=where)
+    except RasterioIOError as error:
+        raise DataError(
+            Finding(
+                layer.path,
+                0,
+                "band " + str(layer.band),
+                f"unreadable pixels in rows {part.row} to {part.row + part.n_row - 1}",
+                "a whole raster",
+                "the file is truncated or damaged: download or copy it again",
+            )
+        ) from error
+    is_value = mask != 0
+    for code in layer.nodata:
+        # compared in the file's own type: -3.4e38 in float32 is not -3.4e38 in float64
+        with np.errstate(over="ignore", invalid="ignore"):
+            same = np.asarray(code).astype(raw.dtype)
+        if raw.dtype.kind == "f" or float(same) == code:
+            is_value &= raw != same
+    values = raw.astype(dtype)
+    is_value &= ~np.isnan(values)
+    scale, offset = layer.scale
+    if (scale, offset) != (1.0, 0.0):
+        values = values * scale + offset
+    return values, is_value
 
 
 def _cut(part: Window, block: Window, values: NDArray[Any]) -> NDArray[Any]:

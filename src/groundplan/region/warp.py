@@ -29,7 +29,16 @@ from numpy.typing import NDArray
 from groundplan.errors import DataError, Finding
 from groundplan.region.layer import Grid
 
-__all__ = ["Cut", "Sums", "Window", "cell_lookup", "cut_pixels", "pixel_area_km2", "place_parts"]
+__all__ = [
+    "Cut",
+    "Sums",
+    "Window",
+    "cell_lookup",
+    "cut_pixels",
+    "pixel_area_km2",
+    "pixels_at",
+    "place_parts",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -71,6 +80,16 @@ class Window:
             for row in range(self.row, self.row + self.n_row, side)
             for col in range(self.col, self.col + self.n_col, side)
         ]
+
+
+def pixels_at(
+    transform: tuple[float, ...], u: FloatArray, v: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return pixel column and row of positions in a raster's own system."""
+    a, b, c, d, e, f = transform
+    u, v = u - c, v - f
+    det = a * e - b * d
+    return (e * u - b * v) / det, (a * v - d * u) / det
 
 
 def cell_lookup(grid: Grid) -> NDArray[np.int32]:

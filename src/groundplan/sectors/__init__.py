@@ -20,9 +20,11 @@ GROUP = "groundplan.sectors"
 #: Sectors of this package, found also where it runs without being installed.
 BUILT_IN = MappingProxyType(
     {
+        "beidou": "groundplan.sectors.beidou:BEIDOU",
         "mobile": "groundplan.sectors.mobile:MOBILE",
         "charging": "groundplan.sectors.charging:CHARGING",
         "racks": "groundplan.sectors.racks:RACKS",
+        "iot": "groundplan.sectors.iot:IOT",
     }
 )
 
@@ -39,7 +41,7 @@ def load_sectors() -> dict[str, Sector]:
     Examples
     --------
     >>> sorted(load_sectors())[:2]
-    ['charging', 'mobile']
+    ['beidou', 'charging']
     """
     sectors: dict[str, Sector] = {}
     for target in BUILT_IN.values():

@@ -41,6 +41,7 @@ __all__ = [
     "Layer",
     "Measure",
     "Offer",
+    "Report",
     "Sector",
     "Settings",
     "Sites",
@@ -85,6 +86,9 @@ class Land:
         County seats.
     place_x_m, place_y_m : (n_place,) float64
         Other named places.
+    cropland_ratio, relief_m : (n_cell,) float32
+        Share of each cell that is cropland, and spread of heights around it; both empty where the
+        region carries no land cover.
     """
 
     cell_m: float
@@ -99,6 +103,8 @@ class Land:
     seat_y_m: FloatArray
     place_x_m: FloatArray
     place_y_m: FloatArray
+    cropland_ratio: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    relief_m: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
 
 @dataclass(frozen=True)
@@ -160,7 +166,8 @@ class Measure:
     """What one unit of a target is, and by which identity it is counted once.
 
     `key` is the word a `Target.measure` in study.toml uses; `counts` names what the plan adds up:
-    ``"sites"`` (sum of `Sites.units`) or ``"servers"`` (sum of sized servers, e.g. chargers).
+    ``"sites"`` (sum of `Sites.units`), ``"servers"`` (sum of sized servers, e.g. chargers) or
+    ``"nothing"``: what is asked is counted elsewhere, and the system is planned in its support.
     """
 
     key: str
@@ -209,12 +216,17 @@ class Catchment:
     environment counts: ``"site_and_cell"``: a cell is served within the lesser of both reaches (a
     signal must leave the one and enter the other); ``"cell"``: within the reach of the cell alone
     (how far its residents go).
+
+    `antennas(settings)`, for a link budget whose signal is to be drawn: arrays of shape (n_layer,
+    n_environment) or numbers: ``bandwidth_mhz`` and ``block_count`` of a carrier,
+    ``sectors_count``, ``downtilt_deg``, ``horizontal_beamwidth_deg``, ``vertical_beamwidth_deg``.
     """
 
     kind: str
     parameters: Callable[[Settings], Mapping[str, Any]]
     classify: Callable[[Land], NDArray[np.int8]]
     decided_by: str = "site_and_cell"
+    antennas: Callable[[Settings], Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -332,6 +344,25 @@ class EvidenceRule:
 
 
 @dataclass(frozen=True)
+class Report:
+    """A table that a plan prints beside its answer: what the choice of sites alone cannot tell.
+
+    Attributes
+    ----------
+    kind : str
+        What computes it; `plan` holds the table from kinds to functions.
+    title, title_zh : str
+    parameters : callable
+        ``parameters(settings) -> mapping``: what its kind takes.
+    """
+
+    kind: str
+    title: str
+    title_zh: str
+    parameters: Callable[[Settings], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
 class Feed:
     """How a published format fills the register of a system.
 
@@ -382,6 +413,8 @@ class Sector:
     feeds : mapping of str to Feed
         Published formats that can stand in for a table of existing assets, by the word that a
         study gives as ``format``.
+    reports : tuple of Report
+        Tables beside the answer.
     limits : tuple of str
         What the plan of this system cannot tell, in plain words.
     limits_zh : tuple of str
@@ -420,6 +453,7 @@ class Sector:
     limits_zh: tuple[str, ...] = ()
     toy_value: int | None = None
     feeds: Mapping[str, Feed] = field(default_factory=dict)
+    reports: tuple[Report, ...] = ()
     allocation: Allocation | None = None
     rules: Callable[[Settings], Iterable[tuple[str, object, str, str]]] | None = None
 

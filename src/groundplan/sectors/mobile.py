@@ -116,6 +116,18 @@ def service_parameters(settings: Settings) -> dict[str, Any]:
     }
 
 
+def antennas(settings: Settings) -> dict[str, Any]:
+    """Return what the signal maps take of sectors and carriers, by (layer, environment)."""
+    names = (
+        "sectors_count", "downtilt_deg", "horizontal_beamwidth_deg", "vertical_beamwidth_deg"
+    )  # fmt: skip
+    return {
+        "bandwidth_mhz": by_class(settings, "carrier_mhz"),
+        "block_count": by_class(settings, "block_count"),
+        **{name: settings[name] for name in names},
+    }
+
+
 def new_spots(land: Land, existing: Sites, settings: Settings) -> Spots:
     """Return places for a new mast: people live there and no mast stands near."""
     spacing_m = 1000.0 * np.array([settings[f"new_spacing_{e}_km"] for e in ENVIRONMENTS])
@@ -357,7 +369,7 @@ MOBILE = Sector(
     standin=stand_masts,
     existing_fields=EXISTING_FIELDS,
     from_register=sites_from_register,
-    service=Catchment("link_budget", service_parameters, cell_environment),
+    service=Catchment("link_budget", service_parameters, cell_environment, antennas=antennas),
     feeds=MOBILE_FEEDS,
     sizing=Sizing("traffic", build_sizing),
     cost=Cost(read_fields("mobile_costs"), price_year=2023),

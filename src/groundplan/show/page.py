@@ -32,6 +32,8 @@ ABSENT: dict[str, Any] = {
     "columns": [],
     "reach_decided_by": "site_and_cell",
     "decision": "covering",
+    "signals": [],
+    "terrain": None,
 }
 
 
@@ -131,6 +133,7 @@ def write_report(folder: Path, out: Path | None = None, *, name: str = "") -> Pa
     data = {
         **map_data(folder, record),
         "order": [key for key, _ in systems],
+        "signals": [signal for _, part in systems for signal in part["signals"]],
         "sectors": {key: map_part(part) for key, part in systems},
         "words": {key: {"en": en, "zh": zh} for key, (en, zh) in words.WORDS.items()},
         "people_is_modelled": record["people"]["is_modelled"],

@@ -63,7 +63,9 @@ def map_data(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
     for key, part in record["sectors"].items():
         demand = [table[f"{key}_demand_{layer['key']}"].to_numpy() for layer in part["layers"]]
         whole = total(np.sum(demand, axis=0))
-        for when in ("before", "after"):
+        # what a capacitated system is asked is new: nothing serves it before
+        is_new = part.get("decision") == "capacitated"
+        for when in ("after",) if is_new else ("before", "after"):
             bits = table[f"{key}_{when}"].to_numpy()
             served = np.sum([d * (bits >> k & 1) for k, d in enumerate(demand)], axis=0)
             part_ratio = np.divide(total(served), whole, out=np.zeros(n), where=whole > 0)
@@ -71,6 +73,8 @@ def map_data(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
             # where hardly anyone lives, a dark area would pass for people left out
             share[(whole <= 0) | (density < PEOPLE_CLASSES[0])] = NO_VALUE
             layers[f"{key}_{when}"] = packed(share)
+        for signal in part.get("signals", []):
+            layers[signal["key"]] = packed(signal_classes(folder, signal, factor, rows, cols))
     return {
         "rows": rows,
         "cols": cols,
@@ -84,6 +88,25 @@ def map_data(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
         "counties": note["counties"],
         "sites": site_data(folder, record, note, factor),
     }
+
+
+def signal_classes(
+    folder: Path, signal: dict[str, Any], factor: int, rows: int, cols: int
+) -> NDArray[np.uint8]:
+    """Return the class of each cell of the map: the mean of what the raster says in dB there."""
+    import rasterio
+
+    with rasterio.open(folder / signal["file"]) as dataset:
+        values = dataset.read(1, masked=True)
+    whole = np.full((rows * factor, cols * factor), np.nan)
+    whole[: values.shape[0], : values.shape[1]] = values.filled(np.nan)
+    parts = whole.reshape(rows, factor, cols, factor)
+    known = np.isfinite(parts).sum(axis=(1, 3))
+    total = np.nansum(parts, axis=(1, 3))
+    mean = np.divide(total, known, out=np.zeros((rows, cols)), where=known > 0)
+    classes: NDArray[np.uint8] = np.digitize(mean, signal["limits"]).astype(np.uint8)
+    classes[known == 0] = NO_VALUE
+    return classes.ravel()
 
 
 def borders(county: NDArray[np.uint8]) -> NDArray[np.uint16]:

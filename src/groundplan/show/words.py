@@ -31,6 +31,10 @@ STATUS = {
     "missed": ("missed by this plan", "本方案未达到"),
     "not_planned_here": ("not sited here", "未选址"),
     "milestone": ("milestone", "里程碑"),
+    "supported": (
+        "counted, not sited: the network is sized for it",
+        "按统计计数，不选址；网络按此配置",
+    ),
 }
 #: What the datum guard says of a register, by `DatumVerdict.status`.
 VERDICTS = {
@@ -53,6 +57,8 @@ WORDS = {
     "stopped": ("ended before the asked gap was proven", "在证明要求的差距之前结束"),
     "residents": ("residents", "人"),
     "kWh/day": ("kWh/day", "千瓦时/日"),
+    "devices": ("devices", "终端"),
+    "terminals": ("terminals", "终端"),
     "dense_urban": ("dense urban", "密集城区"),
     "urban": ("urban", "城区"),
     "rural": ("rural", "乡村"),
@@ -85,6 +91,12 @@ COLUMNS_ZH = {
     "spare_racks_count": "其中富余",
     "it_load_kw": "机架功率",
     "opex_cny_per_year": "年运行费用",
+    "standing_carriers_count": "现有载波数",
+    "needed_carriers_count": "所需载波数",
+    "device_load_ratio": "终端负荷",
+    "reconnect_success_ratio": "重连成功率",
+    "message_cards_count": "短报文卡数",
+    "card_use_ratio": "短报文卡利用率",
 }
 
 

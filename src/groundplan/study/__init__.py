@@ -9,6 +9,7 @@ from groundplan.study.reading import (
     read_study,
     sound_systems,
     with_lines,
+    with_terrain,
     write_study_template,
 )
 from groundplan.study.schema import reference_page, study_schema
@@ -28,5 +29,6 @@ __all__ = [
     "sound_systems",
     "study_schema",
     "with_lines",
+    "with_terrain",
     "write_study_template",
 ]

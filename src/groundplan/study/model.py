@@ -27,6 +27,7 @@ __all__ = [
     "Source",
     "Study",
     "Target",
+    "TerrainFile",
 ]
 
 Confidence = Literal["H", "M", "L", "U", "A"]
@@ -114,6 +115,33 @@ class PopulationFile(Record):
     )
 
 
+class TerrainFile(Record):
+    """Heights of the ground: what stands between a mast and a cell."""
+
+    path: FileName = Field(
+        description="GeoTIFF, VRT, HGT (also .gz), ESRI ASCII grid, or a folder of such tiles"
+    )
+    cell_m: float = Field(
+        100, ge=10, le=1000, description="side of a terrain cell in the calculation, m"
+    )
+    holes: Literal["error", "fill"] = Field(
+        "error",
+        description="error: a place without height ends the run; fill: small holes are closed from "
+        "their rims and counted",
+    )
+    crs: Text | None = Field(
+        None, description="reference system, e.g. EPSG:4326; default: what the file states"
+    )
+    is_synthetic: bool = Field(
+        default=False, description="true: made up for a test; the plan says so on every page"
+    )
+    vintage: int | None = Field(
+        None, ge=1900, le=2100, description="year the heights describe; left out: not stated"
+    )
+    licence: Text = Field(description="terms under which the file is used")
+    source: Text = Field(description="who made the file, which release")
+
+
 class RegionChoice(Record):
     """Which region, at which cell size."""
 
@@ -129,6 +157,11 @@ class RegionChoice(Record):
     )
     population: PopulationFile | None = Field(
         None, description="a population raster; without it the population is modelled"
+    )
+    terrain: TerrainFile | None = Field(
+        None,
+        description="heights of the ground; without them a radio signal reaches as far everywhere "
+        "as its class of land says",
     )
 
     @classmethod
@@ -414,6 +447,8 @@ class Study(Record):
         named: list[Path | str | None] = [self.region.path, self.region.polygons]
         if self.region.population is not None:
             named.append(self.region.population.path)
+        if self.region.terrain is not None:
+            named.append(self.region.terrain.path)
         named += [s.existing.path for s in self.sectors.values() if s.existing is not None]
         return [p for p in named if isinstance(p, Path)]
 
@@ -421,7 +456,8 @@ class Study(Record):
         """Return name as written -> place of every file the study names, region tables included.
 
         Of a region folder the files that lie in it directly count, hidden ones and the study left
-        out: the study and its plan folder may stand there too.
+        out: the study and its plan folder may stand there too. Of a folder of terrain tiles every
+        file counts.
         """
         named = self._named
         if named is None:
@@ -430,6 +466,12 @@ class Study(Record):
         for name, path in named.items():
             if not path.is_dir():
                 found[name] = path
+                continue
+            if self.region.terrain is not None and path == self.region.terrain.path:
+                # tiles stand in folders of folders
+                for part in sorted(path.rglob("*")):
+                    if part.is_file() and not part.name.startswith("."):
+                        found[f"{name}/{part.relative_to(path).as_posix()}"] = part
                 continue
             for part in sorted(path.iterdir()):
                 is_study = self._path is not None and part.name == self._path.name

@@ -13,10 +13,17 @@ from pydantic import ValidationError
 
 from groundplan.errors import DataError, Finding, Findings, UsageError
 from groundplan.study.faults import add_fault, key_lines, line_of, place_of, toml_hint
-from groundplan.study.model import SectorChoice, Study
+from groundplan.study.model import SectorChoice, Study, TerrainFile
 from groundplan.study.whole import check_whole, view_of
 
-__all__ = ["read_example", "read_study", "sound_systems", "with_lines", "write_study_template"]
+__all__ = [
+    "read_example",
+    "read_study",
+    "sound_systems",
+    "with_lines",
+    "with_terrain",
+    "write_study_template",
+]
 
 DATA = Path(__file__).parent / "data"
 
@@ -72,9 +79,10 @@ def placed(study: Study, base: Path, file: str, text: str) -> Study:
         value = getattr(region, name)
         if isinstance(value, Path):
             change[name] = base / value
-    if region.population is not None:
-        path = base / region.population.path
-        change["population"] = region.population.model_copy(update={"path": path})
+    for name in ("population", "terrain"):
+        part = getattr(region, name)
+        if part is not None:
+            change[name] = part.model_copy(update={"path": base / part.path})
     sectors = {
         key: choice
         if choice.existing is None
@@ -90,6 +98,37 @@ def placed(study: Study, base: Path, file: str, text: str) -> Study:
     there._path, there._text = Path(file), text  # noqa: SLF001 - the reader fills its own record
     there._asked = study.record()  # noqa: SLF001
     there._named = {p.as_posix(): base / p for p in study.declared()}  # noqa: SLF001
+    return there
+
+
+def with_terrain(study: Study, path: Path) -> Study:
+    """Return the study on another terrain: that of a file named beside it.
+
+    Everything that the study says of its own terrain is replaced, since it told of another file.
+    """
+    if not path.exists():
+        raise UsageError(f"no terrain {path}")
+    terrain = TerrainFile.model_validate(
+        {
+            "path": path,
+            "licence": "not stated: named on the command line",
+            "source": f"{path.name}, named on the command line",
+        }
+    )
+    there = study.model_copy(
+        update={"region": study.region.model_copy(update={"terrain": terrain})}
+    )
+    asked = study.record() if study._asked is None else study._asked  # noqa: SLF001
+    told = {**terrain.record(), "path": path.name}
+    there._path, there._text = study._path, study._text  # noqa: SLF001
+    there._asked = {**asked, "region": {**asked["region"], "terrain": told}}  # noqa: SLF001
+    own = study.region.terrain
+    named = {
+        name: place
+        for name, place in (study._named or {}).items()  # noqa: SLF001
+        if own is None or place != own.path
+    }
+    there._named = {**named, path.name: path}  # noqa: SLF001
     return there
 
 

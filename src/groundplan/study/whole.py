@@ -229,6 +229,11 @@ class Whole:
                 got = f"{path}, a folder" if (self.base / path).is_dir() else path
                 hint = f"names start at the study's folder, {self.base.as_posix()}"
                 self.add(place, got, "a file that exists", hint)
+        terrain = (region.get("terrain") or {}).get("path")
+        if terrain is not None and not (self.base / terrain).exists():
+            expected = "a file or a folder of tiles that exists"
+            hint = f"names start at the study's folder, {self.base.as_posix()}"
+            self.add("region.terrain.path", terrain, expected, hint)
         folder = region.get("path")
         if folder is not None and not (self.base / folder / "region.json").is_file():
             expected = "a folder with region.json and its tables"

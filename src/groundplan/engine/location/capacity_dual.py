@@ -28,74 +28,110 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 #: A 0/1 knapsack is solved on at most this many steps of capacity (coarser: demand rounded down).
 KNAPSACK_STEPS = 4_000
+#: Fewer pairs than this are not worth a second thread.
+PAIRS_ALONE = 200_000
+#: Cost of a row against the mean at least, where it sets how far its price moves.
+LEAST_COST = 0.01
 
 
 @jit
-def _fractional(lo, hi, ptr, row, cost, price, demand, capacity, top, gain, unit):
+def _threshold(ratio, size, n, room, out):
+    """Put the worth of the first `room` units, dearest first, and the worth of the last, in `out`.
+
+    Weighted selection without sorting: of each cut only the side that holds the last unit is kept.
+    """
+    a, b = 0, n
+    left = room
+    total = 0.0
+    while True:
+        x, y, z = ratio[a], ratio[(a + b) // 2], ratio[b - 1]
+        pivot = max(min(x, y), min(max(x, y), z))
+        above, equal, worth = 0.0, 0.0, 0.0
+        first, at, last = a, a, b
+        while at < last:
+            r, d = ratio[at], size[at]
+            if r > pivot:
+                above += d
+                worth += r * d
+                ratio[at], size[at] = ratio[first], size[first]
+                ratio[first], size[first] = r, d
+                first += 1
+                at += 1
+            elif r < pivot:
+                last -= 1
+                ratio[at], size[at] = ratio[last], size[last]
+                ratio[last], size[last] = r, d
+            else:
+                equal += d
+                at += 1
+        if above >= left:
+            b = first
+        elif above + equal >= left or last >= b:
+            out[0] = total + worth + (left - above) * pivot
+            out[1] = pivot
+            return
+        else:
+            left -= above + equal
+            total += worth + equal * pivot
+            a = last
+
+
+@jit
+def _fractional(lo, hi, ptr, row, each, worth, demand, capacity, top, gain, unit):
     """Fractional knapsack of each site; `unit` is the price of its capacity.
 
-    Pairs stand in order of cost per unit: beyond the highest price per unit, `top`, none pays.
+    Pairs stand in order of cost per unit, `each`: beyond `top`, the highest worth of a unit, none
+    pays.
     """
+    most = 0
     for j in range(lo, hi):
-        a = ptr[j]
-        b = ptr[j + 1]
+        most = max(most, ptr[j + 1] - ptr[j])
+    ratio = np.empty(most)
+    size = np.empty(most)
+    out = np.empty(2)
+    for j in range(lo, hi):
         n = 0
         total = 0.0
-        load = 0
-        for q in range(a, b):
-            if cost[q] > top * demand[row[q]]:
-                b = q
+        load = 0.0
+        for q in range(ptr[j], ptr[j + 1]):
+            if each[q] >= top:
                 break
-            v = price[row[q]] - cost[q]
+            i = row[q]
+            v = worth[i] - each[q]
             if v > 0.0:
+                ratio[n] = v
+                size[n] = demand[i]
                 n += 1
-                total += v
-                load += demand[row[q]]
+                total += v * demand[i]
+                load += demand[i]
         unit[j] = 0.0
         gain[j] = total
-        if load <= capacity[j]:
-            continue
-        ratio = np.empty(n)
-        who = np.empty(n, np.int64)
-        n = 0
-        for q in range(a, b):
-            v = price[row[q]] - cost[q]
-            if v > 0.0:
-                ratio[n] = -v / demand[row[q]]
-                who[n] = q
-                n += 1
-        order = np.argsort(ratio)
-        left = capacity[j]
-        total = 0.0
-        for e in range(n):
-            q = who[order[e]]
-            d = demand[row[q]]
-            if d >= left:
-                unit[j] = -ratio[order[e]]
-                total += unit[j] * left
-                break
-            left -= d
-            total += price[row[q]] - cost[q]
-        gain[j] = total
+        if load > capacity[j]:
+            if capacity[j] <= 0:
+                out[0], out[1] = 0.0, top
+            else:
+                _threshold(ratio, size, n, float(capacity[j]), out)
+            gain[j] = out[0]
+            unit[j] = out[1]
 
 
 @jit
-def _serve_fractional(sites, ptr, row, cost, price, demand, capacity, unit, served):
+def _serve_fractional(sites, ptr, row, each, worth, demand, capacity, unit, served):
     for j in sites:
         left = capacity[j]
         for q in range(ptr[j], ptr[j + 1]):
-            v = price[row[q]] - cost[q]
-            if v > 0.0 and v / demand[row[q]] > unit[j]:
+            v = worth[row[q]] - each[q]
+            if v > 0.0 and v > unit[j]:
                 served[row[q]] += 1.0
                 left -= demand[row[q]]
         if unit[j] == 0.0:
             continue
         for q in range(ptr[j], ptr[j + 1]):
-            d = demand[row[q]]
-            v = price[row[q]] - cost[q]
-            if v > 0.0 and v / d == unit[j] and left > 0:
-                part = min(left, d)
-                served[row[q]] += part / d
+            if left <= 0:
+                break
+            if worth[row[q]] - each[q] == unit[j]:
+                part = min(left, demand[row[q]])
+                served[row[q]] += part / demand[row[q]]
                 left -= part
 
 
@@ -190,27 +226,41 @@ class Pricing:
         """Lay out what every evaluation needs."""
         p = self.problem
         self.fee = np.where(self.free, p.opening_cost, 0.0)
-        order = np.lexsort((p.cost / p.demand[p.row], p.site_of_pair()))
-        self.row, self.cost = p.row[order], p.cost[order]
+        each = p.cost / p.demand[p.row]
+        order = np.lexsort((each, p.site_of_pair()))
+        self.row, self.each = p.row[order], each[order]
         if self.single_source:
+            self.cost = p.cost[order]
             step = knapsack_grid(p)
             self.size, self.room = p.demand // step, p.capacity // step
         lacking = int(p.demand.sum()) - int(p.capacity[self.must].sum())
         room = np.cumsum(np.sort(p.capacity[self.free])[::-1])
         self.at_least = 0 if lacking <= 0 else int(np.searchsorted(room, lacking)) + 1
         self.gain, self.unit = np.empty(p.n_site), np.empty(p.n_site)
-        self.ranges = chunks(p.n_site, 16)
+        # rows that cost more to serve move further: halfway between equal and proportional steps
+        count = np.maximum(1, np.bincount(p.row, minlength=p.n_row))
+        dear = np.bincount(p.row, p.cost, p.n_row) / count
+        self.weight = np.sqrt(np.maximum(dear, LEAST_COST * dear.mean() + 1e-300))
+        # 0/1 knapsacks measured no gain from it
+        self.weight = np.ones(p.n_row) if self.single_source else self.weight / self.weight.mean()
+        self.ranges = chunks(p.n_site, 16 if p.row.size > PAIRS_ALONE else 1)
+
+    def gains(self, worth: FloatArray) -> FloatArray:
+        """Return the fractional knapsack of each site where a unit at row i is worth `worth`."""
+        p = self.problem
+        units = (p.site_ptr, self.row, self.each, worth, p.demand, p.capacity)
+        spread(_fractional, self.ranges, *units, float(worth.max()), self.gain, self.unit)
+        return self.gain
 
     def evaluate(self, price: FloatArray) -> tuple[float, FloatArray, BoolArray]:
         """Return the bound at `price`, how often each row is served, and which sites open."""
         p = self.problem
-        pairs = (p.site_ptr, self.row, self.cost, price)
-        # a little above the highest price per unit, so that rounding cuts nothing off
-        top = float((price / p.demand).max()) * (1.0 + 1e-9) + 1e-300
-        spread(_fractional, self.ranges, *pairs, p.demand, p.capacity, top, self.gain, self.unit)
-        gain = self.gain
+        worth = price / p.demand
+        units = (p.site_ptr, self.row, self.each, worth, p.demand, p.capacity)
+        gain = self.gains(worth)
         usable = np.flatnonzero(self.free)
         if self.single_source:
+            pairs = (p.site_ptr, self.row, self.cost, price)
             gain = np.empty(p.n_site)
             order = usable[np.argsort(-(self.gain - self.fee)[usable], kind="stable")]
             count = max(1, min(self.at_most, order.size))
@@ -232,7 +282,7 @@ class Pricing:
         if self.single_source:
             _serve_whole(sites, *pairs, self.size, self.room, served)
         else:
-            _serve_fractional(sites, *pairs, p.demand, p.capacity, self.unit, served)
+            _serve_fractional(sites, *units, self.unit, served)
         return float(price.sum()) - float(net[opened].sum()), served, opened
 
 
@@ -254,26 +304,30 @@ def walk(
     *,
     steps: int,
     look: Callable[[int, float], bool],
+    first: float = 1.0,
+    patience: int = 15,
 ) -> tuple[FloatArray, FloatArray, float, float]:
     """Return prices by deflected subgradient steps, which leave a poor start quickly.
 
     Camerini, Fratta and Maffioli 1975 (doi 10.1007/BFb0120697): the last direction is kept as far
-    as it opposes the new one.
+    as it opposes the new one. Steps begin at the share `first` of a full one and shorten, from the
+    best prices, after `patience` of them without a better bound.
     """
+    weight = pricing.weight
     best, served, opened = pricing.evaluate(price)
     centre, now, bound = price.copy(), price.copy(), best
     share = opened.astype(np.float64)
     goal = aim(share, best)
     direction = 1.0 - served
-    factor, worse = 1.0, 0
+    factor, worse = first, 0
     for step in range(1, steps + 1):
-        length = float(direction @ direction)
+        length = float(direction @ (weight * direction))
         if length < 1e-18:
             break
-        now = now + factor * max(goal - bound, 1e-6 * abs(goal)) / length * direction
+        now = now + factor * max(goal - bound, 1e-6 * abs(goal)) / length * (weight * direction)
         bound, served, opened = pricing.evaluate(now)
         violation = 1.0 - served
-        against = float(violation @ direction)
+        against = float(violation @ (weight * direction))
         keep = -1.5 * against / length if against < 0 else 0.0
         direction = violation + keep * direction
         share += 0.05 * (opened - share)
@@ -281,7 +335,7 @@ def walk(
             best, centre, worse = bound, now.copy(), 0
         else:
             worse += 1
-            if worse >= 15:
+            if worse >= patience:
                 factor, worse, now, bound = factor * 0.6, 0, centre.copy(), best
                 direction = violation
         if step % 100 == 0:
@@ -317,22 +371,23 @@ def volume(
     """
     centre, share, best, goal = walk(pricing, price, aim, steps=steps // 4, look=look)
     bound, served, opened = pricing.evaluate(centre)
+    weight = pricing.weight
     mean = 1.0 - served
     factor, most, worse, last = 0.05, 0.1, 0, best
     for step in range(steps // 4 + 1, steps + 1):
-        length = float(mean @ mean)
+        length = float(mean @ (weight * mean))
         if length < 1e-18 or goal - best <= tolerance * abs(goal):
             break
-        trial = centre + factor * max(goal - best, 1e-9 * abs(goal)) / length * mean
+        trial = centre + factor * max(goal - best, 1e-9 * abs(goal)) / length * (weight * mean)
         bound, served, opened = pricing.evaluate(trial)
         violation = 1.0 - served
         apart = mean - violation
-        square = float(apart @ apart)
-        weight = float(mean @ apart) / square if square > 0 else most
-        weight = min(most, weight) if weight > 0 else most / 10.0
-        agrees = float(violation @ mean) > 0
-        mean = weight * violation + (1.0 - weight) * mean
-        share = weight * opened + (1.0 - weight) * share
+        square = float(apart @ (weight * apart))
+        part = float(mean @ (weight * apart)) / square if square > 0 else most
+        part = min(most, part) if part > 0 else most / 10.0
+        agrees = float(violation @ (weight * mean)) > 0
+        mean = part * violation + (1.0 - part) * mean
+        share = part * opened + (1.0 - part) * share
         if bound > best:
             best, centre, worse = bound, trial, 0
             factor = min(2.0, factor * (1.1 if agrees else 1.0))

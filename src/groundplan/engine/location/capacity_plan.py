@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.engine.location.capacity_problem import CapacityProblem
+from groundplan.engine.location.capacity_dual import Pricing
+from groundplan.engine.location.capacity_groups import group_problem
+from groundplan.engine.location.capacity_moves import descend
 from groundplan.engine.location.capacity_program import find_plan
 from groundplan.engine.location.transport import Transport
 from groundplan.engine.location.whole_service import dense_costs, search_whole
@@ -17,56 +19,39 @@ __all__ = ["SplitPlans", "WholePlans"]
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
-#: Rows times open sites that all exact services of one improvement may add up to; a sample's are
-#: quick, since little overflows in it.
-WORK, WORK_SAMPLE = 40_000_000, 400_000_000
-#: Problems of more rows are rounded and improved on a sample of `SAMPLE` of them first.
-ROWS_WHOLE, SAMPLE = 5_000, 2_000
+#: Moves tried from one set of sites, and after which the best that pays is taken: in a descent,
+#: after a disturbance, and where every service is that of all rows of a large problem.
+DESCENT, SHAKEN, LARGE = (60, 10), (40, 6), (16, 4)
+#: New sites that a disturbance closes at least and at most, and from among how many around a row.
+CLOSED, AROUND = (2, 4), 6
+#: Walks over sets of sites by groups, disturbances of each, and those where branching follows.
+WALKS, SHAKES, SHAKES_SMALL = 2, 150, 10
+#: Sites of a smaller share do not come in by a disturbance.
+DOUBT = 0.03
 #: Sites that a disturbance around a row may open.
 NEAR_SITES = 12
 #: Disturbances between two looks at the clock.
 PER_LOOK = 200
 
 
-def sample(problem: CapacityProblem, seed: int) -> CapacityProblem:
-    """Return the problem of `SAMPLE` rows that stand for all, to compare sets of sites quickly."""
-    draw = np.random.Generator(np.random.Philox(key=[seed, 7]))
-    rows = np.sort(draw.choice(problem.n_row, SAMPLE, replace=False))
-    share = int(problem.demand.sum()) / int(problem.demand[rows].sum())
-    demand = np.maximum(1, np.floor(problem.demand[rows] * share)).astype(np.int64)
-    local = np.full(problem.n_row, -1)
-    local[rows] = np.arange(SAMPLE)
-    keep = local[problem.row] >= 0
-    row = local[problem.row[keep]]
-    cost = problem.cost[keep] * (demand[row] / problem.demand[problem.row[keep]])
-    return CapacityProblem.from_pairs(
-        row, problem.site_of_pair()[keep], cost, demand, problem.capacity, problem.opening_cost
-    )
-
-
 class SplitPlans:
-    """The best set of open sites where demand may be split; service is exact for every set."""
+    """The best set of open sites where demand may be split; service is exact for every set.
 
-    def __init__(
-        self,
-        problem: CapacityProblem,
-        candidate: BoolArray,
-        old: BoolArray,
-        at_most: int,
-        fee: FloatArray,
-        seed: int,
-    ) -> None:
-        self.problem, self.candidate, self.old = problem, candidate, old
-        self.at_most, self.fee, self.seed = at_most, fee, seed
-        self.transport = Transport(problem)
-        self.best: BoolArray = old.copy()
+    With `group`, the group of each row, sets are compared on the groups first.
+    """
+
+    def __init__(self, pricing: Pricing, seed: int, group: NDArray[np.int64] | None = None) -> None:
+        self.pricing, self.seed, self.group = pricing, seed, group
+        self.problem, self.candidate, self.old = pricing.problem, pricing.free, pricing.must
+        self.at_most, self.fee = pricing.at_most, pricing.fee
+        self.transport = Transport(self.problem)
+        self.best: BoolArray = self.old.copy()
         self.value = np.inf
-        self.is_sample = False
         self.small: SplitPlans | None = None
-        if problem.n_row > ROWS_WHOLE:
-            small = sample(problem, seed)
-            self.small = SplitPlans(small, candidate, old, at_most, fee, seed)
-            self.small.is_sample = True
+        if group is not None:
+            rows = group_problem(self.problem, group)
+            grouped = Pricing(rows, self.candidate, self.old, self.at_most, False)
+            self.small = SplitPlans(grouped, seed)
 
     def offer(self, opened: BoolArray) -> float:
         """Return what a set of sites costs in all; keep it where it is the best."""
@@ -79,7 +64,8 @@ class SplitPlans:
         """Open the sites of the largest shares until they can serve every row."""
         if self.small is not None:
             self.small.round(share)
-            self.offer(self.small.best)
+            if np.isfinite(self.small.value):
+                self.offer(self.small.best)
             if np.isfinite(self.value):
                 return
         score = np.where(self.candidate, share, -1.0)
@@ -101,51 +87,68 @@ class SplitPlans:
             opened[order[:last]] = True
             self.offer(opened)
 
-    def improve(
-        self, share: FloatArray, _price: FloatArray, tries: int, halt: Callable[[], bool]
-    ) -> None:
-        """Close, open and exchange sites whose shares are in doubt, while it helps."""
+    def improve(self, share: FloatArray, tries: int, halt: Callable[[], bool]) -> None:
+        """Look for better sets, on the groups first where there are any."""
         if self.small is not None:
-            self.small.offer(self.best)
-            self.small.improve(share, _price, tries, halt)
-            self.offer(self.small.best)
-        size = self.problem.n_row * max(1, int(self.best.sum()))
-        left = max(10, WORK_SAMPLE // size if self.is_sample else min(tries, WORK // size))
-        better = np.isfinite(self.value)
-        while better and left > 0 and not halt():
-            better = False
-            for opened in self.neighbours(share):
-                before = self.value
-                left -= 1
-                if self.offer(opened) < before - 1e-9 * abs(before):
-                    better = True
-                    break
-                if left <= 0 or halt():
-                    return
+            start = self.small.best
+            for walk in range(WALKS):
+                # what serves the groups best need not serve the rows best: each walk ends elsewhere
+                self.small.best, self.small.value = start, np.inf
+                count = min(tries // WALKS, SHAKES)
+                draws = range(walk * count, (walk + 1) * count)
+                self.small.shake(share, draws, self.follower(halt))
+                self.follower(halt)()
+            self.descend(self.best, *LARGE, halt)
+        else:
+            self.shake(share, range(min(tries, SHAKES_SMALL)), halt)
 
-    def neighbours(self, share: FloatArray) -> Any:
-        """Yield sets one step away, the likeliest first."""
-        inside = np.flatnonzero(self.best & self.candidate)
-        outside = np.flatnonzero(~self.best & self.candidate)
-        inside = inside[np.argsort(share[inside], kind="stable")]
-        outside = outside[np.argsort(-share[outside], kind="stable")][:40]
-        base = self.best.copy()
-        for j in inside:
-            opened = base.copy()
-            opened[j] = False
-            if int(self.problem.capacity[opened].sum()) >= int(self.problem.demand.sum()):
-                yield opened
-        if int(base[self.candidate].sum()) < self.at_most:
-            for k in outside:
-                opened = base.copy()
-                opened[k] = True
-                yield opened
-        for total in range(inside.size + outside.size - 1):
-            for a in range(min(total + 1, inside.size)):
-                if total - a < outside.size:
-                    opened = base.copy()
-                    opened[inside[a]], opened[outside[total - a]] = False, True
-                    yield opened
+    def shake(self, share: FloatArray, draws: range, halt: Callable[[], bool]) -> None:
+        """Descend from the best set and from disturbances of it."""
+        self.descend(self.best, *DESCENT, halt)
+        for number in draws:
+            if halt():
+                return
+            opened = self.disturb(share, number)
+            if opened is not None:
+                self.descend(opened, *SHAKEN, halt)
+
+    def follower(self, halt: Callable[[], bool]) -> Callable[[], bool]:
+        """Return a halt that serves all rows from the set that is best for the groups, too."""
+
+        def follow() -> bool:
+            if self.small is not None and np.isfinite(self.small.value):
+                self.offer(self.small.best)
+            return halt()
+
+        return follow
+
+    def descend(self, opened: BoolArray, most: int, enough: int, halt: Callable[[], bool]) -> None:
+        """Keep the best set that moves from `opened` lead to."""
+        if np.isfinite(self.transport.cost(opened)):
+            self.offer(
+                descend(self.pricing, self.transport, opened, most=most, enough=enough, halt=halt)
+            )
+
+    def disturb(self, share: FloatArray, number: int) -> BoolArray | None:
+        """Close a few new sites of the best set at random and open others until all are served."""
+        draw = np.random.Generator(np.random.Philox(key=[self.seed, number]))
+        pairs = np.flatnonzero(self.problem.row == draw.integers(self.problem.n_row))
+        site = np.searchsorted(self.problem.site_ptr, pairs, side="right") - 1
+        site = site[np.argsort(self.problem.cost[pairs], kind="stable")]
+        site = site[self.candidate[site]]
+        inside = site[self.best[site]][:AROUND]
+        if not inside.size:
+            return None
+        count = min(inside.size, int(draw.integers(CLOSED[0], CLOSED[1] + 1)))
+        opened = self.best.copy()
+        opened[draw.choice(inside, count, replace=False)] = False
+        pool = site[(share[site] > DOUBT) & ~opened[site]][: 4 * AROUND]
+        left = self.at_most - int((opened & self.candidate).sum())
+        for new in draw.permutation(pool)[:left]:
+            opened[new] = True
+            if np.isfinite(self.transport.cost(opened)):
+                return opened
+        return None
 
     def find_any(self) -> bool:
         """Look for a plan by a mixed-integer program; false where it is proven that none exists."""
@@ -156,7 +159,7 @@ class SplitPlans:
 
     def listed(self) -> tuple[Any, Any, Any, Any]:
         """Return new sites, and rows, sites, amounts of the best plan."""
-        _, amount = self.transport.solve(self.best)
+        _, amount, _ = self.transport.solve(self.best)
         if amount is None:
             raise RuntimeError("the best plan cannot be served")
         number = np.flatnonzero(self.best)
@@ -168,17 +171,10 @@ class SplitPlans:
 class WholePlans:
     """The best plan in which every row has one site."""
 
-    def __init__(
-        self,
-        problem: CapacityProblem,
-        candidate: BoolArray,
-        old: BoolArray,
-        at_most: int,
-        fee: FloatArray,
-        seed: int,
-    ) -> None:
-        self.problem, self.candidate, self.old = problem, candidate, old
-        self.at_most, self.fee, self.seed = at_most, fee, seed
+    def __init__(self, pricing: Pricing, seed: int) -> None:
+        problem, candidate, fee = pricing.problem, pricing.free, pricing.fee
+        self.problem, self.candidate, self.old = problem, candidate, pricing.must
+        self.at_most, self.fee, self.seed = pricing.at_most, fee, seed
         self.table, steep = dense_costs(problem)
         self.penalty = 2.0 * steep
         n = min(NEAR_SITES, problem.n_site)
@@ -228,9 +224,7 @@ class WholePlans:
         start[order[: min(size, self.at_most)]] = True
         self.run(start, 10)
 
-    def improve(
-        self, share: FloatArray, _price: FloatArray, tries: int, halt: Callable[[], bool]
-    ) -> None:
+    def improve(self, share: FloatArray, tries: int, halt: Callable[[], bool]) -> None:
         """Disturb the best plan and the rounded shares in turn."""
         for number in range(max(1, tries // PER_LOOK)):
             if not np.isfinite(self.value):

@@ -144,6 +144,14 @@ def bound_numerator(
     return total + int(np.maximum(over, 0).sum()) + paid - tile_loss_of(prices)
 
 
+def sum_lists(indptr: IntArray, values: NDArray[Any]) -> IntArray:
+    """Return the sum of each list of values; the lists stand one after another."""
+    running = np.zeros(values.size + 1, np.int64)
+    np.cumsum(values, out=running[1:])
+    found: IntArray = running[indptr[1:]] - running[indptr[:-1]]
+    return found
+
+
 def list_differences(
     certificate: Certificate,
     sites: NDArray[np.int32],
@@ -224,16 +232,13 @@ def verify_maximal(
         candidate &= ~forbidden
     chosen = np.zeros(n_site, bool)
     chosen[decision.sites] = True
-    row = np.repeat(np.arange(coverage.weight.size), np.diff(coverage.row_indptr))
-    covered = np.zeros(coverage.weight.size, bool)
-    covered[row[chosen[coverage.row_indices]]] = True
+    covered = sum_lists(coverage.row_indptr, chosen[coverage.row_indices]) > 0
     open_row = coverage.row_of >= 0
     group = coverage.row_of[open_row]
     gain = int(coverage.raw_weight[open_row][covered[group]].sum())
     merged = np.zeros(coverage.weight.size, np.int64)
     np.add.at(merged, group, earned(coverage.raw_weight, certificate.prices["row"])[open_row])
-    score = np.zeros(n_site, np.int64)
-    np.add.at(score, coverage.row_indices, merged[row])
+    score = sum_lists(coverage.site_indptr, merged[coverage.site_indices])
     numerator = coverage.base_value * DENOMINATOR + bound_numerator(
         coverage.raw_weight, certificate.prices["row"], open_row, score, candidate, cost,
         certificate.parameters, certificate.prices,
@@ -249,8 +254,7 @@ def verify_maximal(
     )
     # the dear part last, and only where all that is cheap holds
     if "tile_loss" in certificate.prices and not found:
-        degree = np.zeros(coverage.weight.size, np.int32)
-        np.add.at(degree, row, candidate[coverage.row_indices])
+        degree = sum_lists(coverage.row_indptr, candidate[coverage.row_indices]).astype(np.int32)
         whole = np.zeros(coverage.weight.size, np.int64)
         np.add.at(whole, group, coverage.raw_weight[open_row] * DENOMINATOR)
         reduced = reduced_scores(

@@ -37,21 +37,27 @@ class Strips:
     Parameters
     ----------
     xy_m : (n, 2) float64
-    point : (n,) int64
+    point : (n,) int
         What to call each point.
     height_m : float
         Of a strip.
     row_reach_m : (n,) float64, optional
         Largest distance at which each point can be reached.
+    out : (k,) int64, optional
+        Pairs that do not count, ascending, each as ``point * n_site + site``.
+    n_site : int
     """
 
     def __init__(
         self,
         xy_m: FloatArray,
-        point: NDArray[np.int64],
+        point: NDArray[np.integer],
         height_m: float,
         row_reach_m: FloatArray | None,
+        out: IntArray | None = None,
+        n_site: int = 0,
     ) -> None:
+        self.out, self.n_site = out, n_site
         self.y0, self.x0 = float(xy_m[:, 1].min()), float(xy_m[:, 0].min())
         self.height = max(height_m, float(np.ptp(xy_m[:, 1])) / 20_000, 1e-9)
         strip = ((xy_m[:, 1] - self.y0) / self.height).astype(np.int64)
@@ -66,7 +72,7 @@ class Strips:
 
     def pairs(
         self, site_xy_m: FloatArray, radius_m: FloatArray, number: NDArray[np.integer]
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.integer]]]:
+    ) -> Iterator[tuple[NDArray[np.integer], NDArray[np.integer]]]:
         """Yield (point, site) pairs within reach, some thousand sites at a time.
 
         Parameters
@@ -103,7 +109,24 @@ class Strips:
             if self.own is not None:
                 reach = np.minimum(reach, self.own[at])
             near = dx * dx + dy * dy <= reach * reach
-            yield self.point[at[near]], number[pair_site[near]]
+            points, sites = self.point[at[near]], number[pair_site[near]]
+            if self.out is not None and self.out.size:
+                pair = points.astype(np.int64) * self.n_site + sites
+                place = np.minimum(np.searchsorted(self.out, pair), self.out.size - 1)
+                counts = self.out[place] != pair
+                points, sites = points[counts], sites[counts]
+            yield points, sites
+
+
+def pair_numbers(
+    ruled_out: tuple[IntArray, NDArray[np.int32]], n_row: int, n_site: int
+) -> IntArray:
+    """Return the pairs that do not count, ascending, as ``row * n_site + site``."""
+    indptr, site = ruled_out
+    if indptr.shape != (n_row + 1,) or indptr[0] != 0 or indptr[-1] != site.size:
+        raise VerificationError("the pairs that are ruled out do not fit the demand rows")
+    row = np.repeat(np.arange(n_row), np.diff(indptr))
+    return np.sort(row * np.int64(n_site) + site)
 
 
 def verify_radius(
@@ -120,6 +143,7 @@ def verify_radius(
     cost: IntArray | None = None,
     forbidden: NDArray[np.bool_] | None = None,
     demand_reach_m: FloatArray | None = None,
+    ruled_out: tuple[IntArray, NDArray[np.int32]] | None = None,
 ) -> dict[str, int]:
     """Recompute value and bound from the raw geometry; raise where they differ.
 
@@ -134,6 +158,7 @@ def verify_radius(
         Needed where the certificate is of a budget.
     forbidden : (n_site,) bool, optional
     demand_reach_m : (n_row,) float64, optional
+    ruled_out : (indptr, sites), optional
         As given to `Coverage.from_radius`.
 
     Returns
@@ -152,6 +177,7 @@ def verify_radius(
         raise VerificationError(f"{price.size} row prices for {n} demand rows")
     if demand_reach_m is not None and demand_reach_m.shape != (n,):
         raise VerificationError(f"{demand_reach_m.size} reaches for {n} demand rows")
+    out = None if ruled_out is None else pair_numbers(ruled_out, n, len(site_xy_m))
     if sites.size and not (sites.min() >= 0 and sites.max() < len(site_xy_m)):
         raise VerificationError("the plan names a site that does not exist")
     candidate = ~existing if forbidden is None else ~existing & ~forbidden
@@ -166,14 +192,17 @@ def verify_radius(
     layers: list[tuple[Strips, NDArray[np.bool_]]] = []
     for layer in [None] if demand_layer is None else np.unique(demand_layer):
         rows = np.arange(n) if layer is None else np.flatnonzero(demand_layer == layer)
+        # half the memory, as long as the numbers fit
+        rows = rows.astype(np.int32) if n < 2**31 else rows
         mine = np.ones(len(site_xy_m), bool)
         if layer is not None and site_layer is not None:
             mine = site_layer == layer
         if not rows.size or not mine.any():
             continue
+        xy = demand_xy_m if rows.size == n else demand_xy_m[rows]
         own = None if demand_reach_m is None else demand_reach_m[rows]
         height = float(np.median(radius_m[mine])) / 2
-        strips = Strips(demand_xy_m[rows], rows, height, own)
+        strips = Strips(xy, rows, height, own, out, len(site_xy_m))
         layers.append((strips, mine))
         old, new = np.flatnonzero(mine & existing), np.flatnonzero(mine & ~existing)
         for row, _site in strips.pairs(site_xy_m[old], radius_m[old], old):
@@ -204,6 +233,7 @@ def verify_radius(
             radius_m,
             existing,
             demand_reach_m,
+            ruled_out,
         ),
         candidate=candidate,
         cost=cost,
@@ -219,7 +249,7 @@ def verify_radius(
                 here = site[mine[site]]
                 for row, of in strips.pairs(site_xy_m[here], radius_m[here], here):
                     free = ~served[row]
-                    rows.append(row[free])
+                    rows.append(row[free].astype(np.int64))
                     sites_of.append(of[free].astype(np.int64))
             return np.concatenate(rows), np.concatenate(sites_of)
 

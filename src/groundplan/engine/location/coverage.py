@@ -15,8 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine._jit import chunks, jit, spread
+from groundplan.engine.location.coverage_input import (
+    check_pairs,
+    check_points,
+    check_reach,
+    check_weight,
+    frame_points,
+)
 from groundplan.engine.location.points import SERVED, UNREACHED, hash_arrays, hash_points
-from groundplan.engine.location.reach import bin_sites, gather_rows
+from groundplan.engine.location.reach import RuledOut, bin_sites, gather_rows, no_pairs
 
 __all__ = ["Coverage"]
 
@@ -96,6 +103,7 @@ class Coverage:
         demand_layer: NDArray[np.int8] | None = None,
         site_layer: NDArray[np.int8] | None = None,
         demand_reach_m: NDArray[np.float64] | None = None,
+        ruled_out: RuledOut | None = None,
     ) -> Coverage:
         """Return the coverage of points by sites with a radius.
 
@@ -129,6 +137,7 @@ class Coverage:
         if (demand_layer is None) != (site_layer is None):
             raise ValueError("give layers to demand rows and to sites, or to neither")
         own = check_reach(demand_reach_m, len(demand))
+        out = None if ruled_out is None else check_pairs(ruled_out, len(demand), len(site))
         row_of = np.empty(len(demand), np.int32)
         key = site_keys(len(site))
         ranges = [(a, min(a + RANGE, len(demand))) for a in range(0, len(demand), RANGE)]
@@ -139,9 +148,12 @@ class Coverage:
             weight, key,
             *bin_sites(site, radius, site_layer, stands).arrays,
             *bin_sites(site, radius, site_layer, ~stands).arrays,
+            *(no_pairs() if out is None else out),
             row_of,
         )  # fmt: skip
-        digest = hash_points(demand, weight, demand_layer, site, site_layer, radius, stands, own)
+        digest = hash_points(
+            demand, weight, demand_layer, site, site_layer, radius, stands, own, out
+        )
         sizes = [part[2].size for part in parts]
         indptr, indices, sums = join_lists(parts)
         merged, row_indptr, row_indices = merge_lists(indptr, indices, key)
@@ -262,55 +274,6 @@ class Coverage:
         np.cumsum(np.bincount(row, minlength=len(cost)), out=indptr[1:])
         n_site = int(np.shape(cost)[1])
         return cls.from_csr(indptr, site.astype(np.int32), weight, n_site, existing=existing)
-
-
-def frame_points(frame: Any, name: str) -> FloatArray:
-    """Return the points of a geodataframe in metres, or say what is wrong with them."""
-    crs = frame.crs
-    if crs is None or not crs.is_projected:
-        raise ValueError(f"{name} must be in a projected coordinate system. Got {crs}")
-    units = {axis.unit_name for axis in crs.axis_info}
-    if units != {"metre"}:
-        raise ValueError(f"{name} must be in metres. Got {', '.join(sorted(units))}")
-    kinds = set(frame.geometry.geom_type)
-    if kinds - {"Point"}:
-        raise ValueError(f"{name} must be points. Got {', '.join(sorted(kinds))}")
-    return np.column_stack([frame.geometry.x.to_numpy(), frame.geometry.y.to_numpy()])
-
-
-def check_weight(weight: Any, n: int) -> IntArray:
-    """Return weights as int64, or say what is wrong with them."""
-    out = np.ascontiguousarray(weight)
-    if out.shape != (n,):
-        raise ValueError(f"weight must have shape ({n},). Got {out.shape}")
-    if not np.issubdtype(out.dtype, np.integer):
-        raise ValueError(f"weight must be whole numbers. Got {out.dtype}")
-    if out.size and out.min() < 0:
-        raise ValueError(f"weight must be >= 0. Got {out.min()}")
-    return out.astype(np.int64)
-
-
-def check_points(
-    demand: NDArray[np.float64], site: NDArray[np.float64], radius: NDArray[np.float64]
-) -> None:
-    """Raise where a coordinate or a radius is not a finite number."""
-    for name, array in (("demand_xy_m", demand), ("site_xy_m", site), ("radius_m", radius)):
-        if not np.isfinite(array).all():
-            raise ValueError(f"{name} must be finite")
-    if radius.size and radius.min() < 0:
-        raise ValueError(f"radius_m must be >= 0. Got {radius.min()}")
-
-
-def check_reach(demand_reach_m: Any, n: int) -> NDArray[np.float64] | None:
-    """Return the rows' own reach as float64, or say what is wrong with it."""
-    if demand_reach_m is None:
-        return None
-    own = np.ascontiguousarray(demand_reach_m, dtype=np.float64)
-    if own.shape != (n,):
-        raise ValueError(f"demand_reach_m must have shape ({n},). Got {own.shape}")
-    if not (own >= 0).all():
-        raise ValueError(f"demand_reach_m must be >= 0. Got {own.min()}")
-    return own
 
 
 def sort_lists(indptr: IntArray, indices: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -36,9 +36,11 @@ def hash_points(
     radius_m: NDArray[np.float64],
     existing: NDArray[np.bool_],
     demand_reach_m: NDArray[np.float64] | None = None,
+    ruled_out: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None,
 ) -> str:
-    """Return the hash of a geometric input; rows without a reach of their own add nothing to it."""
+    """Return the hash of a geometric input; what it does not have adds nothing to it."""
     own = () if demand_reach_m is None else (demand_reach_m,)
     return hash_arrays(
-        demand_xy_m, weight, demand_layer, site_xy_m, site_layer, radius_m, existing, *own
-    )
+        demand_xy_m, weight, demand_layer, site_xy_m, site_layer, radius_m, existing, *own,
+        *(ruled_out or ()),
+    )  # fmt: skip

@@ -16,9 +16,16 @@ from numpy.typing import NDArray
 from groundplan.engine._jit import chunks, jit, spread
 from groundplan.engine.location.points import SERVED, UNREACHED
 
-__all__ = ["SiteBins", "assign_nearest", "bin_sites", "gather_rows"]
+__all__ = ["RuledOut", "SiteBins", "assign_nearest", "bin_sites", "gather_rows", "no_pairs"]
 
 FloatArray = NDArray[np.float64]
+#: For each row the sites that are ruled out though near: pointers and ascending site numbers.
+RuledOut = tuple[NDArray[np.int64], NDArray[np.int32]]
+
+
+def no_pairs() -> RuledOut:
+    """Return the lists of a coverage where nothing is ruled out."""
+    return np.zeros(0, np.int64), np.zeros(0, np.int32)
 
 
 @dataclass(frozen=True)
@@ -142,6 +149,31 @@ def _find(px, py, own, layer, x, y, limit, start, place, shape, near, only_one):
 
 
 @jit
+def _is_in(site, sites, lo, hi):
+    """Return whether `site` stands in the ascending list ``sites[lo:hi]``."""
+    while lo < hi:
+        mid = (lo + hi) // 2
+        if sites[mid] < site:
+            lo = mid + 1
+        elif sites[mid] > site:
+            hi = mid
+        else:
+            return True
+    return False
+
+
+@jit
+def _drop(near, n, number, sites, lo, hi):
+    """Take the sites that stand in ``sites[lo:hi]`` out of `near`; returns how many remain."""
+    kept = 0
+    for a in range(n):
+        if not _is_in(number[near[a]], sites, lo, hi):
+            near[kept] = near[a]
+            kept += 1
+    return kept
+
+
+@jit
 def _double_int(array, size):
     out = np.empty(max(2 * array.size, size), array.dtype)
     out[: array.size] = array
@@ -151,8 +183,8 @@ def _double_int(array, size):
 @jit
 def gather_rows(
     lo, hi, xy, cap, layer, weight, key,
-    old_x, old_y, old_limit, _old_number, old_start, old_place, old_shape,
-    x, y, limit, number, start, place, shape, row_of,
+    old_x, old_y, old_limit, old_number, old_start, old_place, old_shape,
+    x, y, limit, number, start, place, shape, out_at, out_site, row_of,
 ):  # fmt: skip
     """List the sites of the rows ``lo..hi``, rows with equal lists merged.
 
@@ -168,6 +200,8 @@ def gather_rows(
         Random numbers; their sums hint at equal lists, which are then compared.
     old_*, the same without : SiteBins
         Sites that serve already, and the others.
+    out_at, out_site : (n_row + 1,) int64, int32
+        Sites of each row that are ruled out though near, ascending; `out_at` of size 0 where none.
     row_of : (n_row,) int32
         Output: merged row, counted from 0 within this range; -1 unreached, -2 served already.
 
@@ -188,16 +222,35 @@ def gather_rows(
         own = cap[i] if cap.size else np.inf
         kind = np.int64(layer[i]) if layer.size else np.int64(0)
         px, py = xy[i, 0], xy[i, 1]
-        if old_place.shape[0] and _find(
-            px, py, own, kind, old_x, old_y, old_limit, old_start, old_place, old_shape,
-            one, True,
-        ):  # fmt: skip
-            row_of[i] = SERVED
-            continue
+        out_lo = out_at[i] if out_at.size else 0
+        out_hi = out_at[i + 1] if out_at.size else 0
+        if old_place.shape[0]:
+            if out_lo == out_hi:
+                n = _find(
+                    px, py, own, kind, old_x, old_y, old_limit, old_start, old_place, old_shape,
+                    one, True,
+                )  # fmt: skip
+            else:
+                n = _find(
+                    px, py, own, kind, old_x, old_y, old_limit, old_start, old_place, old_shape,
+                    near, False,
+                )  # fmt: skip
+                while n < 0:
+                    near = np.empty(2 * near.size, np.int32)
+                    n = _find(
+                        px, py, own, kind, old_x, old_y, old_limit, old_start, old_place,
+                        old_shape, near, False,
+                    )  # fmt: skip
+                n = _drop(near, n, old_number, out_site, out_lo, out_hi)
+            if n:
+                row_of[i] = SERVED
+                continue
         n = _find(px, py, own, kind, x, y, limit, start, place, shape, near, False)
         while n < 0:
             near = np.empty(2 * near.size, np.int32)
             n = _find(px, py, own, kind, x, y, limit, start, place, shape, near, False)
+        if out_lo < out_hi:
+            n = _drop(near, n, number, out_site, out_lo, out_hi)
         if n == 0:
             row_of[i] = UNREACHED
             continue
@@ -252,8 +305,12 @@ def gather_rows(
 
 
 @jit
-def _nearest(lo, hi, xy, cap, layer, x, y, limit, number, start, place, shape, site):
+def _nearest(
+    lo, hi, xy, cap, layer, x, y, limit, number, start, place, shape, out_at, out_site, site
+):
     for i in range(lo, hi):
+        out_lo = out_at[i] if out_at.size else 0
+        out_hi = out_at[i + 1] if out_at.size else 0
         own = cap[i] if cap.size else np.inf
         kind = np.int64(layer[i]) if layer.size else np.int64(0)
         px, py = xy[i, 0], xy[i, 1]
@@ -278,6 +335,7 @@ def _nearest(lo, hi, xy, cap, layer, x, y, limit, number, start, place, shape, s
                         d <= limit[q]
                         and d <= own
                         and (d < best or (d == best and number[q] < found))
+                        and not _is_in(number[q], out_site, out_lo, out_hi)
                     ):
                         best = d
                         found = number[q]
@@ -292,6 +350,7 @@ def assign_nearest(
     radius_m: FloatArray,
     chosen: NDArray[np.bool_],
     demand_reach_m: FloatArray | None = None,
+    ruled_out: RuledOut | None = None,
 ) -> NDArray[np.int32]:
     """Return the nearest chosen site of each demand row among those that reach it.
 
@@ -304,6 +363,7 @@ def assign_nearest(
     radius_m : (n_site,) float64
     chosen : (n_site,) bool
     demand_reach_m : (n_row,) float64, optional
+    ruled_out : (indptr, sites), optional
         As given to `Coverage.from_radius`.
 
     Returns
@@ -319,5 +379,6 @@ def assign_nearest(
     xy = np.ascontiguousarray(demand_xy_m, np.float64)
     cap = np.empty(0) if demand_reach_m is None else np.square(demand_reach_m)
     layer = np.empty(0, np.int8) if demand_layer is None else demand_layer
-    spread(_nearest, chunks(n, 64), xy, cap, layer, *bins.arrays, site)
+    out = no_pairs() if ruled_out is None else ruled_out
+    spread(_nearest, chunks(n, 64), xy, cap, layer, *bins.arrays, *out, site)
     return site

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine.location import strip
 from groundplan.engine.location.certificate import (
+    BUDGET_DIGITS,
     CHUNK,
     DENOMINATOR,
     bound_numerator,
@@ -53,6 +54,8 @@ PASSES_BEFORE_LIFT = 3
 LEAST_GAIN = 0.02
 #: Moves of one annealing by swaps: so many a sweep and site, and at most so many a sweep.
 MOVES, MOVES_MAX = 4, 20_000
+#: Rounds of swaps without gain after which a sweep tries to prove the plan.
+PATIENCE = 4
 
 
 def nothing(*_args: Any) -> None:
@@ -91,6 +94,7 @@ class Run:
         self.total = int(program.weight.sum())
         self.halted = False
         self.searched: int | None = None
+        self.swaps: Mapping[str, Any] | None = None
         self.log: dict[str, Any] = {"seed": seed, "rows": program.n_row, "sites": program.n_site}
 
     def is_late(self) -> bool:
@@ -119,7 +123,9 @@ class Run:
         return (bound - self.base - self.search.best_value) / bound if bound > 0 else 0.0
 
     def is_done(self) -> bool:
-        """Return whether the gap is proven or the run has to stop."""
+        """Return whether the gap is proven, no plan is better, or the run has to stop."""
+        if self.prices is not None and self.prices.lifted // DENOMINATOR <= self.search.best_value:
+            return True
         return self.halted or self.relative() <= self.gap
 
     def look(self, stage: str, phase: str, done: int, total: int, **state: Any) -> bool:
@@ -130,6 +136,7 @@ class Run:
             # a saved state is a copy: what takes it may keep it
             state = {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in state.items()}
             saved = {**self.dual.saved(), "phase": phase, "best": self.search.best.copy()}
+            saved["searched"] = -1 if self.searched is None else self.searched
             self.save({**saved, "best_value": self.search.best_value, **state})
         return self.halt()
 
@@ -138,6 +145,7 @@ class Run:
         self.dual = DualState.restored(dict(saved))
         self.search.best = np.array(saved["best"], bool)
         self.search.best_value = int(saved["best_value"])
+        self.searched = None if int(saved["searched"]) < 0 else int(saved["searched"])
         phase = str(saved["phase"])
         if phase != "dual":
             self.set_prices()
@@ -273,31 +281,40 @@ class Run:
         return level
 
     def improve_by_swaps(self, sweeps: int, rounds: int, resume: Mapping[str, Any] | None) -> None:
-        """Anneal copies of the best plan by swaps and merge them exactly, round after round."""
+        """Anneal copies of the best plan by swaps and merge them exactly, round after round.
+
+        Where a sweep may prove the plan, the rounds end after some without gain; once it has told
+        what is possible they go on from `swaps`.
+        """
         search = self.search
         program = search.program
         if not search.best.any() or search.best.all():
             return
         pool: list[BoolArray] = []
-        first = 0
+        first = stale = 0
+        is_first = self.searched is None and strip.fits_mask(program)
+        patience = PATIENCE if is_first else rounds
         if resume is not None:
-            first = int(resume["round"])
+            self.swaps = resume
+            first, stale = int(resume["round"]), int(resume["stale"])
             pool = list(np.array(resume["pool"], bool))
         moves = max(1, min(MOVES * program.n_site, MOVES_MAX) * sweeps)
         for turn in range(first, rounds):
+            if stale >= patience:
+                break
+            before = search.best_value
             pool = search.merge_annealed(moves, [self.seed, turn], pool)
+            stale = stale + 1 if search.best_value == before else 0
             self.log["rounds"] = turn + 1
-            stopped = self.look(
-                "improve", "swaps", turn + 1, rounds, round=turn + 1, pool=np.array(pool)
-            )
-            if stopped or self.relative() <= self.gap:
+            self.swaps = {"round": turn + 1, "stale": stale, "pool": np.array(pool)}
+            if self.look("improve", "swaps", turn + 1, rounds, **self.swaps) or self.is_done():
                 return
 
     def prove_by_strip(self, cap: int) -> None:
         """Lower the bound by a sweep over all sites; what it proves is kept as a search's bound."""
         prices = self.prices or self.set_prices()
         search = self.search
-        if self.is_done():
+        if self.is_done() or self.searched is not None:
             return
         # a plan of one unit more is the least that has to be ruled out
         limit = prices.bound - (search.best_value + 1) * DENOMINATOR + 1
@@ -309,10 +326,20 @@ class Run:
             self.progress("strip", done, done, value, self.bound())
             return self.halt()
 
+        program = search.program
+        # spending is told apart where few sums of costs can arise
+        is_even = bool(program.cost.min() == program.cost.max())
         lost = strip.sweep_strip(
-            search.program,
-            strip.SweepPrices(prices.whole, prices.price, prices.reduced),
-            strip.sweep_order(search.program),
+            program,
+            strip.SweepPrices(
+                prices.whole,
+                prices.price,
+                prices.reduced,
+                program.cost if is_even else np.zeros_like(program.cost),
+                program.budget,
+                (prices.budget_price >> BUDGET_DIGITS) if is_even else 0,
+            ),
+            strip.sweep_order(program),
             limit,
             cap,
             tick,

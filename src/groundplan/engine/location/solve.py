@@ -2,7 +2,8 @@
 
 Stages: greedy start, primal-dual bound, rounding, exact finish where small, improvement by windows
 and the bound lifted below the linear program by tiles. Where sites overlap too widely for windows:
-plans annealed by swaps and merged exactly, then a general solver with that plan to beat.
+plans annealed by swaps and merged exactly, a sweep over all sites to prove the best one, then a
+general solver with that plan to beat.
 Everything stops on counts or on a proven gap, never on the clock unless a time limit is given, so
 that the same seed gives the same plan on any number of threads.
 """
@@ -19,6 +20,7 @@ from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.exact import ROWS_MAX, SITES_MAX
 from groundplan.engine.location.run import LIFTS, Run, nothing
 from groundplan.engine.location.search import SWAP_MAX
+from groundplan.engine.location.strip import fits_mask
 from groundplan.engine.problem import Decision
 
 __all__ = ["check_request", "finish_run", "maximal_covering"]
@@ -168,6 +170,12 @@ def finish_run(
     program = run.search.program
     is_small = program.n_row <= ROWS_MAX and program.n_site <= SITES_MAX
     is_tiny = program.n_row <= ROWS_DIRECT or program.n_site <= SITES_DIRECT
+    if is_small and is_tiny and program.n_site > SITES_DIRECT and fits_mask(program):
+        # a sweep along a narrow frontier ends sooner than a general solver does
+        is_tiny = run.search.fits_windows()
+        if not is_tiny:
+            # so small a case is solved to the end whatever gap is asked for
+            run.gap = 0.0
     if is_small and is_tiny and run.finish_exactly(None):
         return run.certify("optimal")
     if not run.is_done():
@@ -175,10 +183,14 @@ def finish_run(
         if run.search.fits_windows():
             run.improve_by_windows(passes, effort, state)
         elif max(program.n_row, program.n_site) <= SWAP_MAX:
-            run.improve_by_swaps(sweeps, min(passes, ROUNDS_MAX), state)
+            rounds = min(passes, ROUNDS_MAX)
+            run.improve_by_swaps(sweeps, rounds, state)
             run.prove_by_strip(STRIP_CAPS[effort])
+            if not run.is_done():
+                run.improve_by_swaps(sweeps, rounds, run.swaps)
         else:
             run.improve_by_annealing(sweeps, state)
-    if is_small and not run.is_done() and run.finish_exactly(NODES[effort]):
+    nodes = NODES[effort] if program.n_row > ROWS_DIRECT else None
+    if is_small and not run.is_done() and run.finish_exactly(nodes):
         return run.certify("optimal")
     return run.certify("feasible" if run.relative() <= run.gap else "stopped")

@@ -10,15 +10,13 @@ from groundplan.engine.location.coverage import (
     RANGE,
     Coverage,
     build,
-    check_points,
-    check_reach,
-    check_weight,
     join_lists,
     merge_lists,
     site_keys,
 )
+from groundplan.engine.location.coverage_input import check_points, check_reach, check_weight
 from groundplan.engine.location.points import SERVED, UNREACHED, hash_arrays
-from groundplan.engine.location.reach import bin_sites, gather_rows
+from groundplan.engine.location.reach import bin_sites, gather_rows, no_pairs
 
 __all__ = ["CoverageStream"]
 
@@ -97,7 +95,7 @@ class CoverageStream:
             gather_rows, [(a, min(a + RANGE, n)) for a in range(0, n, RANGE)], demand,
             np.empty(0) if own is None else np.square(own),
             np.empty(0, np.int8) if demand_layer is None else np.asarray(demand_layer, np.int8),
-            weight, self.key, *self.old, *self.new, row_of,
+            weight, self.key, *self.old, *self.new, *no_pairs(), row_of,
         )  # fmt: skip
         self.rows += n
         self.served += int(weight[row_of == SERVED].sum())

@@ -1,195 +1,101 @@
 r"""The proof of a plan along a strip: all sites decided in one sweep, however wide the frontier.
 
 As in `frontier`, a partial choice loses against the prices, and two with the same chosen sites on
-the frontier have equal futures. Here the frontier is a mask of `WORDS` words, and what keeps the
+the frontier have equal futures. Here the frontier is a mask of several words, and what keeps the
 partial choices few is not its width but how little they may lose: the bound less the value of the
 plan to beat. What the sites still to come must lose is known from searches of shorter stretches,
-each level twice as long as the last and searched with the knowledge of the level below. A sweep of
-all sites that ends with no choice proves the plan; a few chosen sites between two ends of a
-frontier, as in a long city, are where this works.
+each level twice as long as the last and searched with the knowledge of the level below.
+
+A stretch is two halves that lose A and B at least. A choice that loses less than A + B + S in all
+loses less than A + S/2 in the first half or less than B + S/2 in the second; hence one sweep from
+each end, held to half of what is left until the middle, finds every such choice among far fewer
+partial ones than a single sweep would keep. A sweep of all sites that ends with no choice proves
+the plan; a few chosen sites between two ends of a frontier, as in a long city, are where this
+works.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.engine._jit import jit
+from groundplan.engine._jit import spread
 from groundplan.engine.location.program import Program
+from groundplan.engine.location.sweep import WORDS, explore_sweep
 
-__all__ = ["WORDS", "SweepPrices", "sweep_order", "sweep_strip"]
+__all__ = ["SweepPrices", "fits_mask", "sweep_order", "sweep_strip"]
 
 IntArray = NDArray[np.int64]
-#: Words of the mask: a site may be open for 64 decisions a word.
-WORDS = 8
 #: Sites of the shortest stretches.
 SHORTEST = 220
+#: First step of what a stretch is asked to lose, as a share of its part of the whole, and by how
+#: much the next are longer: a step too long costs many times what several short ones do.
+FIRST_STEP, GROWTH = 1 / 16, 1.35
+#: Stretches between two looks at whether to stop.
+BATCH = 4
 
 
 @dataclass(frozen=True)
 class SweepPrices:
-    """Whole prices of a sweep: weight and price of each row, reduced score of each site."""
+    """Whole prices of a sweep.
+
+    Attributes
+    ----------
+    whole, price : (n_row,) int64
+        Weight and price of each row.
+    reduced : (n_site,) int64
+        Reduced score of each site.
+    cost : (n_site,) int64
+        Of each site; all zero where what is spent shall not be told apart.
+    budget, unit : int
+        What may be spent, and the price of one unit of it, rounded down.
+    """
 
     whole: IntArray
     price: IntArray
     reduced: IntArray
+    cost: IntArray
+    budget: int = 0
+    unit: int = 0
 
 
-@jit
-def _unite(n, mask, loss, table):
-    """Keep the cheapest of the states with equal masks; returns how many stay."""
-    size = 16
-    while size < 2 * n:
-        size *= 2
-    table[:size] = -1
-    top = np.uint64(size - 1)
-    words = mask.shape[1]
-    kept = 0
-    for s in range(n):
-        h = np.uint64(0x243F6A8885A308D3)
-        for x in range(words):
-            h = (h ^ mask[s, x]) * np.uint64(0x9E3779B97F4A7C15)
-            h ^= h >> np.uint64(29)
-        h &= top
-        while True:
-            t = table[h]
-            if t < 0:
-                table[h] = kept
-                mask[kept] = mask[s]
-                loss[kept] = loss[s]
-                kept += 1
-                break
-            same = True
-            for x in range(words):
-                if mask[t, x] != mask[s, x]:
-                    same = False
-                    break
-            if same:
-                loss[t] = min(loss[t], loss[s])
-                break
-            h = (h + np.uint64(1)) & top
-    return kept
-
-
-@jit
-def _explore(n, indptr, indices, whole, price, reduced, last, leave, rest, limit, cap, profile):
-    """Return a loss that no choice goes below, at most `limit`; see `frontier.explore`.
+class Sweep:
+    """Sites decided one after another, with rows numbered from 0.
 
     Parameters
     ----------
-    last : (n_row,) int32
-        Last site that covers each row.
-    leave : (n,) int32
-        Decision after which each site is no longer open.
-    profile : (n,) int64
-        Output: what is lost at least up to and with each decision.
+    program : Program
+    prices : SweepPrices
+    order : (n,) int32
+    degree : (n_row,) int64
+        How many sites of interest reach each row.
     """
-    words = WORDS
-    bits = 64 * words
-    row_mask = np.zeros((whole.size, words), np.uint64)
-    room = 4096
-    mask, new_mask = np.zeros((room, words), np.uint64), np.zeros((room, words), np.uint64)
-    loss, new_loss = np.zeros(room, np.int64), np.zeros(room, np.int64)
-    table = np.empty(4 * room, np.int32)
-    states = 1
-    dropped = limit
-    for j in range(n):
-        if 2 * states > room:
-            while 2 * states > room:
-                room *= 2
-            wider, longer = np.zeros((room, words), np.uint64), np.zeros(room, np.int64)
-            wider[:states], longer[:states] = mask[:states], loss[:states]
-            mask, loss = wider, longer
-            new_mask, new_loss = np.zeros((room, words), np.uint64), np.zeros(room, np.int64)
-            table = np.empty(4 * room, np.int32)
-        take, stay = max(0, -reduced[j]), max(0, reduced[j])
-        most = limit - rest[j]
-        word, bit = (j % bits) >> 6, np.uint64(1) << np.uint64(j & 63)
-        count = 0
-        for s in range(states):
-            a, b = loss[s] + take, loss[s] + stay
-            for q in range(indptr[j], indptr[j + 1]):
-                i = indices[q]
-                if a >= most and last[i] != j:
-                    continue
-                hit = False
-                for x in range(words):
-                    if mask[s, x] & row_mask[i, x]:
-                        hit = True
-                        break
-                if hit:
-                    a += price[i]
-                elif last[i] == j:
-                    b += whole[i] - price[i]
-            if b < most:
-                new_mask[count] = mask[s]
-                new_loss[count] = b
-                count += 1
-            if a < most:
-                new_mask[count] = mask[s]
-                new_mask[count, word] |= bit
-                new_loss[count] = a
-                count += 1
-        closed = 0
-        for k in range(max(0, j - bits + 1), j + 1):
-            if leave[k] == j:
-                closed += 1
-                free = ~(np.uint64(1) << np.uint64(k & 63))
-                for s in range(count):
-                    new_mask[s, (k % bits) >> 6] &= free
-        if closed:
-            count = _unite(count, new_mask, new_loss, table)
-        if count > cap:
-            cut = np.partition(new_loss[:count], cap)[cap]
-            dropped = min(dropped, cut + rest[j])
-            kept = 0
-            for s in range(count):
-                if new_loss[s] < cut:
-                    new_mask[kept] = new_mask[s]
-                    new_loss[kept] = new_loss[s]
-                    kept += 1
-            count = kept
-        if count == 0:
-            profile[j:n] = dropped
-            return dropped
-        least = new_loss[0]
-        for s in range(1, count):
-            least = min(least, new_loss[s])
-        profile[j] = min(least, dropped)
-        mask, new_mask = new_mask, mask
-        loss, new_loss = new_loss, loss
-        states = count
-        for q in range(indptr[j], indptr[j + 1]):
-            row_mask[indices[q], word] |= bit
-    least = loss[0]
-    for s in range(1, states):
-        least = min(least, loss[s])
-    return min(least, dropped)
 
-
-class Stretch:
-    """Sites decided one after another, with rows numbered from 0."""
-
-    def __init__(self, program: Program, prices: SweepPrices, order: NDArray[np.int32]) -> None:
+    def __init__(
+        self, program: Program, prices: SweepPrices, order: NDArray[np.int32], degree: IntArray
+    ) -> None:
         length = np.diff(program.site_indptr)[order]
         self.indptr = np.zeros(order.size + 1, np.int64)
         np.cumsum(length, out=self.indptr[1:])
         at = np.arange(int(self.indptr[-1])) + np.repeat(
             program.site_indptr[order] - self.indptr[:-1], length
         )
-        rows, indices, degree = np.unique(
+        rows, indices, mine = np.unique(
             program.site_indices[at], return_inverse=True, return_counts=True
         )
         self.indices = indices.astype(np.int32)
         self.price = prices.price[rows]
         # a row that others reach as well is worth its price here
-        inner = degree == np.diff(program.row_indptr)[rows]
-        self.whole = np.where(inner, prices.whole[rows], self.price)
-        self.reduced = prices.reduced[order]
+        self.whole = np.where(mine == degree[rows], prices.whole[rows], self.price)
+        self.reduced, self.cost = prices.reduced[order], prices.cost[order]
+        self.budget, self.unit = prices.budget, prices.unit
         step = np.repeat(np.arange(order.size, dtype=np.int32), length)
+        self.first = np.full(rows.size, order.size, np.int32)
+        np.minimum.at(self.first, self.indices, step)
         self.last = np.zeros(rows.size, np.int32)
         np.maximum.at(self.last, self.indices, step)
         self.leave = np.arange(order.size, dtype=np.int32)
@@ -200,14 +106,38 @@ class Stretch:
         open_for = self.leave - np.arange(self.leave.size)
         return bool(open_for.max(initial=0) < 64 * WORDS)
 
-    def lose(self, rest: IntArray, limit: int, cap: int) -> tuple[int, IntArray]:
+    def lose(
+        self, rest: IntArray, most: IntArray, limit: int, cap: int, *, counts: bool = False
+    ) -> tuple[int, IntArray]:
         """Return a loss that no choice goes below, and what is lost at least by decision."""
         profile = np.zeros(rest.size, np.int64)
-        found = _explore(
-            rest.size, self.indptr, self.indices, self.whole, self.price, self.reduced, self.last,
-            self.leave, rest, limit, cap, profile,
+        # what is spent is told apart only where the sweep holds all sites
+        cost = self.cost if counts else np.zeros_like(self.cost)
+        budget, unit = (self.budget, self.unit) if counts else (0, 0)
+        found = explore_sweep(
+            self.indptr, self.indices, self.whole, self.price, self.reduced, self.first, self.last,
+            self.leave, rest, most, limit, cap, cost, budget, unit, profile,
         )  # fmt: skip
         return int(found), profile
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What the sites from `begin` to `end` of the order must lose.
+
+    Attributes
+    ----------
+    begin, end : int
+    loss : int
+    lead, tail : (end - begin,) int64
+        What the sites up to and with each one must lose, and those from each one on.
+    """
+
+    begin: int
+    end: int
+    loss: int
+    lead: IntArray
+    tail: IntArray
 
 
 def sweep_order(program: Program) -> NDArray[np.int32]:
@@ -216,6 +146,85 @@ def sweep_order(program: Program) -> NDArray[np.int32]:
     xy -= xy.mean(axis=0)
     _, _, axis = np.linalg.svd(xy.T @ xy)
     return np.argsort(xy @ axis[0], kind="stable").astype(np.int32)
+
+
+def fits_mask(program: Program) -> bool:
+    """Return whether the frontier of a sweep over all sites is narrow enough for the mask."""
+    rank = np.empty(program.n_site, np.int64)
+    rank[sweep_order(program)] = np.arange(program.n_site)
+    mine, begin = rank[program.row_indices], program.row_indptr[:-1]
+    # the first site of a row stays open until its last one
+    wide = np.maximum.reduceat(mine, begin) - np.minimum.reduceat(mine, begin)
+    return bool(wide.max(initial=0) < 64 * WORDS)
+
+
+class Halves:
+    """A stretch as two sweeps, one from each end, with what its halves are known to lose."""
+
+    def __init__(self, ahead: Sweep, back: Sweep, begin: int, below: list[Stretch]) -> None:
+        n = ahead.leave.size
+        self.ahead, self.back, self.size = ahead, back, n
+        self.below = below
+        self.certain = sum(s.loss for s in below)
+        self.lead, self.tail = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        for s in below:
+            a, b = s.begin - begin, s.end - begin
+            self.lead[a:b] += s.lead
+            self.lead[b:] += s.loss
+            self.tail[a:b] += s.tail
+            self.tail[:a] += s.loss
+        self.middle = below[1].begin - begin if len(below) == 2 else n
+
+    def from_end(self, number: int, _end: int, trial: int, cap: int, counts: bool) -> int:
+        """Return the least loss found from the front (1) or from the back (0)."""
+        sweep = self.ahead if number else self.back
+        rest = np.append(self.tail[1:], 0) if number else np.append(self.lead[:-1][::-1], 0)
+        most = trial - rest
+        if self.below:
+            near = self.below[0 if number else 1]
+            inside = np.append(near.tail[1:], 0) if number else np.append(near.lead[:-1][::-1], 0)
+            held = near.loss + (trial - self.certain + 1) // 2 - inside
+            most[: held.size] = np.minimum(most[: held.size], held)
+        return sweep.lose(rest, most, trial, cap, counts=counts)[0]
+
+    def find(self, limit: int, step: int, cap: int, *, is_all: bool) -> int:
+        """Return a loss that no choice goes below, at most `limit`, raised step by step."""
+        trial = self.certain + max(1, step)
+        while True:
+            trial = min(trial, limit)
+            ends = [(0, 1), (1, 2)] if self.below else [(0, 1)]
+            if is_all:
+                found = int(min(spread(self.from_end, ends, trial, cap, True)))
+            else:
+                found = trial
+                for end in ends:
+                    # the other end may find a choice that loses less
+                    if found > self.certain:
+                        found = min(found, self.from_end(*end, trial, cap, False))
+            if found < trial or trial == limit:
+                return max(found, self.certain)
+            trial = self.certain + int((trial - self.certain) * GROWTH) + 1
+
+    def sum_up(self, begin: int, loss: int, cap: int) -> Stretch:
+        """Return the stretch with what leads up to each site and what follows from it."""
+        # no foresight here: what it cuts off would be missing in the profile
+        nothing, most = np.zeros(self.size, np.int64), np.full(self.size, loss + 1)
+        _, lead = self.ahead.lose(nothing, most, loss + 1, cap)
+        _, tail = self.back.lose(nothing, most, loss + 1, cap)
+        lead = np.maximum(self.lead, np.minimum(lead, loss))
+        tail = np.maximum(self.tail, np.minimum(tail, loss)[::-1])
+        return Stretch(begin, begin + self.size, loss, lead, tail)
+
+
+def _prove_stretch(
+    a: int, b: int, sweeps: Callable[[int, int], tuple[Sweep, Sweep]], below: list[Stretch],
+    limit: int, step: int, cap: int,
+) -> Stretch:  # fmt: skip
+    """Return what a stretch must lose; the form in which `spread` calls it."""
+    mine = [s for s in below if a <= s.begin < b]
+    halves = Halves(*sweeps(a, b), a, mine)
+    loss = halves.find(limit, step, cap, is_all=False)
+    return halves.sum_up(a, loss, cap)
 
 
 def sweep_strip(
@@ -239,49 +248,60 @@ def sweep_strip(
     tick : callable
         Told how many stretches are done; true ends the work with what is proven.
     """
-    n = order.size
+    # a site that loses all there is to lose is in no choice of interest
+    order = order[-prices.reduced[order] < limit]
+    length = np.diff(program.site_indptr)
+    is_of_interest = np.zeros(program.n_site, bool)
+    is_of_interest[order] = True
+    degree = np.bincount(
+        program.site_indices[np.repeat(is_of_interest, length)], minlength=program.n_row
+    )
+    # nor is a row served that only such sites reach
+    left = degree == 0
+    dead = int((prices.whole[left] - prices.price[left]).sum())
+    return min(limit, dead + _sweep_levels(program, prices, order, degree, limit - dead, cap, tick))
+
+
+def _sweep_levels(
+    program: Program,
+    prices: SweepPrices,
+    order: NDArray[np.int32],
+    degree: IntArray,
+    limit: int,
+    cap: int,
+    tick: Callable[[int], bool],
+) -> int:
+    """Go from short stretches to all sites; see `sweep_strip`."""
+    if limit <= 0 or not order.size:
+        return 0
+
+    def sweeps(a: int, b: int) -> tuple[Sweep, Sweep]:
+        part = order[a:b]
+        return Sweep(program, prices, part, degree), Sweep(program, prices, part[::-1], degree)
+
+    whole = sweeps(0, order.size)
+    if not (whole[0].fits() and whole[1].fits()):
+        return 0
     parts = 1
-    while n / parts > SHORTEST:
+    while order.size / parts > SHORTEST:
         parts *= 2
-    # of each stretch of the level below: first and last site, loss, loss of what leads up to a site
-    below: list[tuple[int, int, int, IntArray]] = []
-    proven = done = 0
-    while True:
-        edge = np.linspace(0, n, parts + 1).astype(np.int64)
+    level: list[Stretch] = []
+    proven = done_before = 0
+    while parts > 1:
+        edge = np.linspace(0, order.size, parts + 1).astype(np.int64).tolist()
+        ranges = list(pairwise(edge))
+        asked = (sweeps, level, limit, int(limit * FIRST_STEP / parts), cap)
         level = []
-        for a, b in zip(edge[:-1].tolist(), edge[1:].tolist(), strict=True):
-            back = Stretch(program, prices, order[a:b][::-1])
-            if not back.fits():
+        for k in range(0, parts, BATCH):
+            level += spread(_prove_stretch, ranges[k : k + BATCH], *asked)
+            if tick(done_before + len(level)):
                 return proven
-            mine = [s for s in below if a <= s[0] < b]
-            certain = sum(s[2] for s in mine)
-            # at least this is lost by the sites up to and with each one
-            lead = np.zeros(b - a, np.int64)
-            for first, end, loss, profile in mine:
-                lead[first - a : end - a] += profile
-                lead[end - a :] += loss
-            # swept backwards: after a decision the sites before it remain
-            rest = np.append(lead[:-1][::-1], 0)
-            trial = certain + max(1, limit // (8 * parts))
-            while True:
-                trial = min(trial, limit)
-                loss, _profile = back.lose(rest, trial, cap)
-                if loss < trial or trial == limit:
-                    break
-                trial *= 2
-            loss = max(loss, certain)
-            if parts > 1:
-                # no foresight here: what it cuts off would be missing in the profile
-                nothing = np.zeros(b - a, np.int64)
-                ahead = Stretch(program, prices, order[a:b])
-                _, profile = ahead.lose(nothing, loss + 1, cap)
-                lead = np.maximum(lead, np.minimum(profile, loss))
-            level.append((a, b, loss, lead))
-            done += 1
-            if tick(done):
-                return proven
-        proven = max(proven, min(limit, sum(s[2] for s in level)))
-        if parts == 1 or proven >= limit:
+        done_before += parts
+        proven = max(proven, min(limit, sum(s.loss for s in level)))
+        if proven >= limit:
             return proven
-        below = level
         parts //= 2
+    top = Halves(*whole, 0, level)
+    loss = top.find(limit, int(limit * FIRST_STEP), cap, is_all=True)
+    tick(done_before + 1)
+    return max(proven, loss)

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine.location.certificate import BUDGET_DIGITS, DENOMINATOR, check_magnitude, seal
-from groundplan.engine.location.coverage import check_points, check_reach, check_weight
+from groundplan.engine.location.coverage_input import check_points, check_reach, check_weight
 from groundplan.engine.location.dual import CHECK
 from groundplan.engine.location.run import (
     DUAL_TOLERANCE,

@@ -44,8 +44,11 @@ def _arcs(j, each, amount, arc, who):
 
 
 @jit
-def _move(each, demand, capacity, amount):
-    """Serve every row; returns 0, or 1 where what overflows has nowhere to go."""
+def _move(each, demand, capacity, amount, height):
+    """Serve every row; returns 0, or 1 where what overflows has nowhere to go.
+
+    `height` comes as zeros; its differences are the prices of the sites' capacities.
+    """
     n, m = each.shape
     load = np.zeros(m, np.int64)
     for i in range(n):
@@ -66,7 +69,6 @@ def _move(each, demand, capacity, amount):
     who = np.empty((m, m), np.int64)
     for k in range(m):
         _arcs(k, each, amount, arc, who)
-    height = np.zeros(m)
     far = np.empty(m)
     before = np.empty(m, np.int64)
     done = np.empty(m, np.bool_)
@@ -155,17 +157,24 @@ class Transport:
         self.problem = problem
         self.known: dict[bytes, float] = {}
 
-    def solve(self, opened: NDArray[np.bool_]) -> tuple[float, NDArray[np.int64] | None]:
-        """Return the cost of service (infinite: none exists) and (n_row, n_open) amounts."""
+    def solve(
+        self, opened: NDArray[np.bool_]
+    ) -> tuple[float, NDArray[np.int64] | None, NDArray[np.float64]]:
+        """Return the cost of service (infinite: none exists), (n_row, n_open) amounts, unit prices.
+
+        The prices of capacity are those of the open sites, per unit, zero where room is left.
+        """
         p = self.problem
         sites = np.flatnonzero(opened)
+        height = np.zeros(sites.size)
         if int(p.capacity[sites].sum()) < int(p.demand.sum()):
-            return np.inf, None
+            return np.inf, None, height
         each = open_costs(p, sites)
         amount = np.zeros(each.shape, np.int64)
-        if _move(each, p.demand, p.capacity[sites], amount):
-            return np.inf, None
-        return float((np.where(amount > 0, each, 0.0) * amount).sum()), amount
+        if _move(each, p.demand, p.capacity[sites], amount, height):
+            return np.inf, None, height
+        cost = float((np.where(amount > 0, each, 0.0) * amount).sum())
+        return cost, amount, height.max(initial=0.0) - height
 
     def cost(self, opened: NDArray[np.bool_]) -> float:
         """Return the cost of service from open sites."""

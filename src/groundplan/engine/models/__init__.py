@@ -38,6 +38,11 @@ if TYPE_CHECKING:
         dop,
         walker_constellation,
     )
+    from groundplan.engine.models.short_message import (
+        MessageBudget,
+        message_budget,
+        reply_cards,
+    )
     from groundplan.engine.models.sky import (
         SkyView,
         sky_view,
@@ -63,6 +68,7 @@ _HOMES = {
     "Dop": "satellites",
     "FiniteWaiting": "finite_queue",
     "Forecast": "diffusion",
+    "MessageBudget": "short_message",
     "RachConfig": "rach",
     "RandomAccess": "rach",
     "Sizing": "queue",
@@ -76,7 +82,9 @@ _HOMES = {
     "finite_waiting": "finite_queue",
     "forecast": "diffusion",
     "logistic": "diffusion",
+    "message_budget": "short_message",
     "random_access": "rach",
+    "reply_cards": "short_message",
     "size_servers": "queue",
     "sky_view": "sky",
     "smart_charging_peak": "smart_charging",
@@ -94,6 +102,7 @@ __all__ = [
     "Dop",
     "FiniteWaiting",
     "Forecast",
+    "MessageBudget",
     "RachConfig",
     "RandomAccess",
     "Sizing",
@@ -107,7 +116,9 @@ __all__ = [
     "finite_waiting",
     "forecast",
     "logistic",
+    "message_budget",
     "random_access",
+    "reply_cards",
     "size_servers",
     "sky_view",
     "smart_charging_peak",

@@ -41,6 +41,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from groundplan.engine.radio.arguments import above, finite, fit, one, real
+
 __all__ = ["Antenna", "ArrayLayout", "Cuts", "Element"]
 
 FloatArray = NDArray[np.float64]
@@ -138,11 +140,11 @@ class Antenna:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.element_gain_dbi):
-            raise ValueError(f"gain_dbi must be a finite number; got {self.element_gain_dbi}")
+        one("gain_dbi", self.element_gain_dbi)
         if isinstance(self.pattern, Element):
             for key, value in self.pattern._asdict().items():
-                if not value > 0.0:
+                # without end is round
+                if real(key, value).ndim or not value > 0.0:
                     raise ValueError(f"{key} must be > 0; got {value}")
         elif self.pattern.combine not in COMBINATIONS:
             raise ValueError(
@@ -150,8 +152,7 @@ class Antenna:
             )
         if self.layout is not None:
             for key, value in self.layout._asdict().items():
-                if not value > 0.0:
-                    raise ValueError(f"{key} must be > 0; got {value}")
+                above(key, one(key, value), 0.0)
 
     @classmethod
     def parametric(
@@ -232,7 +233,9 @@ class Antenna:
         float or array
         """
         own = self.own_tilt_deg
-        tilt = np.asarray(own if electrical_tilt_deg is None else electrical_tilt_deg, np.float64)
+        tilt = finite(
+            "electrical_tilt_deg", own if electrical_tilt_deg is None else electrical_tilt_deg
+        )
         azimuth, elevation = turned(azimuth_deg, elevation_deg, mechanical_tilt_deg)
         if self.layout is None:
             if np.any(np.asarray(scan_deg) != 0.0):
@@ -305,7 +308,7 @@ class Antenna:
         Times the cosine table this is the parametric and the summed pattern wherever neither cap
         binds and the tilt is electrical; mechanical tilt is right ahead only.
         """
-        d = np.asarray(distance_2d_m, np.float64)
+        d = above("distance_2d_m", distance_2d_m, 0.0, is_open=False)
         elevation = np.degrees(np.arctan2(terminal_height_m - base_height_m, d))
         told = self.gain_dbi(
             0.0,
@@ -327,12 +330,13 @@ def turned(
     >>> round(float(elevation), 6)
     -5.0
     """
-    azimuth = np.asarray(azimuth_deg, np.float64)
-    elevation = np.asarray(elevation_deg, np.float64)
+    azimuth = finite("azimuth_deg", azimuth_deg)
+    elevation = finite("elevation_deg", elevation_deg)
     if (np.abs(elevation) > 90.0).any():
         worst = elevation[np.abs(elevation) > 90.0].ravel()[0]
         raise ValueError(f"elevation_deg must be -90 to 90; got {worst}")
-    lean = np.radians(np.asarray(mechanical_tilt_deg, np.float64))
+    lean = np.radians(finite("mechanical_tilt_deg", mechanical_tilt_deg))
+    fit(azimuth_deg=azimuth, elevation_deg=elevation, mechanical_tilt_deg=lean)
     if not lean.any():
         azimuth, elevation = np.broadcast_arrays(azimuth, elevation)
         return azimuth, elevation
@@ -358,7 +362,7 @@ def _array_factor_db(
 ) -> Any:
     """Return the power of the steered array factor, dB; at its peak 10 lg(rows x columns)."""
     a, e = np.radians(azimuth), np.radians(elevation)
-    down, side = np.radians(tilt_deg), np.radians(np.asarray(scan_deg, np.float64))
+    down, side = np.radians(tilt_deg), np.radians(finite("scan_deg", scan_deg))
     rows = 2.0 * np.pi * layout.row_wavelengths * (np.sin(e) + np.sin(down))
     cols = (
         2.0 * np.pi * layout.col_wavelengths * (np.cos(e) * np.sin(a) - np.cos(down) * np.sin(side))

@@ -35,6 +35,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from groundplan.engine.radio.arguments import finite, fit, real
+
 __all__ = [
     "Calibration",
     "Errors",
@@ -212,11 +214,22 @@ def measured_loss_db(
     >>> measured_loss_db(-95.0, 30.0, 3.0)
     122.0
     """
-    parts = [
-        np.asarray(v, np.float64)
-        for v in (eirp_per_element_dbm, pattern_loss_db, terminal_gain_dbi, rsrp_dbm)
+    eirp, pattern, terminal, rsrp = [
+        real(name, value)
+        for name, value in (
+            ("eirp_per_element_dbm", eirp_per_element_dbm),
+            ("pattern_loss_db", pattern_loss_db),
+            ("terminal_gain_dbi", terminal_gain_dbi),
+            ("rsrp_dbm", rsrp_dbm),
+        )
     ]
-    loss = parts[0] - parts[1] + parts[2] - parts[3]
+    fit(
+        eirp_per_element_dbm=eirp,
+        pattern_loss_db=pattern,
+        terminal_gain_dbi=terminal,
+        rsrp_dbm=rsrp,
+    )
+    loss = eirp - pattern + terminal - rsrp
     return float(loss) if loss.ndim == 0 else loss
 
 
@@ -230,7 +243,10 @@ def spatial_blocks(x_m: ArrayLike, y_m: ArrayLike, size_m: float) -> IntArray:
     """
     if not size_m > 0.0:
         raise ValueError(f"size_m must be > 0; got {size_m}")
-    cell = np.floor(np.stack([np.asarray(x_m, float), np.asarray(y_m, float)]) / size_m)
+    x, y = finite("x_m", x_m).ravel(), finite("y_m", y_m).ravel()
+    if x.shape != y.shape:
+        raise ValueError(f"y_m must have one value for each of {x.size} points; got {y.size}")
+    cell = np.floor(np.stack([x, y]) / size_m)
     _, block = np.unique(cell, axis=1, return_inverse=True)
     return np.asarray(block, np.int64).ravel()
 
@@ -275,8 +291,8 @@ def _shrunk(value: FloatArray, variance: FloatArray) -> tuple[FloatArray, float,
 def _checked(
     measured_db: ArrayLike, model_db: ArrayLike, **named: ArrayLike | None
 ) -> tuple[FloatArray, FloatArray, dict[str, NDArray[Any] | None]]:
-    measured = np.atleast_1d(np.asarray(measured_db, np.float64)).ravel()
-    model = np.atleast_1d(np.asarray(model_db, np.float64)).ravel()
+    measured = real("measured_db", measured_db).ravel()
+    model = real("model_db", model_db).ravel()
     arrays = {k: None if v is None else np.asarray(v).ravel() for k, v in named.items()}
     for name, array in {"model_db": model, **arrays}.items():
         if array is not None and array.shape != measured.shape:

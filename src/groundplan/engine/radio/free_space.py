@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from groundplan.engine.radio.arguments import above, fit
+
 __all__ = ["MODEL", "FreeSpaceLoss", "free_space_loss"]
 
 MODEL = "ITU-R P.525"
@@ -69,12 +71,9 @@ def free_space_loss(distance_km: ArrayLike, frequency_ghz: ArrayLike) -> FreeSpa
     >>> round(free_space_loss(1.0, 1.0).loss_db, 3)
     92.448
     """
-    d = np.asarray(distance_km, dtype=np.float64)
-    f = np.asarray(frequency_ghz, dtype=np.float64)
-    for name, value in (("distance_km", d), ("frequency_ghz", f)):
-        good = np.isfinite(value) & (value > 0.0)
-        if not good.all():
-            raise ValueError(f"{name} must be > 0; got {value[~good].flat[0]:g}")
+    d = above("distance_km", distance_km, 0.0)
+    f = above("frequency_ghz", frequency_ghz, 0.0)
+    fit(distance_km=d, frequency_ghz=f)
     waves = d * 1e3 * f * 1e9 / LIGHT_M_PER_S
     loss = 20.0 * np.log10(4.0 * np.pi * waves)
     if waves.ndim == 0:

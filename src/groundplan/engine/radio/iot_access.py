@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
+from groundplan.engine.radio.arguments import real
 from groundplan.engine.radio.iot_link import (
     PREAMBLE_HZ,
     PREAMBLE_MS,
@@ -147,15 +148,17 @@ def offered_devices(inter_site_m: float) -> float:
 
 
 def _weights(
-    coupling_loss_db: ArrayLike, weight: ArrayLike | None
+    name: str, value: ArrayLike, weight: ArrayLike | None
 ) -> tuple[FloatArray, FloatArray]:
-    loss = np.atleast_1d(np.asarray(coupling_loss_db, np.float64)).ravel()
-    share = np.ones(loss.shape) if weight is None else np.asarray(weight, np.float64).ravel()
-    if loss.size == 0 or not np.isfinite(loss).all():
-        raise ValueError(f"coupling_loss_db must be finite numbers; got {loss[:3]}")
-    if share.shape != loss.shape or not (share >= 0).all() or not share.sum() > 0:
-        raise ValueError("weight must be >= 0, not all 0, one for each coupling loss")
-    return loss, share / share.sum()
+    """Return the values that weigh, and their shares of the whole."""
+    told = real(name, value).ravel()
+    share = np.ones(told.shape) if weight is None else real("weight", weight).ravel()
+    if told.size == 0 or not np.isfinite(told).all():
+        got = told[~np.isfinite(told)][:3] if told.size else "no values"
+        raise ValueError(f"{name} must be finite numbers; got {got}")
+    if share.shape != told.shape or not (share >= 0).all() or not share.sum() > 0:
+        raise ValueError(f"weight must be >= 0, not all 0, one for each of {told.size} {name}")
+    return told, share / share.sum()
 
 
 def coverage_class_ratio(
@@ -182,7 +185,7 @@ def coverage_class_ratio(
     >>> coverage_class_ratio([140.0, 150.0, 160.0, 170.0]).tolist()
     [0.25, 0.25, 0.25, 0.25]
     """
-    loss, share = _weights(coupling_loss_db, weight)
+    loss, share = _weights("coupling_loss_db", coupling_loss_db, weight)
     if not spread_db >= 0.0:
         raise ValueError(f"spread_db must be >= 0; got {spread_db}")
     margin = np.array(CLASS_LOSS_DB)[:, None] - loss
@@ -273,7 +276,7 @@ def iot_capacity(
     >>> iot_capacity([120.0, 130.0, 140.0]).binding
     'random access to 144 dB'
     """
-    loss, share = _weights(coupling_loss_db, weight)
+    loss, share = _weights("coupling_loss_db", coupling_loss_db, weight)
     rate = mixed_reports_per_h() if reports_per_h is None else reports_per_h
     for name, value in (("reports_per_h", rate), ("carrier_count", carrier_count)):
         if not value > 0:
@@ -376,7 +379,7 @@ def redcap_capacity(
     >>> round(redcap_capacity([20.0], busy_mbps_per_device=0.05, pattern="DDDSU", link="uplink"))
     108
     """
-    sinr, share = _weights(sinr_db, weight)
+    sinr, share = _weights("sinr_db", sinr_db, weight)
     if not busy_mbps_per_device > 0.0:
         raise ValueError(f"busy_mbps_per_device must be > 0; got {busy_mbps_per_device}")
     if bandwidth_mhz > 20.0:

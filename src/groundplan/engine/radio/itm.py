@@ -34,6 +34,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from groundplan.engine._jit import chunks, spread
+from groundplan.engine.radio.arguments import above, fit, real, row_lengths
 from groundplan.engine.radio.itm_input import (
     FLAGS,
     MODEL,
@@ -41,7 +42,6 @@ from groundplan.engine.radio.itm_input import (
     SITINGS,
     VERSION,
     ItmLoss,
-    above,
     answer,
     ask,
     deviates,
@@ -96,7 +96,7 @@ def itm_profile(
     ----------
     distance_km : (n_point,) or (n_path, n_point) array
         Along the path from the transmitter, km, evenly spaced from 0 within 5 % of the spacing.
-        One row serves all paths.
+        One row serves all paths; one profile serves many numbers.
     height_m : (n_point,) or (n_path, n_point) array
         Ground above sea level, m.
     frequency_ghz : float or (n_path,) array
@@ -105,13 +105,13 @@ def itm_profile(
         Antennas above ground, m, > 0; valid 0.5 to 3000.
     count : (n_path,) array of int, optional
         Points of each profile, >= 3, where rows are padded; what follows is not read. By default
-        those before the first NaN distance.
+        those before the NaN that end its distances.
     time_percent, location_percent, situation_percent : float or (n_path,) array, optional
         > 0 and < 100; 50 by default.
     reliability_percent, confidence_percent : float or (n_path,) array, optional
         In place of the three; 50 by default.
     polarisation : str or (n_path,) array of str
-        ``"vertical"`` or ``"horizontal"``.
+        ``"vertical"`` or ``"horizontal"``; or ``"v"``, ``"h"``, or 1 and 0 as in NTIA's files.
     climate : int or (n_path,) array of int
         1 equatorial, 2 continental subtropical, 3 maritime subtropical, 4 desert, 5 continental
         temperate, 6 maritime temperate over land, 7 over sea.
@@ -143,12 +143,31 @@ def itm_profile(
     >>> round(told.loss_db, 2), told.valid
     (127.43, True)
     """
-    h = np.asarray(height_m, dtype=np.float64)
-    d = np.asarray(distance_km, dtype=np.float64)
+    h = real("height_m", height_m)
+    d = real("distance_km", distance_km)
     if h.ndim not in {1, 2}:
-        raise ValueError(f"height_m must have one or two axes; got {h.ndim}")
+        raise ValueError(
+            f"height_m must be one profile (1-D) or one row per path (2-D); got shape {h.shape}"
+        )
+    if not h.size:
+        raise ValueError(f"height_m must not be empty; got shape {h.shape}")
     shape = h.shape[:-1]
-    h = np.ascontiguousarray(np.atleast_2d(h))
+    numbers = {
+        "frequency_ghz": frequency_ghz, "tx_height_m": tx_height_m, "rx_height_m": rx_height_m,
+        "time_percent": time_percent, "location_percent": location_percent,
+        "situation_percent": situation_percent, "reliability_percent": reliability_percent,
+        "confidence_percent": confidence_percent, "polarisation": polarisation,
+        "climate": climate, "n0": n0, "eps_r": eps_r, "sigma_s_per_m": sigma_s_per_m,
+        "mdvar": mdvar, "count": count,
+    }  # fmt: skip
+    if shape == ():
+        shape = fit(**numbers)
+        if len(shape) > 1:
+            raise ValueError(f"arguments must be one number or one per path; got shape {shape}")
+    h = np.ascontiguousarray(np.broadcast_to(h, (*shape, h.shape[-1])))
+    h = np.atleast_2d(h)
+    if d.ndim == 2 and len(d) == 1:
+        d = d[0]
     if d.ndim not in {1, 2} or d.shape[-1] != h.shape[1] or (d.ndim == 2 and len(d) != len(h)):
         raise ValueError(
             f"distance_km must have the points of height_m, {h.shape[1]}, in one row or in as many "
@@ -156,11 +175,10 @@ def itm_profile(
         )
     d = np.ascontiguousarray(np.atleast_2d(d))
     n_path, n_point = h.shape
-    if count is None:
-        gap = np.isnan(d)
-        count = np.where(gap.any(axis=1), gap.argmax(axis=1), n_point)
-    points = np.asarray(count, dtype=np.int64)
-    points = np.ascontiguousarray(np.broadcast_to(points, (n_path,)))
+    points = row_lengths(d) if count is None else np.asarray(count)
+    if points.dtype.kind not in "iu" or points.shape not in {(), (1,), (n_path,)}:
+        raise ValueError(f"count must be one whole number or one per path; got {count!r}")
+    points = np.ascontiguousarray(np.broadcast_to(points, (n_path,)), dtype=np.int64)
     short = np.flatnonzero((points < 3) | (points > n_point))
     if short.size:
         raise ValueError(
@@ -179,6 +197,11 @@ def itm_profile(
     step_m = np.empty(len(d))
     for row in spread(uneven_steps, chunks(len(d), CHUNKS), d, asked, step_m, SPACING_TOLERANCE):
         if row >= 0:
+            gap = np.flatnonzero(~np.isfinite(d[row, : asked[row]]))
+            if gap.size:
+                raise ValueError(
+                    f"distance_km must be finite; row {row}, point {gap[0]} is {d[row, gap[0]]}"
+                )
             raise ValueError(
                 "distance_km must rise evenly from 0, as ITM counts steps: resample the profile; "
                 f"row {row} does not"
@@ -275,7 +298,12 @@ reliability_percent, confidence_percent, polarisation, climate, eps_r, sigma_s_p
     )
     radio = (frequency_ghz, tx_height_m, rx_height_m, polarisation)
     ground = (climate, n0, eps_r, sigma_s_per_m, mdvar)
-    shape = np.broadcast_shapes(*(np.shape(x) for x in (d, delta_h, *sited, *z, *radio, *ground)))
+    names = (
+        "distance_km", "delta_h_m", "tx_siting", "rx_siting", "time_percent", "location_percent",
+        "situation_percent", "frequency_ghz", "tx_height_m", "rx_height_m", "polarisation",
+        "climate", "n0", "eps_r", "sigma_s_per_m", "mdvar",
+    )  # fmt: skip
+    shape = fit(**dict(zip(names, (d, delta_h, *sited, *z, *radio, *ground), strict=True)))
     given, flags = ask(
         shape, frequency_ghz, tx_height_m, rx_height_m, n0, eps_r, sigma_s_per_m, polarisation,
         climate, mdvar, z,

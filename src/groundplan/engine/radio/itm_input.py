@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from groundplan.engine.radio.arguments import above, between, verticals
 from groundplan.engine.radio.itm_kernel import GIVEN, OUT
 from groundplan.engine.radio.itm_variability import climate_names, normal_deviate
 
@@ -62,6 +63,8 @@ FLAGS = {
     0x1000000: "diffraction not defined for this ground and horizon (no loss is given)",
 }
 FIRST_FAILURE = 0x10000
+#: As the files of NTIA number them.
+POLARISATIONS = {0: "horizontal", 1: "vertical"}
 SITINGS = ("random", "careful", "very careful")
 
 
@@ -108,25 +111,6 @@ def itm_warnings(flags: int) -> tuple[str, ...]:
     return tuple(words for bit, words in FLAGS.items() if int(flags) & bit)
 
 
-def above(name: str, value: Any, least: float, *, is_open: bool = True) -> NDArray[np.float64]:
-    """Return an argument as finite numbers above a bound, or say which value is not."""
-    x = np.asarray(value, dtype=np.float64)
-    good = np.isfinite(x) & ((x > least) if is_open else (x >= least))
-    if not good.all():
-        sign = ">" if is_open else ">="
-        raise ValueError(f"{name} must be {sign} {least:g}; got {x[~good].flat[0]:g}")
-    return x
-
-
-def percent(name: str, value: Any) -> NDArray[np.float64]:
-    """Return a percentage as a share, or say which value is not between 0 and 100."""
-    x = np.asarray(value, dtype=np.float64)
-    good = (x > 0.0) & (x < 100.0)
-    if not good.all():
-        raise ValueError(f"{name} must be > 0 and < 100; got {x[~good].flat[0]:g}")
-    return x / 100.0
-
-
 def whole(name: str, value: Any, allowed: tuple[int, ...], hint: str) -> NDArray[np.int64]:
     """Return an argument as whole numbers of a list, or say which value is not among them."""
     x = np.asarray(value)
@@ -162,7 +146,7 @@ def deviates(
             "confidence_percent": confidence_percent,
         }
     return [
-        normal_deviate(percent(name, 50.0 if value is None else value))
+        normal_deviate(between(name, 50.0 if value is None else value, 0.0, 100.0) / 100.0)
         for name, value in asked.items()
     ]
 
@@ -202,17 +186,14 @@ def ask(
     n0 = above("n0", n0, 0.0)
     eps = above("eps_r", eps_r, 1.0, is_open=False)
     sigma = above("sigma_s_per_m", sigma_s_per_m, 0.0)
-    poles = np.asarray(polarisation)
-    if not np.isin(poles, ("horizontal", "vertical")).all():
-        wrong = poles[~np.isin(poles, ("horizontal", "vertical"))].flat[0]
-        raise ValueError(f"polarisation must be 'horizontal' or 'vertical'; got {str(wrong)!r}")
+    is_vertical = verticals(polarisation, POLARISATIONS)
     names = ", ".join(f"{i} {name}" for i, name in enumerate(climate_names(), start=1))
     zone = whole("climate", climate, tuple(range(1, 8)), f"one of {names}")
     modes = tuple(ten + one for ten in (0, 10, 20, 30) for one in range(4))
     mode = whole("mdvar", mdvar, modes, "0..3, 10..13, 20..23 or 30..33")
     permittivity = eps + 1j * 18000.0 * sigma / (f * 1000.0)
     impedance = np.sqrt(permittivity - 1.0)
-    impedance = np.where(poles == "vertical", impedance / permittivity, impedance)
+    impedance = np.where(is_vertical, impedance / permittivity, impedance)
 
     columns = (f * 1000.0, tx, rx, n0, impedance.real, impedance.imag, *z, zone, mode)
     given = np.empty((int(np.prod(shape)), len(GIVEN)))

@@ -33,17 +33,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
+from groundplan.engine.radio.arguments import above
 from groundplan.engine.radio.pathloss import (
     MODELS,
     break_distance_m,
-    building_entry_loss,
     los_probability,
     model_name,
     path_loss,
 )
 from groundplan.engine.radio.reliability import disc_mean, largest_radius
+from groundplan.engine.radio.tr38901_building import wall_and_room_loss
 
-__all__ = ["Link", "cell_reach", "served_ratio"]
+__all__ = ["Link", "cell_links", "cell_reach", "served_ratio"]
 
 FloatArray = NDArray[np.float64]
 #: Points over the depth behind the wall.
@@ -77,7 +78,9 @@ class Link(NamedTuple):
     indoor_ratio: float = 1.0
 
 
-def served_ratio(link: Link, distance_2d_m: ArrayLike) -> FloatArray:
+def served_ratio(
+    link: Link, distance_2d_m: ArrayLike, further_loss_db: ArrayLike = 0.0
+) -> FloatArray:
     """Return the share of terminals at each distance that are above the threshold.
 
     Parameters
@@ -85,6 +88,8 @@ def served_ratio(link: Link, distance_2d_m: ArrayLike) -> FloatArray:
     link : Link
     distance_2d_m : (n,) array
         Ground distance, m; below the model's least distance the loss is taken as there.
+    further_loss_db : float or (n,) array
+        What else is lost on the way, by terrain for instance.
 
     Returns
     -------
@@ -101,20 +106,22 @@ def served_ratio(link: Link, distance_2d_m: ArrayLike) -> FloatArray:
         raise ValueError(f"indoor_ratio must be in 0..1; got {link.indoor_ratio}")
     name = model_name(link.model)
     rules = MODELS[name]
-    d = np.maximum(np.asarray(distance_2d_m, dtype=np.float64), rules.distance_m[0])
+    d = np.atleast_1d(above("distance_2d_m", distance_2d_m, 0.0, is_open=False))
+    d = np.maximum(d, rules.distance_m[0])
     radio = (link.frequency_ghz, link.base_height_m, link.terminal_height_m)
     sight = los_probability(name, d, link.terminal_height_m, link.base_height_m)
     node, weight = np.polynomial.legendre.leggauss(DEPTH_POINTS)
     depth = 0.5 * (1.0 + node)
     # the lesser of two even draws has density 2 (1 - t) on 0..1
     chance = weight * (1.0 - depth)
-    house = building_entry_loss(link.building, link.frequency_ghz, depth * rules.indoor_m)
+    house = wall_and_room_loss(link.building, link.frequency_ghz, depth * rules.indoor_m)
+    allowed_db = link.allowed_db - np.asarray(further_loss_db, dtype=np.float64)
     served = np.zeros(d.shape)
     for is_los, share in ((True, sight), (False, 1.0 - sight)):
         if not share.any():
             continue  # a hall with sight everywhere has no other branch
         branch = path_loss(name, d, *radio, los=is_los)
-        left_db = link.allowed_db - branch.loss_db
+        left_db = allowed_db - branch.loss_db
         outside = ndtr(left_db / branch.sigma_db)
         spread = np.hypot(branch.sigma_db[:, None], house.sigma_db)
         inside = ndtr((left_db[:, None] - house.entry_db - house.indoor_db) / spread) @ chance
@@ -141,7 +148,7 @@ def one_reach(
     note = {0.0: "below the model's range", high_m: "cut at the end of the model's range"}
     edge_m = np.array([max(reach_m, low_m)])
     # the mean of the lesser of two even draws is a third of their range
-    house = building_entry_loss(link.building, link.frequency_ghz, rules.indoor_m / 3.0)
+    house = wall_and_room_loss(link.building, link.frequency_ghz, rules.indoor_m / 3.0)
     return reach_m, {
         "rule": "downlink reference signal; sight, no sight and buildings each with its own spread",
         "model": name,
@@ -166,6 +173,48 @@ def one_reach(
         "is_valid": bool(path_loss(name, edge_m, *radio).valid[0]),
         "range_note": note.get(reach_m, ""),
     }
+
+
+def cell_links(
+    *,
+    model: ArrayLike,
+    frequency_ghz: ArrayLike,
+    eirp_dbm: ArrayLike,
+    rsrp_min_dbm: ArrayLike,
+    building: ArrayLike,
+    indoor_ratio: ArrayLike,
+    base_height_m: ArrayLike,
+    terminal_height_m: ArrayLike,
+    body_loss_db: float,
+    interference_margin_db: float,
+    **_reliability: Any,
+) -> list[list[Link]]:
+    """Return the link of each (layer, environment); arguments as for `cell_reach`."""
+    names, f, eirp, least, houses, inside, hb, hu = np.broadcast_arrays(
+        np.atleast_2d(np.asarray(model, dtype=object)),
+        np.asarray(frequency_ghz, dtype=np.float64),
+        np.asarray(eirp_dbm, dtype=np.float64),
+        np.asarray(rsrp_min_dbm, dtype=np.float64),
+        np.asarray(building, dtype=object),
+        np.asarray(indoor_ratio, dtype=np.float64),
+        np.asarray(base_height_m, dtype=np.float64),
+        np.asarray(terminal_height_m, dtype=np.float64),
+    )
+    return [
+        [
+            Link(
+                model=str(names[i, k]),
+                frequency_ghz=float(f[i, k]),
+                base_height_m=float(hb[i, k]),
+                terminal_height_m=float(hu[i, k]),
+                allowed_db=float(eirp[i, k] - least[i, k]) - body_loss_db - interference_margin_db,
+                building=str(houses[i, k]),
+                indoor_ratio=float(inside[i, k]),
+            )
+            for k in range(names.shape[1])
+        ]
+        for i in range(names.shape[0])
+    ]
 
 
 def cell_reach(
@@ -222,34 +271,30 @@ def cell_reach(
     ValueError
         Where an argument is impossible; it names argument and value.
     """
-    names, f, eirp, least, houses, inside, hb, hu = np.broadcast_arrays(
-        np.atleast_2d(np.asarray(model, dtype=object)),
-        np.asarray(frequency_ghz, dtype=np.float64),
-        np.asarray(eirp_dbm, dtype=np.float64),
-        np.asarray(rsrp_min_dbm, dtype=np.float64),
-        np.asarray(building, dtype=object),
-        np.asarray(indoor_ratio, dtype=np.float64),
-        np.asarray(base_height_m, dtype=np.float64),
-        np.asarray(terminal_height_m, dtype=np.float64),
+    links = cell_links(
+        model=model,
+        frequency_ghz=frequency_ghz,
+        eirp_dbm=eirp_dbm,
+        rsrp_min_dbm=rsrp_min_dbm,
+        building=building,
+        indoor_ratio=indoor_ratio,
+        base_height_m=base_height_m,
+        terminal_height_m=terminal_height_m,
+        body_loss_db=body_loss_db,
+        interference_margin_db=interference_margin_db,
     )
-    reach_m = np.zeros(names.shape)
-    detail: list[list[dict[str, Any]]] = [[] for _ in range(names.shape[0])]
-    for i, k in np.ndindex(*names.shape):
+    shape = (len(links), len(links[0]))
+    eirp = np.broadcast_to(np.asarray(eirp_dbm, dtype=np.float64), shape)
+    least = np.broadcast_to(np.asarray(rsrp_min_dbm, dtype=np.float64), shape)
+    reach_m = np.zeros(shape)
+    detail: list[list[dict[str, Any]]] = [[] for _ in links]
+    for i, k in np.ndindex(*shape):
         budget = {
             "eirp_per_element_dbm": round(float(eirp[i, k]), 3),
             "rsrp_min_dbm": float(least[i, k]),
             "body_loss_db": body_loss_db,
             "interference_margin_db": interference_margin_db,
         }
-        link = Link(
-            model=str(names[i, k]),
-            frequency_ghz=float(f[i, k]),
-            base_height_m=float(hb[i, k]),
-            terminal_height_m=float(hu[i, k]),
-            allowed_db=float(eirp[i, k] - least[i, k]) - body_loss_db - interference_margin_db,
-            building=str(houses[i, k]),
-            indoor_ratio=float(inside[i, k]),
-        )
-        reach_m[i, k], terms = one_reach(link, reliability_ratio, reliability_kind)
+        reach_m[i, k], terms = one_reach(links[i][k], reliability_ratio, reliability_kind)
         detail[i].append({**terms, **budget})
     return reach_m, detail

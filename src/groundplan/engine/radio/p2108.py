@@ -29,11 +29,31 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
+from groundplan.engine.radio.arguments import above, between, finite, fit, plain
+
 __all__ = ["CLUTTER_HEIGHT_M", "METHODS", "MODEL", "RANGES", "ClutterLoss", "clutter_loss"]
 
 FloatArray = NDArray[np.float64]
 MODEL = "ITU-R P.2108-1"
 METHODS = ("height gain", "terrestrial", "aeronautical")
+#: Other spellings of them: the section, and the Recommendation's own titles.
+_SPELLINGS = {
+    "31": "height gain",
+    "heightgain": "height gain",
+    "terminalheightgain": "height gain",
+    "32": "terrestrial",
+    "terrestrial": "terrestrial",
+    "terrestrialstatistical": "terrestrial",
+    "33": "aeronautical",
+    "aeronautical": "aeronautical",
+    "aeronauticalstatistical": "aeronautical",
+}
+#: Arguments that one method alone reads.
+_OWN = {
+    "height gain": ("terminal_height_m", "clutter", "clutter_height_m"),
+    "terrestrial": ("distance_km",),
+    "aeronautical": ("elevation_deg",),
+}
 #: Default heights of table 3, m.
 CLUTTER_HEIGHT_M = {
     "water": 10.0,
@@ -74,21 +94,15 @@ class ClutterLoss(NamedTuple):
     valid: Any
 
 
-def number(name: str, value: Any, *, is_open: bool) -> FloatArray:
-    """Return an argument as finite numbers > 0 (or >= 0), or say which value is not."""
-    x = np.asarray(value, dtype=np.float64)
-    good = np.isfinite(x) & ((x > 0.0) if is_open else (x >= 0.0))
-    if not good.all():
-        sign = ">" if is_open else ">="
-        raise ValueError(f"{name} must be {sign} 0; got {x[~good].flat[0]:g}")
-    return x
-
-
-def needed(method: str, **given: Any) -> None:
-    """Refuse a call that lacks what its method needs."""
-    missing = [name for name, value in given.items() if value is None]
+def check_given(method: str, given: dict[str, Any]) -> None:
+    """Refuse a call that lacks what its method needs, or gives what only another one reads."""
+    own = _OWN[method]
+    missing = [n for n in own if given[n] is None and n != "clutter_height_m"]
     if missing:
         raise ValueError(f"method {method!r} needs {' and '.join(missing)}")
+    foreign = [n for n, value in given.items() if value is not None and n not in own]
+    if foreign:
+        raise ValueError(f"method {method!r} does not take {' and '.join(foreign)}")
 
 
 def height_gain(
@@ -182,7 +196,8 @@ def clutter_loss(
     ----------
     method : str
         ``"height gain"`` (needs `terminal_height_m` and `clutter`), ``"terrestrial"`` (needs
-        `distance_km`) or ``"aeronautical"`` (needs `elevation_deg`).
+        `distance_km`) or ``"aeronautical"`` (needs `elevation_deg`); or the section, ``"3.1"``,
+        ``"3.2"``, ``"3.3"``.
     frequency_ghz : float or array
         GHz, > 0; valid 0.03 to 3, 0.5 to 67, 10 to 100.
     terminal_height_m : float or array, optional
@@ -210,7 +225,7 @@ def clutter_loss(
     Raises
     ------
     ValueError
-        Where an argument is impossible or missing; it names argument and value.
+        Where an argument is impossible, missing or another method's; it names argument and value.
 
     Examples
     --------
@@ -220,38 +235,45 @@ def clutter_loss(
     >>> round(clutter_loss("height gain", 0.7, terminal_height_m=1.5, clutter="urban").loss_db, 2)
     21.48
     """
-    if method not in METHODS:
+    if plain(method) not in _SPELLINGS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
-    f = number("frequency_ghz", frequency_ghz, is_open=True)
-    percent = np.asarray(location_percent, dtype=np.float64)
-    good = (percent > 0.0) & (percent < 100.0)
-    if not good.all():
-        raise ValueError(f"location_percent must be > 0 and < 100; got {percent[~good].flat[0]:g}")
+    method = _SPELLINGS[plain(method)]
+    check_given(
+        method,
+        {
+            "terminal_height_m": terminal_height_m,
+            "clutter": clutter,
+            "clutter_height_m": clutter_height_m,
+            "distance_km": distance_km,
+            "elevation_deg": elevation_deg,
+        },
+    )
+    f = above("frequency_ghz", frequency_ghz, 0.0)
+    percent = between("location_percent", location_percent, 0.0, 100.0)
     sigma: Any = None
     ranged = {"frequency_ghz": f}
     inside: Any = np.True_
     if method == "height gain":
-        needed(method, terminal_height_m=terminal_height_m, clutter=clutter)
         height = None
         if clutter_height_m is not None:
-            height = number("clutter_height_m", clutter_height_m, is_open=False)
-        loss, inside = height_gain(
-            f,
-            number("terminal_height_m", terminal_height_m, is_open=False),
-            clutter,
-            height,
-            number("street_width_m", street_width_m, is_open=False),
+            height = above("clutter_height_m", clutter_height_m, 0.0, is_open=False)
+        h = above("terminal_height_m", terminal_height_m, 0.0, is_open=False)
+        street = above("street_width_m", street_width_m, 0.0, is_open=False)
+        fit(
+            frequency_ghz=f,
+            terminal_height_m=h,
+            clutter=clutter,
+            clutter_height_m=0.0 if height is None else height,
+            street_width_m=street,
         )
+        loss, inside = height_gain(f, h, clutter, height, street)
     elif method == "terrestrial":
-        needed(method, distance_km=distance_km)
-        ranged["distance_km"] = number("distance_km", distance_km, is_open=True)
-        loss, sigma = terrestrial(f, ranged["distance_km"], -ndtri(percent / 100.0))
+        d = ranged["distance_km"] = above("distance_km", distance_km, 0.0)
+        fit(frequency_ghz=f, distance_km=d, location_percent=percent)
+        loss, sigma = terrestrial(f, d, -ndtri(percent / 100.0))
     else:
-        needed(method, elevation_deg=elevation_deg)
-        theta = np.asarray(elevation_deg, dtype=np.float64)
-        if not np.isfinite(theta).all():
-            raise ValueError("elevation_deg must be finite")
-        ranged["elevation_deg"] = theta
+        theta = ranged["elevation_deg"] = finite("elevation_deg", elevation_deg)
+        fit(frequency_ghz=f, elevation_deg=theta, location_percent=percent)
         loss = aeronautical(f, theta, percent / 100.0)
     for name, value in ranged.items():
         low, high = RANGES[method][name]

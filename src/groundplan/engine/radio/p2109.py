@@ -24,6 +24,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
+from groundplan.engine.radio.arguments import above, between, finite, fit, plain
+
 __all__ = ["BUILDINGS", "MODEL", "RANGES", "EntryLoss", "entry_loss_p2109"]
 
 MODEL = "ITU-R P.2109-2"
@@ -92,20 +94,14 @@ def entry_loss_p2109(
     >>> round(entry_loss_p2109("thermally efficient", 3.5, probability_percent=90).loss_db, 2)
     49.27
     """
-    if building not in BUILDINGS:
+    spelled = {plain(name): name for name in BUILDINGS}
+    if plain(building) not in spelled:
         raise ValueError(f"building must be one of {', '.join(BUILDINGS)}; got {building!r}")
-    f = np.asarray(frequency_ghz, dtype=np.float64)
-    p = np.asarray(probability_percent, dtype=np.float64)
-    angle = np.asarray(elevation_deg, dtype=np.float64)
-    good = np.isfinite(f) & (f > 0.0)
-    if not good.all():
-        raise ValueError(f"frequency_ghz must be > 0; got {f[~good].flat[0]:g}")
-    good = (p > 0.0) & (p < 100.0)
-    if not good.all():
-        raise ValueError(f"probability_percent must be > 0 and < 100; got {p[~good].flat[0]:g}")
-    if not np.isfinite(angle).all():
-        raise ValueError("elevation_deg must be finite")
-    r, s, t, u, v, w, x, y, z = BUILDINGS[building]
+    f = above("frequency_ghz", frequency_ghz, 0.0)
+    p = between("probability_percent", probability_percent, 0.0, 100.0)
+    angle = finite("elevation_deg", elevation_deg)
+    fit(frequency_ghz=f, probability_percent=p, elevation_deg=angle)
+    r, s, t, u, v, w, x, y, z = BUILDINGS[spelled[plain(building)]]
     lg = np.log10(f)
     deviate = ndtri(p / 100.0)
     a = deviate * (u + v * lg) + r + s * lg + t * lg**2 + ELEVATION_DB_PER_DEG * np.abs(angle)

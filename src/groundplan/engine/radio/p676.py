@@ -28,6 +28,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from groundplan.engine.radio.arguments import above, fit
+
 __all__ = ["EDITIONS", "RANGES", "GasLoss", "gas_attenuation", "specific_attenuation"]
 
 FloatArray = NDArray[np.float64]
@@ -149,20 +151,11 @@ def specific_attenuation(
     """
     if edition not in EDITIONS:
         raise ValueError(f"edition must be one of {EDITIONS}; got {edition!r}")
-    values = []
-    for name, given, least in (
-        ("frequency_ghz", frequency_ghz, 0.0),
-        ("dry_pressure_hpa", dry_pressure_hpa, 0.0),
-        ("temperature_k", temperature_k, 0.0),
-        ("water_vapour_g_per_m3", water_vapour_g_per_m3, -1e-300),
-    ):
-        value = np.asarray(given, dtype=np.float64)
-        good = np.isfinite(value) & (value > least)
-        if not good.all():
-            sign = "> 0" if least == 0.0 else ">= 0"
-            raise ValueError(f"{name} must be {sign}; got {value[~good].flat[0]:g}")
-        values.append(value)
-    f, p, t, rho = values
+    f = above("frequency_ghz", frequency_ghz, 0.0)
+    p = above("dry_pressure_hpa", dry_pressure_hpa, 0.0)
+    t = above("temperature_k", temperature_k, 0.0)
+    rho = above("water_vapour_g_per_m3", water_vapour_g_per_m3, 0.0, is_open=False)
+    fit(frequency_ghz=f, dry_pressure_hpa=p, temperature_k=t, water_vapour_g_per_m3=rho)
     theta = 300.0 / t
     e = rho * t / 216.7
     dry = 0.1820 * f * oxygen(f, p, e, theta, edition)
@@ -215,10 +208,7 @@ def gas_attenuation(
     >>> round(told.loss_db, 3), told.valid
     (0.078, True)
     """
-    d = np.asarray(distance_km, dtype=np.float64)
-    good = np.isfinite(d) & (d >= 0.0)
-    if not good.all():
-        raise ValueError(f"distance_km must be >= 0; got {d[~good].flat[0]:g}")
+    d = above("distance_km", distance_km, 0.0, is_open=False)
     dry, wet = specific_attenuation(
         frequency_ghz,
         dry_pressure_hpa=dry_pressure_hpa,
@@ -229,6 +219,7 @@ def gas_attenuation(
     low, high = RANGES["frequency_ghz"]
     f = np.asarray(frequency_ghz, dtype=np.float64)
     inside = (f >= low) & (f <= high)
+    fit(distance_km=d, frequency_ghz=f, air=dry)
     loss = np.asarray((dry + wet) * d)
     if loss.ndim == 0:
         return GasLoss(float(loss), dry, wet, bool(inside))

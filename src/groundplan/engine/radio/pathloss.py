@@ -22,7 +22,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from groundplan.engine.radio.tr38901_building import BuildingLoss, building_entry_loss
+from groundplan.engine.radio.arguments import above, finite, fit
+from groundplan.engine.radio.building_entry import building_entry_loss
+from groundplan.engine.radio.tr38901_building import BuildingLoss
 from groundplan.engine.radio.tr38901_indoor import factory, office
 from groundplan.engine.radio.tr38901_models import CLUTTER, MODELS, Clutter, Model, model_name
 from groundplan.engine.radio.tr38901_outdoor import (
@@ -110,16 +112,9 @@ def path_loss_ranges(model: str) -> dict[str, Any]:
 def _checked(given: dict[str, ArrayLike], ground_m: float) -> list[FloatArray]:
     """Return the arguments as broadcast arrays; impossible ones are named."""
     least = {"base_height_m": ground_m, "terminal_height_m": ground_m}
-    arrays = []
-    for key, raw in given.items():
-        value = np.asarray(raw, dtype=np.float64)
-        bad = ~(np.isfinite(value) & (value > least.get(key, 0.0)))
-        if bad.any():
-            raise ValueError(
-                f"{key} must be > {least.get(key, 0.0):g}; got {value[bad].ravel()[0]}"
-            )
-        arrays.append(value)
-    return list(np.broadcast_arrays(*arrays))
+    arrays = {key: above(key, raw, least.get(key, 0.0)) for key, raw in given.items()}
+    fit(**arrays)
+    return list(np.broadcast_arrays(*arrays.values()))
 
 
 def _checked_clutter(name: str, clutter: Clutter | None) -> Clutter | None:
@@ -206,7 +201,7 @@ def path_loss(
     """
     name = model_name(model)
     rules = MODELS[name]
-    if los not in ("mean", True, False):
+    if np.ndim(los) != 0 or los not in ("mean", True, False):
         raise ValueError(f"los must be 'mean', True or False; got {los!r}")
     if nlos not in NLOS_KINDS:
         raise ValueError(f"nlos must be one of {', '.join(NLOS_KINDS)}; got {nlos!r}")
@@ -232,7 +227,8 @@ def path_loss(
     )
     he: FloatArray | None = None
     if not isinstance(environment_height_m, str):
-        he = np.asarray(environment_height_m, dtype=np.float64)
+        he = finite("environment_height_m", environment_height_m)
+        fit(distance_2d_m=d, environment_height_m=he)
         d, f, hb, hu, h, w, he = np.broadcast_arrays(d, f, hb, hu, h, w, he)
         _check_environment(he, hb, hu)
     elif environment_height_m != "mean":

@@ -31,6 +31,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import erfc, erfcx
 
+from groundplan.engine.radio.arguments import above, between, finite, fit, one
+
 __all__ = ["KINDS", "area_reliability", "disc_mean", "largest_radius", "shadow_margin_db"]
 
 FloatArray = NDArray[np.float64]
@@ -65,13 +67,10 @@ def area_reliability(margin_db: ArrayLike, sigma_db: ArrayLike, exponent: ArrayL
     >>> round(float(area_reliability(0.0, 8.0, 3.5)), 3)
     0.755
     """
-    margin = np.asarray(margin_db, dtype=np.float64)
-    sigma = np.asarray(sigma_db, dtype=np.float64)
-    n = np.asarray(exponent, dtype=np.float64)
-    if not (sigma > 0).all():
-        raise ValueError(f"sigma_db must be > 0; got {sigma.min()}")
-    if not (n > 0).all():
-        raise ValueError(f"exponent must be > 0; got {n.min()}")
+    margin = finite("margin_db", margin_db)
+    sigma = above("sigma_db", sigma_db, 0.0)
+    n = above("exponent", exponent, 0.0)
+    fit(margin_db=margin, sigma_db=sigma, exponent=n)
     a = -margin / (sigma * np.sqrt(2.0))
     b = 10.0 * n * np.log10(np.e) / (sigma * np.sqrt(2.0))
     # exp((1 - 2ab)/b^2) erfc(z) with z = (1 - ab)/b, written so that nothing overflows
@@ -106,8 +105,7 @@ def shadow_margin_db(reliability_ratio: float, sigma_db: float, exponent: float)
     >>> round(shadow_margin_db(0.95, 8.0, 3.5), 2)
     8.7
     """
-    if not 0.0 < reliability_ratio < 1.0:
-        raise ValueError(f"reliability_ratio must be > 0 and < 1; got {reliability_ratio}")
+    between("reliability_ratio", one("reliability_ratio", reliability_ratio), 0.0, 1.0)
     if sigma_db == 0.0:
         return 0.0
     span_db = 12.0 * sigma_db + 40.0

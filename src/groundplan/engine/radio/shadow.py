@@ -33,6 +33,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
 from groundplan.engine._jit import chunks, jit, spread
+from groundplan.engine.radio.arguments import finite, fit
 from groundplan.engine.radio.pathloss import path_loss
 from groundplan.engine.radio.tr38901_models import CLUTTER, MODELS, Clutter, model_name
 from groundplan.engine.radio.tr38901_sight import los_probability
@@ -77,24 +78,24 @@ class Waves(NamedTuple):
 
 
 class DrawnLoss(NamedTuple):
-    """One draw of the loss to many terminals.
+    """One draw of the loss to terminals; plain numbers for a single one.
 
     Attributes
     ----------
-    loss_db : array
+    loss_db : float or array
         Median of the branch plus shadow, dB.
-    is_los : array of bool
+    is_los : bool or array of bool
         Whether there is sight.
-    shadow_db : array
+    shadow_db : float or array
         The drawn shadow.
-    valid : array of bool
+    valid : bool or array of bool
         As `PathLoss.valid`.
     """
 
-    loss_db: FloatArray
-    is_los: NDArray[np.bool_]
-    shadow_db: FloatArray
-    valid: NDArray[np.bool_]
+    loss_db: Any
+    is_los: Any
+    shadow_db: Any
+    valid: Any
 
 
 def correlation_m(model: str, clutter: Clutter | None = None) -> tuple[float, float, float]:
@@ -248,7 +249,12 @@ def draw_loss(
     if not 0.0 <= site_correlation_ratio <= 1.0:
         raise ValueError(f"site_correlation_ratio must be in 0..1; got {site_correlation_ratio}")
     name = model_name(model)
-    x, y = np.broadcast_arrays(np.asarray(x_m, np.float64), np.asarray(y_m, np.float64))
+    x, y = finite("x_m", x_m), finite("y_m", y_m)
+    is_single = fit(x_m=x, y_m=y) == ()
+    if is_single:
+        x, y = x.reshape(1), y.reshape(1)
+    x_m, y_m = x, y
+    x, y = np.broadcast_arrays(x, y)
     d = np.maximum(np.hypot(x - site_x_m, y - site_y_m), MODELS[name].distance_m[0])
     radio: dict[str, Any] = {"clutter": clutter} if clutter is not None else {}
     los_m, nlos_m, sight_m = correlation_m(name, clutter)
@@ -276,6 +282,8 @@ def draw_loss(
         shadow[here] = (told.sigma_db * z)[here]
         loss[here] = told.loss_db[here] + shadow[here]
         valid[here] = told.valid[here]
+    if is_single:
+        return DrawnLoss(float(loss[0]), bool(is_los[0]), float(shadow[0]), bool(valid[0]))
     return DrawnLoss(loss, is_los, shadow, valid)
 
 

@@ -35,6 +35,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from groundplan.engine.radio.arguments import one, real
 from groundplan.engine.radio.constants import constant_rows
 
 __all__ = [
@@ -119,6 +120,15 @@ def _prb_table() -> dict[tuple[str, int, float], int]:
     }
 
 
+@lru_cache(maxsize=1)
+def prb_table() -> dict[float, dict[float, int]]:
+    """Return resource blocks by subcarrier spacing (kHz) and bandwidth (MHz), both ranges."""
+    table: dict[float, dict[float, int]] = {}
+    for (_range, spacing, bandwidth), count in _prb_table().items():
+        table.setdefault(float(spacing), {}).setdefault(bandwidth, count)
+    return table
+
+
 def prb_count(bandwidth_mhz: float, spacing_khz: int = 30, frequency_range: str = "FR1") -> int:
     """Return the resource blocks of a carrier (TS 38.104, Tables 5.3.2-1 and -2).
 
@@ -128,7 +138,8 @@ def prb_count(bandwidth_mhz: float, spacing_khz: int = 30, frequency_range: str 
     (273, 160, 51)
     """
     table = _prb_table()
-    key = (frequency_range, int(spacing_khz), float(bandwidth_mhz))
+    bandwidth_mhz = one("bandwidth_mhz", bandwidth_mhz)
+    key = (frequency_range, int(spacing_khz), bandwidth_mhz)
     if key not in table:
         known = [f"{b:g}" for r, s, b in table if (r, s) == key[:2]]
         if not known:
@@ -210,7 +221,7 @@ def spectral_efficiency(
     >>> spectral_efficiency(11.0, "38.214-cqi")
     2.4063
     """
-    sinr = np.asarray(sinr_db, dtype=np.float64)
+    sinr = real("sinr_db", sinr_db)
     if np.isnan(sinr).any():
         raise ValueError("sinr_db must be numbers; got nan")
     if method not in METHODS:

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["MATERIALS", "BuildingLoss", "building_entry_loss", "car_entry_loss", "wall_loss_db"]
+from groundplan.engine.radio.arguments import above, fit
+
+__all__ = ["MATERIALS", "BuildingLoss", "car_entry_loss", "wall_and_room_loss", "wall_loss_db"]
 
 #: Loss through a material, a + b f dB with f in GHz (Table 7.4.3-1).
 MATERIALS: dict[str, tuple[float, float]] = {
@@ -24,6 +26,8 @@ BUILDINGS: dict[str, tuple[dict[str, float], float]] = {
     "low": ({"glass": 0.3, "concrete": 0.7}, 4.4),
     "high": ({"coated glass": 0.7, "concrete": 0.3}, 6.5),
 }
+#: Range of the report; outside, ``valid`` is False.
+FREQUENCY_GHZ = (0.5, 100.0)
 #: Cars: plain and metallised windows, and the spread of both, dB (clause 7.4.3.2).
 CAR_DB, CAR_METALLISED_DB, CAR_SIGMA_DB = 9.0, 20.0, 5.0
 CAR_FREQUENCY_GHZ = (0.6, 60.0)
@@ -40,11 +44,19 @@ class BuildingLoss(NamedTuple):
         From the wall to the terminal.
     sigma_db : float or array
         Spread among buildings.
+    valid : bool or array of bool
+        False outside `FREQUENCY_GHZ`.
     """
 
     entry_db: Any
     indoor_db: Any
     sigma_db: Any
+    valid: Any = True
+
+    @property
+    def loss_db(self) -> Any:
+        """Outer wall and inside together, dB."""
+        return self.entry_db + self.indoor_db
 
 
 def wall_loss_db(material_ratio: Mapping[str, float], frequency_ghz: ArrayLike) -> Any:
@@ -67,9 +79,7 @@ def wall_loss_db(material_ratio: Mapping[str, float], frequency_ghz: ArrayLike) 
     >>> round(float(wall_loss_db({"wood": 1.0}, 3.5)), 2)
     10.27
     """
-    f = np.asarray(frequency_ghz, dtype=np.float64)
-    if not (f > 0).all():
-        raise ValueError(f"frequency_ghz must be > 0; got {f.min()}")
+    f = above("frequency_ghz", frequency_ghz, 0.0)
     unknown = [name for name in material_ratio if name not in MATERIALS]
     if unknown:
         raise ValueError(f"material must be one of {', '.join(MATERIALS)}; got {unknown[0]!r}")
@@ -83,7 +93,7 @@ def wall_loss_db(material_ratio: Mapping[str, float], frequency_ghz: ArrayLike) 
     return OBLIQUE_DB - 10.0 * np.log10(passed)
 
 
-def building_entry_loss(
+def wall_and_room_loss(
     building: str, frequency_ghz: ArrayLike, indoor_distance_m: ArrayLike
 ) -> BuildingLoss:
     """Return the loss into a building of the low-loss or high-loss class (Table 7.4.3-2).
@@ -107,15 +117,12 @@ def building_entry_loss(
 
     Examples
     --------
-    >>> round(building_entry_loss("low", 3.5, 0.0).entry_db, 2)
+    >>> round(wall_and_room_loss("low", 3.5, 0.0).entry_db, 2)
     12.7
     """
-    f = np.asarray(frequency_ghz, dtype=np.float64)
-    inside = np.asarray(indoor_distance_m, dtype=np.float64)
-    if not (f > 0).all():
-        raise ValueError(f"frequency_ghz must be > 0; got {f.min()}")
-    if not (inside >= 0).all():
-        raise ValueError(f"indoor_distance_m must be >= 0; got {inside.min()}")
+    f = above("frequency_ghz", frequency_ghz, 0.0)
+    inside = above("indoor_distance_m", indoor_distance_m, 0.0, is_open=False)
+    fit(frequency_ghz=f, indoor_distance_m=inside)
     f, inside = np.broadcast_arrays(f, inside)
     if building == "outdoor":
         entry, sigma, inside = np.zeros(f.shape), 0.0, np.zeros(f.shape)
@@ -125,9 +132,10 @@ def building_entry_loss(
     else:
         raise ValueError(f"building must be 'low', 'high' or 'outdoor'; got {building!r}")
     indoor = 0.5 * inside
+    valid = (f >= FREQUENCY_GHZ[0]) & (f <= FREQUENCY_GHZ[1])
     if f.ndim == 0:
-        return BuildingLoss(float(entry), float(indoor), sigma)
-    return BuildingLoss(entry, indoor, np.full(f.shape, sigma))
+        return BuildingLoss(float(entry), float(indoor), sigma, bool(valid))
+    return BuildingLoss(entry, indoor, np.full(f.shape, sigma), valid)
 
 
 def car_entry_loss(frequency_ghz: ArrayLike, *, is_metallised: bool = False) -> BuildingLoss:
@@ -142,9 +150,9 @@ def car_entry_loss(frequency_ghz: ArrayLike, *, is_metallised: bool = False) -> 
     Examples
     --------
     >>> car_entry_loss(3.5)
-    BuildingLoss(entry_db=9.0, indoor_db=0.0, sigma_db=5.0)
+    BuildingLoss(entry_db=9.0, indoor_db=0.0, sigma_db=5.0, valid=True)
     """
-    f = np.asarray(frequency_ghz, dtype=np.float64)
+    f = above("frequency_ghz", frequency_ghz, 0.0)
     low, high = CAR_FREQUENCY_GHZ
     bad = ~((f >= low) & (f <= high))
     if bad.any():
@@ -152,4 +160,4 @@ def car_entry_loss(frequency_ghz: ArrayLike, *, is_metallised: bool = False) -> 
     entry = CAR_METALLISED_DB if is_metallised else CAR_DB
     if f.ndim == 0:
         return BuildingLoss(entry, 0.0, CAR_SIGMA_DB)
-    return BuildingLoss(*(np.full(f.shape, v) for v in (entry, 0.0, CAR_SIGMA_DB)))
+    return BuildingLoss(*(np.full(f.shape, v) for v in (entry, 0.0, CAR_SIGMA_DB, True)))

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from groundplan.engine.radio.arguments import plain
+
 __all__ = ["CLUTTER", "MODELS", "Clutter", "Model", "model_name"]
 
 STANDARD = "3GPP TR 38.901"
@@ -111,29 +113,25 @@ CLUTTER: dict[str, Clutter] = {
 }
 
 
-def _plain(name: str) -> str:
-    return "".join(c for c in name.casefold() if c.isalnum())
-
-
-_SHORT = {_plain(name.removeprefix(STANDARD)): name for name in MODELS}
+_SHORT = {plain(name.removeprefix(STANDARD)): name for name in MODELS}
 _SHORT |= {
     "inh": f"{STANDARD} InH mixed office",
+    "inhoffice": f"{STANDARD} InH mixed office",
     "inhmixed": f"{STANDARD} InH mixed office",
     "inhopen": f"{STANDARD} InH open office",
+    "umistreetcanyon": f"{STANDARD} UMi",
 }
 
 
 def model_name(model: str) -> str:
-    """Return the full name of a scenario; its short name does as well.
+    """Return the full name of a scenario; its short name does as well, in any spelling.
 
     Examples
     --------
     >>> model_name("UMa"), model_name("InH")
     ('3GPP TR 38.901 UMa', '3GPP TR 38.901 InH mixed office')
     """
-    if model in MODELS:
-        return model
-    short = _plain(str(model).removeprefix(STANDARD))
+    short = plain(model).removeprefix("3gpp").removeprefix("tr").removeprefix("38901")
     if short not in _SHORT:
         raise ValueError(f"model must be one of {', '.join(MODELS)}; got {model!r}")
     return _SHORT[short]

@@ -34,7 +34,10 @@
 
   // greys for people and a purple that is darkest where nobody is served: sites stand out on both
   const ramp = { people: ["#ffffff", "#f0f0f0", "#dcdcdc", "#c3c3c3", "#a6a6a6", "#858585", "#616161", "#3d3d3d"],
-    share: ["#3f007d", "#6a51a3", "#9e9ac8", "#bcbddc", "#dadaeb", "#f7f5fb"] };
+    share: ["#3f007d", "#6a51a3", "#9e9ac8", "#bcbddc", "#dadaeb", "#f7f5fb"],
+    signal: ["#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725"] };
+  // what a raster shows and how its classes are called
+  const signals = Object.fromEntries(data.signals.map((s) => [s.key, s]));
   const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
   const actions = [
     { key: "keep", en: "existing", zh: "现有", colour: "#222222", shape: "dot" },
@@ -48,11 +51,11 @@
   let area = "people";
   const paintArea = () => {
     const context = raster.getContext("2d"), image = context.createImageData(cols, rows);
-    const values = layers[area], people = area === "people";
-    const colours = (people ? ramp.people : ramp.share).map(rgb);
+    const values = layers[area], people = area === "people", signal = signals[area];
+    const colours = (people ? ramp.people : signal ? ramp.signal : ramp.share).map(rgb);
     if (values) for (let i = 0; i < values.length; i += 1) {
       if (values[i] === 255) continue;
-      const k = people ? values[i] : Math.min(5, Math.floor(values[i] / 16.7));
+      const k = people || signal ? values[i] : Math.min(5, Math.floor(values[i] / 16.7));
       image.data.set(colours[k], 4 * i); image.data[4 * i + 3] = 255;
     }
     context.putImageData(image, 0, 0);
@@ -206,9 +209,10 @@
   const areas = [["people", data.people_is_modelled ? say("people per km² (modelled)", "每平方公里人口（模拟）") : say("people per km²", "每平方公里人口")]];
   for (const key of data.order) {
     const part = data.sectors[key];
-    areas.push([`${key}_before`, say(`${safe(part.title)}: served before`, `${safe(part.title_zh)}：此前服务率`)]);
+    if (data.layers[`${key}_before`]) areas.push([`${key}_before`, say(`${safe(part.title)}: served before`, `${safe(part.title_zh)}：此前服务率`)]);
     areas.push([`${key}_after`, say(`${safe(part.title)}: served after`, `${safe(part.title_zh)}：方案后服务率`)]);
   }
+  for (const s of data.signals) areas.push([s.key, say(safe(s.title), safe(s.title_zh))]);
   areas.push(["none", say("none", "无")]);
   document.getElementById("areas").innerHTML = areas.map(([k, t]) => `<label><input type="radio" name="area" value="${k}"${k === area ? " checked" : ""}>${t}</label>`).join("");
   const icon = (a, rim) => {
@@ -228,12 +232,17 @@
     });
   }
   document.getElementById("overlays").innerHTML = overlays;
+  const signalLegend = (s) => {
+    const name = (i) => i === 0 ? `< ${s.limits[0]}` : i === s.limits.length ? `≥ ${s.limits[i - 1]}` : `${s.limits[i - 1]} – ${s.limits[i]}`;
+    const steps = ramp.signal.map((c, i) => `<div><span class="swatch" style="background:${c}"></span>${name(i)} (${share(s.people_ratio[i])})</div>`).join("");
+    return `<strong>${say(safe(s.title), safe(s.title_zh))}, ${safe(s.unit)}</strong><div class="steps">${steps}</div><div class="soft">${say(`in brackets: share of residents; ${safe(s.note)}`, `括号内为居民占比；${safe(s.note_zh)}`)}</div>`;
+  };
   const legend = () => {
     const people = area === "people", colours = people ? ramp.people : ramp.share;
     const limits = (people ? [0, ...data.people_classes] : [0, 17, 33, 50, 67, 83]).map((v) => v.toLocaleString("en"));
     const unit = people ? say("people per km²", "人/平方公里") : say("served share of demand, %", "需求服务率，%");
     const steps = colours.map((c, i) => `<div><span class="swatch" style="background:${c}"></span>${limits[i]}${i + 1 < colours.length ? `–${limits[i + 1]}` : people ? "+" : "–100"}</div>`).join("");
-    let text = area === "none" ? "" : `<strong>${unit}</strong><div class="steps">${steps}</div>${people ? "" : `<div class="soft">${say(`no colour: fewer than ${data.people_classes[0]} people per km² (${share(data.uncoloured_people_ratio)} of all)`, `无色：每平方公里不足${data.people_classes[0]}人（占总人口${share(data.uncoloured_people_ratio)}）`)}</div>`}`;
+    let text = area === "none" ? "" : signals[area] ? signalLegend(signals[area]) : `<strong>${unit}</strong><div class="steps">${steps}</div>${people ? "" : `<div class="soft">${say(`no colour: fewer than ${data.people_classes[0]} people per km² (${share(data.uncoloured_people_ratio)} of all)`, `无色：每平方公里不足${data.people_classes[0]}人（占总人口${share(data.uncoloured_people_ratio)}）`)}</div>`}`;
     for (const key of data.order) {
       const part = data.sectors[key], on = actions.filter((a, k) => shown[`${key}-${k}`]);
       if (on.length) text += `<strong>${say(safe(part.title), safe(part.title_zh))}</strong><div class="steps">${on.map((a) => `<div>${icon(a, rimmed(key) && a.key !== "keep")}${say(a.en, a.zh)}</div>`).join("")}</div>`;

@@ -1,0 +1,116 @@
+"""Availability and dilution of BDS-3 over a province with terrain masks, beside RTKLIB.
+
+Run: ``python benchmarks/models/sky.py [--places 165647] [--peer-python PEERS/bin/python]``.
+Places are a square lattice of 1 km over a synthetic terrain of the height and roughness of western
+Henan (sines of many lengths), epochs every 300 s over seven sidereal days. The peer, pyrtklib,
+may stand in an environment of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+
+from groundplan.models import Constellation, dop, sky_view, terrain_horizon
+
+CELL_M = 1000.0
+TERRAIN_M = 250.0
+LAT, LON = 34.0, 113.5
+M_PER_DEG = 111_195.0
+PEER = Path(__file__).with_name("sky_peer.py")
+
+
+def heights(n: int, seed: int) -> np.ndarray:
+    """Return a terrain of n x n cells: plains in the east, up to some 2,000 m in the west."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:n, 0:n] / n
+    rough = np.zeros((n, n))
+    for octave in range(1, 10):
+        turn = rng.uniform(0, 2 * np.pi, 4)
+        k = 2.0**octave
+        rough += np.sin(k * 6.3 * x + turn[0] + 2 * np.sin(k * 2.9 * y + turn[1])) / octave
+        rough += np.sin(k * 5.7 * y + turn[2] + 2 * np.sin(k * 3.1 * x + turn[3])) / octave
+    relief = 1600.0 * np.clip(0.55 - x, 0, None) * (1.2 + 0.5 * rough)
+    return np.maximum(100.0 + relief, 20.0).astype(np.float32)
+
+
+def peer(python: str, epochs: int, seed: int) -> None:
+    """Compare single epochs with RTKLIB's dops."""
+    rng = np.random.default_rng(seed)
+    bds = Constellation.bds3()
+    t = rng.uniform(0, 7 * 86164.0905, epochs)
+    azimuth, elevation = bds.look_angles(LAT, LON, 100.0, t)
+    cases, ours = [], []
+    for k in range(epochs):
+        seen = elevation[k] >= 10.0
+        cases.append(np.radians(np.column_stack([azimuth[k], elevation[k]])[seen]).tolist())
+        told = dop(azimuth[k], elevation[k], seen)
+        ours.append([told.gdop, told.pdop, told.hdop, told.vdop])
+    run = subprocess.run(
+        [python, str(PEER)], input=json.dumps(cases), capture_output=True, text=True, check=False
+    )
+    if run.returncode:
+        raise SystemExit(f"pyrtklib failed: {run.stderr.strip().splitlines()[-1]}")
+    error = np.abs(np.array(json.loads(run.stdout)) - np.array(ours)).max()
+    print(f"RTKLIB dops(), {epochs:,} epochs: largest difference {error:.2e}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--places", type=int, default=165_647)
+    parser.add_argument("--epochs", type=int, default=2_000, help="epochs beside the peer")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--peer-python")
+    a = parser.parse_args()
+    side = int(np.ceil(np.sqrt(a.places)))
+    terrain = heights(int((side + 42) * CELL_M / TERRAIN_M), a.seed)
+    row, col = np.divmod(np.arange(a.places), side)
+    x = 21_000.0 + CELL_M * col + CELL_M / 2
+    y = terrain.shape[0] * TERRAIN_M - 21_000.0 - CELL_M * row - CELL_M / 2
+    lat = LAT + (y - y.mean()) / M_PER_DEG
+    lon = LON + (x - x.mean()) / (M_PER_DEG * np.cos(np.radians(LAT)))
+    high = terrain[
+        ((terrain.shape[0] * TERRAIN_M - y) / TERRAIN_M).astype(int), (x / TERRAIN_M).astype(int)
+    ].astype(float)
+    bds = Constellation.bds3()
+    top = terrain.shape[0] * TERRAIN_M
+    first = terrain_horizon(terrain, 0.0, top, TERRAIN_M, x[:300], y[:300])
+    sky_view(bds, lat[:300], lon[:300], high[:300], horizon_deg=first)  # keeps compilation out
+    print(f"terrain {terrain.min():.0f} to {terrain.max():.0f} m, cells of {TERRAIN_M:g} m")
+    wall, cpu = time.perf_counter(), time.process_time()
+    horizon = terrain_horizon(terrain, 0.0, top, TERRAIN_M, x, y)
+    took = time.perf_counter() - wall, time.process_time() - cpu
+    print(f"horizon, {a.places:,} places x 36 directions: {took[0]:.1f} s, {took[1]:.1f} CPU s")
+    wall, cpu = time.perf_counter(), time.process_time()
+    told = sky_view(bds, lat, lon, high, horizon_deg=horizon, mask_deg=5.0)
+    more = time.perf_counter() - wall, time.process_time() - cpu
+    print(f"sky, {a.places:,} places x 2,011 epochs: {more[0]:.1f} s, {more[1]:.1f} CPU s")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"together {took[0] + more[0]:.1f} s, {took[1] + more[1]:.1f} CPU s, {peak:.0f} MiB; "
+        f"horizon up to {horizon.max():.1f} degrees, mean PDOP {np.nanmean(told.pdop_mean):.4f}, "
+        f"worst availability {told.available_ratio.min():.4f}"
+    )
+    # a few places the slow way: every angle, then the horizon of its sector
+    pick = np.linspace(0, a.places - 1, 12).astype(int)
+    times = np.arange(0.0, 7 * 86164.0905, 300.0)
+    azimuth, elevation = bds.look_angles(lat[pick], lon[pick], high[pick], times)
+    sector = np.rint(azimuth / 10.0).astype(int) % 36
+    mask = np.maximum(horizon[pick][np.arange(12)[:, None, None], sector], 5.0)
+    slow = np.nanmean(dop(azimuth, elevation, elevation >= mask).pdop, axis=1)
+    error = np.abs(slow / told.pdop_mean[pick] - 1).max()
+    print(f"12 places the slow way: mean PDOP within {error:.1e}")
+    if a.peer_python:
+        peer(a.peer_python, a.epochs, a.seed)
+    else:
+        print("RTKLIB: not run, --peer-python names no interpreter that has pyrtklib")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Rows of a capacitated problem put together in groups that see the sites alike.
+
+No coordinates are asked for: what a row costs per unit of demand from a few sites far apart tells
+where it is. Groups come from halving, each time along the site that tells its rows apart most.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundplan.engine.location.capacity_problem import CapacityProblem
+
+__all__ = ["group_problem", "group_rows"]
+
+#: Sites whose costs tell where a row is.
+LANDMARKS = 12
+#: A group may be served by a site that may serve this share of its demand.
+ALLOWED_SHARE = 0.5
+
+
+def landmark_costs(problem: CapacityProblem) -> NDArray[np.float64]:
+    """Return (n_row, n_landmark) costs per unit; pairs that are not allowed cost the dearest."""
+    each = problem.cost / problem.demand[problem.row]
+    dearest = float(each.max(initial=0.0))
+    table = np.full((problem.n_row, min(LANDMARKS, problem.n_site)), dearest)
+    # each next site is the one whose rows the earlier ones see least
+    seen = np.full(problem.n_row, np.inf)
+    site = int(np.diff(problem.site_ptr).argmax())
+    for k in range(table.shape[1]):
+        pairs = slice(problem.site_ptr[site], problem.site_ptr[site + 1])
+        table[problem.row[pairs], k] = each[pairs]
+        seen = np.minimum(seen, table[:, k])
+        far = int(seen.argmax())
+        near = np.flatnonzero(problem.row == far)
+        pair = near[int(each[near].argmin())]
+        site = int(np.searchsorted(problem.site_ptr, pair, side="right")) - 1
+    return table
+
+
+def group_rows(problem: CapacityProblem, count: int) -> NDArray[np.int64]:
+    """Return the group of each row: at most about `count` of nearly equal demand."""
+    table = landmark_costs(problem)
+    group = np.zeros(problem.n_row, np.int64)
+    waiting: list[tuple[NDArray[Any], int]] = [(np.arange(problem.n_row), count)]
+    made = 0
+    while waiting:
+        rows, parts = waiting.pop()
+        spread = np.ptp(table[rows], axis=0)
+        axis = int(spread.argmax())
+        if parts <= 1 or rows.size == 1 or spread[axis] <= 0.0:
+            group[rows] = made
+            made += 1
+            continue
+        rows = rows[np.argsort(table[rows, axis], kind="stable")]
+        load = np.cumsum(problem.demand[rows])
+        left = parts // 2
+        cut = int(np.searchsorted(load, load[-1] * left / parts)) + 1
+        cut = min(cut, rows.size - 1)
+        waiting += [(rows[:cut], left), (rows[cut:], parts - left)]
+    return group
+
+
+def group_problem(problem: CapacityProblem, group: NDArray[np.int64]) -> CapacityProblem:
+    """Return the problem whose rows are the groups; costs are those of what may be served."""
+    n = int(group.max()) + 1
+    demand = np.zeros(n, np.int64)
+    np.add.at(demand, group, problem.demand)
+    key = problem.site_of_pair().astype(np.int64) * n + group[problem.row]
+    size = n * problem.n_site
+    load = np.bincount(key, problem.demand[problem.row], size)
+    cost = np.bincount(key, problem.cost, size)
+    share = load / np.tile(demand, problem.n_site)
+    best = share.reshape(problem.n_site, n).max(axis=0)
+    keep = (load > 0) & (share >= np.minimum(ALLOWED_SHARE, np.tile(best, problem.n_site)))
+    number = np.flatnonzero(keep)
+    return CapacityProblem.from_pairs(
+        number % n, number // n, cost[number] / share[number], demand, problem.capacity,
+        problem.opening_cost,
+    )  # fmt: skip

@@ -1,0 +1,361 @@
+"""Tables beside the answer of a system: the kinds that sectors name in `Sector.reports`.
+
+Each kind takes what the sector's `Report.parameters` gives and what the plan decided, and returns
+head, rows and a note. Numbers stay numbers; `form` of a column says how to print them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from groundplan.plan.answer import PLACES
+from groundplan.plan.network import network_shares
+from groundplan.plan.sky import county_sky, relief_of
+from groundplan.plan.system import DEMAND_SCALE, SystemPlan
+from groundplan.sectors.contract import Report
+
+__all__ = ["REPORT_KINDS", "report_tables"]
+
+Counties = Sequence[Mapping[str, str]]
+Table = dict[str, Any]
+#: Largest value of a Beta(3, 4) density, at 0.4.
+BURST_PEAK = 60.0 * 0.4**2 * 0.6**3
+SECONDS_PER_H = 3600.0
+MONTHS_PER_YEAR = 12.0
+
+
+def column(title: str, title_zh: str, form: str = "number") -> dict[str, str]:
+    """Return the head of a column: ``text``, ``number``, ``percent``, ``decimal`` or ``year``."""
+    return {"title": title, "title_zh": title_zh, "form": form}
+
+
+def table(head: list[dict[str, str]], rows: list[list[Any]], note: str, note_zh: str) -> Table:
+    """Return a table as plain data."""
+    return {"head": head, "rows": rows, "note": note, "note_zh": note_zh}
+
+
+def month_time(month: str) -> float:
+    """Return a month such as ``2022-08`` as a year with its share, counted to the month's end."""
+    year, number = month.split("-")
+    return int(year) + int(number) / MONTHS_PER_YEAR
+
+
+def growth(
+    study: Any, ground: Any, _plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
+) -> Table:
+    """Return where a count goes by itself until the end of each year of the study."""
+    from groundplan.engine.models import forecast
+
+    times = np.array([month_time(month) for month, _ in given["series"]])
+    values = np.array([value for _, value in given["series"]])
+    here = given["per_person"] * float(ground.land.people.sum())
+    at = month_time(given["month"])
+    # the curve where the region was counted, so that both grow from the same day
+    years = np.arange(int(study.years[0]), int(study.years[1]) + 1)
+    told = forecast(times, values, np.append(at, years + 1.0), seed=study.seed)
+    scale = here / float(np.interp(at, times, values))
+    asked = {t.due_on.year: t for t in study.targets if t.is_working and t.unit == given["unit"]}
+    rows = [
+        [
+            int(year),
+            *(round(float(part[i + 1]) * scale) for part in (told.low, told.central, told.high)),
+            round(float(asked[int(year)].value)) if int(year) in asked else None,
+        ]
+        for i, year in enumerate(years)
+    ]
+    return table(
+        [
+            column("end of", "年末", "year"),
+            column("low (10 %)", "低（10%）"),
+            column("central", "中位"),
+            column("high (90 %)", "高（90%）"),
+            column("asked", "目标"),
+        ],
+        rows,
+        given["note"],
+        given["note_zh"],
+    )
+
+
+def coverage_classes(
+    _study: Any, _ground: Any, plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
+) -> Table:
+    """Return reach and share of devices of each coverage class, and what one carrier carries."""
+    from groundplan.engine.radio import cell_reach
+    from groundplan.engine.radio.iot_access import CLASS_LOSS_DB
+    from groundplan.plan.kinds import sizing_model
+
+    names = plan.system.sector.environments
+    reach = [(loss, cell_reach(**budget)[0][0]) for loss, budget in given["budgets"]]
+    largest, budget = given["budgets"][-1]
+    told = sizing_model("nbiot")(
+        np.ones(len(names)),
+        np.arange(len(names), dtype=np.int8),
+        budget,
+        coupling_loss_db=largest,
+        sectors=given["sectors"],
+        busiest_ratio=1.0,
+        carriers_max=1,
+        reports_per_h=given["reports_per_h"],
+        reconnect_ratio=given["reconnect_ratio"],
+        reconnect_window_s=given["reconnect_window_s"],
+    )
+    titles = {key: (title, title_zh) for key, title, title_zh in PLACES}
+    rows: list[list[Any]] = []
+    for k, name in enumerate(names):
+        capacity = told.capacity[k]
+        for number, (loss, reach_m) in enumerate(reach):
+            is_last = number + 1 == len(reach)
+            rows.append(
+                [
+                    list(titles.get(name, (name, name))),
+                    loss,
+                    float(reach_m[k]),
+                    float(capacity.class_ratio[CLASS_LOSS_DB.index(loss)])
+                    if loss in CLASS_LOSS_DB
+                    else None,
+                    round(capacity.device_count) if is_last else None,
+                ]
+            )
+    return table(
+        [
+            column("place", "地类", "text"),
+            column("coupling loss up to, dB", "耦合损耗上限（dB）"),
+            column("reach, m", "半径（米）"),
+            column("share of devices", "终端占比", "percent"),
+            column("devices of a carrier, each sector", "每扇区每载波终端数"),
+        ],
+        rows,
+        "Shares of devices spread evenly over the full reach; what binds a carrier: "
+        + ", ".join(sorted({c.binding for c in told.capacity}))
+        + ".",
+        "终端在整个半径内均匀分布时的占比；载波受限于："
+        + "、".join(sorted({c.binding for c in told.capacity}))
+        + "。",
+    )
+
+
+def message_load(
+    _study: Any, ground: Any, _plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
+) -> Table:
+    """Return subscriptions and reports of each use, and the peak of a fleet that reconnects."""
+    stock = given["stock"](float(ground.land.people.sum()))
+    per_s = given["reports_per_h"] / SECONDS_PER_H
+    rows = [
+        [[title, title_zh], round(n), round(own), n * per_s, own * per_s]
+        for title, title_zh, n, own in stock
+    ]
+    total = sum(n for _, _, n, _ in stock)
+    own = sum(part for *_, part in stock)
+    rows.append([["All", "合计"], round(total), round(own), total * per_s, own * per_s])
+    window = given["reconnect_window_s"]
+    peak = total * given["reconnect_ratio"] * BURST_PEAK / window
+    busy = total * per_s * given["busy_factor"]
+    return table(
+        [
+            column("use", "应用", "text"),
+            column("subscriptions", "用户数"),
+            column("of these NB-IoT", "其中NB-IoT"),
+            column("reports/s", "上报（次/秒）"),
+            column("of these NB-IoT, reports/s", "其中NB-IoT（次/秒）"),
+        ],
+        rows,
+        "No station is a user: what is asked here is counted from uplinks, and the plan tells what "
+        f"it takes to carry it. {24 * given['reports_per_h']:.1f} reports of a device a day; "
+        f"{busy:,.0f} a second in the busy hour. Where {given['reconnect_ratio']:.1%} of all "
+        "devices reconnect within "
+        f"{window:g} s, the platform meets {peak:,.0f} a second at the peak.",
+        "基站不等于用户：用户数由上行统计得出，本方案只说明承载所需。"
+        f"每终端每日{24 * given['reports_per_h']:.1f}次上报；忙时每秒{busy:,.0f}次。若"
+        f"{given['reconnect_ratio']:.1%}的终端在{window:g}秒内重连，平台峰值为每秒{peak:,.0f}次。",
+    )
+
+
+def services(
+    _study: Any, ground: Any, _plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
+) -> Table:
+    """Return terminals and short messages of each service in an hour without cellular."""
+    from groundplan.engine.models import message_budget
+
+    terminals = np.asarray(given["terminals"](ground.land)).sum(axis=1)
+    told = message_budget(
+        terminals,
+        given["messages_per_h"],
+        given["message_bit"],
+        segment_bit=given["segment_bit"],
+        card_interval_s=given["card_interval_s"],
+        uplink_per_h=given["uplink_per_h"],
+    )
+    rows = [
+        [
+            list(title),
+            round(float(terminals[i])),
+            float(given["messages_per_h"][i]),
+            round(float(told.segments_per_h[i])),
+            float(told.card_ratio[i]),
+        ]
+        for i, title in enumerate(given["titles"])
+    ]
+    verdict, verdict_zh = (
+        ("more than the part of the service taken here", "超出可用份额")
+        if told.uplink_ratio > 1
+        else ("within the part of the service taken here", "在可用份额之内")
+    )
+    return table(
+        [
+            column("service", "服务", "text"),
+            column("terminals", "终端数"),
+            column("messages of a terminal an hour", "每终端每小时短报文", "decimal"),
+            column("messages an hour", "每小时短报文"),
+            column("use of a terminal's card", "终端卡使用率", "percent"),
+        ],
+        rows,
+        f"With cellular down everywhere the terminals send {told.segments_per_h.sum():,.0f} "
+        f"messages an hour, {told.uplink_ratio:.1%} of {given['uplink_per_h']:,.0f}: {verdict}.",
+        f"公网全部中断时每小时发送{told.segments_per_h.sum():,.0f}条，为{given['uplink_per_h']:,.0f}"
+        f"条的{told.uplink_ratio:.1%}，{verdict_zh}。",
+    )
+
+
+def network(
+    _study: Any, ground: Any, plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
+) -> Table:
+    """Return the share of demand with one or several stations near, and inside a triangle."""
+    system = plan.system
+    at = np.flatnonzero(plan.chosen)
+    told = network_shares(
+        ground.land,
+        system.demand.sum(axis=0) / DEMAND_SCALE,
+        np.column_stack([system.sites.x_m[at], system.sites.y_m[at]]),
+        reach_m=given["reach_m"],
+        single_m=given["single_m"],
+        least=given["least"],
+    )
+    single_km, reach_km = given["single_m"] / 1000.0, given["reach_m"] / 1000.0
+    least = given["least"]
+    rows: list[list[Any]] = [
+        [[f"a station within {single_km:g} km", f"{single_km:g}公里内有站"], told.single_ratio],
+        [
+            [
+                f"{least} stations or more within {single_km:g} km",
+                f"{single_km:g}公里内有{least}站以上",
+            ],
+            told.single_several_ratio,
+        ],
+        [
+            [
+                f"{least} stations or more within {reach_km:g} km",
+                f"{reach_km:g}公里内有{least}站以上",
+            ],
+            told.several_ratio,
+        ],
+        [
+            [
+                f"inside a triangle of stations within {reach_km:g} km",
+                f"位于{reach_km:g}公里内三站三角形中",
+            ],
+            told.triangle_ratio,
+        ],
+    ]
+    return table(
+        [column("condition", "条件", "text"), column("share of terminals", "终端占比", "percent")],
+        rows,
+        "Stations of the plan alone; those that are not upgraded count for nothing here.",
+        "仅计本方案内的站；未升级的站不计。",
+    )
+
+
+def sky(
+    _study: Any, ground: Any, _plan: SystemPlan, counties: Counties, given: Mapping[str, Any]
+) -> Table:
+    """Return satellites in view, dilution and availability of each county."""
+    relief = relief_of(ground)
+    told = county_sky(
+        ground.region,
+        ground.land,
+        len(counties),
+        places=given["places"],
+        mask_deg=given["mask_deg"],
+        pdop_max=given["pdop_max"],
+        relief=relief,
+    )
+    rows = [
+        [
+            [county["name_en"] or county["name"], county["name"]],
+            told.satellites_mean[i],
+            told.pdop_mean[i],
+            told.available_ratio[i],
+            told.available_min_ratio[i],
+        ]
+        for i, county in enumerate(counties)
+        if told.place_count[i]
+    ]
+    mask = f"{given['mask_deg']:g}"
+    horizon, horizon_zh = (
+        (
+            f"a plain mask of {mask} degrees: the study names no terrain",
+            f"统一截止高度角{mask}度：未给地形",
+        )
+        if relief is None
+        else (f"the horizon of the terrain, at least {mask} degrees", f"地形地平线，至少{mask}度")
+    )
+    return table(
+        [
+            column("county", "县区", "text"),
+            column("satellites in view", "可见卫星", "decimal"),
+            column("mean PDOP", "平均PDOP", "decimal"),
+            column("available", "可用率", "percent"),
+            column("worst place", "最差地点", "percent"),
+        ],
+        [[round(v, 6) if isinstance(v, float) else v for v in row] for row in plain(rows)],
+        f"Nominal BDS-3 over seven sidereal days, every 300 s, {int(told.place_count.sum()):,} "
+        f"places, {horizon}. Available: PDOP up to {given['pdop_max']:g}.",
+        f"标称BDS-3，七个恒星日、间隔300秒，{int(told.place_count.sum()):,}个地点，{horizon_zh}。"
+        f"可用：PDOP不大于{given['pdop_max']:g}。",
+    )
+
+
+def plain(rows: list[list[Any]]) -> list[list[Any]]:
+    """Return rows with Python numbers, None where there is none."""
+    out: list[list[Any]] = []
+    for row in rows:
+        cells: list[Any] = []
+        for cell in row:
+            if isinstance(cell, np.generic):
+                value: Any = cell.item()
+                cells.append(None if isinstance(value, float) and not np.isfinite(value) else value)
+            else:
+                cells.append(cell)
+        out.append(cells)
+    return out
+
+
+REPORT_KINDS: Mapping[str, Callable[[Any, Any, SystemPlan, Counties, Mapping[str, Any]], Table]] = {
+    "coverage_classes": coverage_classes,
+    "growth": growth,
+    "message_load": message_load,
+    "network": network,
+    "services": services,
+    "sky": sky,
+}
+
+
+def report_tables(
+    study: Any, ground: Any, plan: SystemPlan, counties: Counties
+) -> list[dict[str, Any]]:
+    """Return the tables that the plan's sector names, in its order."""
+    return [
+        one_table(study, ground, plan, counties, report) for report in plan.system.sector.reports
+    ]
+
+
+def one_table(
+    study: Any, ground: Any, plan: SystemPlan, counties: Counties, report: Report
+) -> dict[str, Any]:
+    """Return one table with its title."""
+    given = report.parameters(plan.system.settings)
+    body = REPORT_KINDS[report.kind](study, ground, plan, counties, given)
+    return {"kind": report.kind, "title": report.title, "title_zh": report.title_zh, **body}

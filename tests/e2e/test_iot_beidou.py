@@ -1,0 +1,108 @@
+"""NB-IoT and BeiDou planned on Henan, written, reported and verified."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from groundplan.plan import make_plan, verify_plan
+from groundplan.show import write_report
+from groundplan.study import read_study
+
+STUDY = Path(__file__).parents[1] / "data" / "iot_beidou.toml"
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("iot") / "plan"
+    make_plan(read_study(STUDY), folder, cell_m=2000, report=lambda aside, _: write_report(aside))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def record(plan):
+    return json.loads((plan / "plan.json").read_bytes())
+
+
+def tables(record, key):
+    return {t["kind"]: t for t in record["sectors"][key]["tables"]}
+
+
+def test_it_verifies(plan):
+    told = verify_plan(plan)
+    assert told["beidou"]["sites"] == 373
+    assert told["iot"]["sites"] == 0
+    assert told["iot"]["bound"] == told["iot"]["value"]
+
+
+def test_users_are_supported_and_never_added(record):
+    target = {t["key"]: t for t in record["targets"]}["iot_users"]
+    assert (target["status"], target["planned"], target["after"]) == ("supported", None, None)
+    sentence = next(a["sentence"] for a in record["answer"] if a["sector"] == "iot")
+    assert "no target asks for sites" in sentence
+    assert record["sectors"]["iot"]["counts"]["keep"] == 35_000
+
+
+def test_every_station_that_stands_is_upgraded(record):
+    counts = record["sectors"]["beidou"]["counts"]
+    assert (counts["upgrade"], counts["share"], counts["new"]) == (373, 0, 0)
+    target = {t["key"]: t for t in record["targets"]}["reference_stations"]
+    assert (target["status"], target["planned"]) == ("reached", 373)
+
+
+def test_the_tables_of_iot(record):
+    told = tables(record, "iot")
+    classes = told["coverage_classes"]["rows"]
+    assert [row[1] for row in classes[:3]] == [144.0, 154.0, 164.0]
+    reach = {row["environment"]: row["reach_m"] for row in record["sectors"]["iot"]["reach"]}
+    assert classes[2][2] == pytest.approx(reach["dense_urban"])
+    assert classes[8][2] == pytest.approx(reach["rural"])
+    for first in (0, 3, 6):
+        assert sum(row[3] for row in classes[first : first + 3]) == pytest.approx(1.0)
+        assert classes[first][2] < classes[first + 1][2] < classes[first + 2][2]
+    growth = told["growth"]["rows"]
+    assert [row[0] for row in growth] == [2023, 2024, 2025]
+    assert all(low < middle < high for _, low, middle, high, _ in growth)
+    assert growth[0][4] == 100_000_000
+    assert growth[0][2] > 79_289_000
+    *uses, total = told["message_load"]["rows"]
+    assert total[1] == 100_000_000
+    assert total[3] == pytest.approx(12_962.962962962964)
+    assert sum(row[1] for row in uses) == pytest.approx(total[1], abs=3)
+    assert "207,360 a second" in told["message_load"]["note"]
+
+
+def test_the_tables_of_beidou(record):
+    told = tables(record, "beidou")
+    shares = [row[1] for row in told["network"]["rows"]]
+    served = record["sectors"]["beidou"]["value"] / record["sectors"]["beidou"]["demand_total"]
+    # whole blocks of 2 km against cells of 2 km
+    assert shares[0] == pytest.approx(served, abs=0.01)
+    assert 0 <= shares[1] <= shares[0] <= shares[2] <= 1
+    assert shares[3] <= shares[2]
+    assert len(told["services"]["rows"]) == 3
+    sky = told["sky"]["rows"]
+    assert len(sky) == len(record["sectors"]["beidou"]["counties"])
+    assert all(1.4 < row[2] < 2.4 and row[3] == 1.0 for row in sky)
+    assert "plain mask of 10 degrees" in told["sky"]["note"]
+
+
+def test_assets_carry_what_was_sized(plan):
+    table = pq.read_table(plan / "assets.parquet").to_pydict()
+    of = np.array(table["sector"]) == "beidou"
+    cards = [c for c, mine in zip(table["message_cards_count"], of, strict=True) if mine]
+    assert min(cards) >= 1
+    assert np.array(table["is_synthetic"])[of].all()
+
+
+def test_the_report_shows_the_tables_in_both_languages(plan, record):
+    page = (plan / "report.html").read_text(encoding="utf-8")
+    for key in ("iot", "beidou"):
+        for one in record["sectors"][key]["tables"]:
+            assert one["title"] in page
+            assert one["title_zh"] in page
+    assert "counted, not sited" in page

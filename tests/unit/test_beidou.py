@@ -1,0 +1,262 @@
+"""BeiDou on a toy land: terminals, stations, messages, and what stands around a user."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from groundplan.errors import DataError
+from groundplan.models import message_budget, reply_cards
+from groundplan.plan.network import BLOCK_M, blocks, network_shares, surrounded
+from groundplan.plan.sky import Heights, county_places, county_sky, grid_north_deg
+from groundplan.plan.toy import square_land
+from groundplan.sectors.beidou import (
+    BEIDOU,
+    correction_reach_m,
+    flat_cropland,
+    service_terminals,
+    terminals_per_person,
+)
+from groundplan.sectors.contract import Action
+
+SIDE = 60
+SETTINGS = {**BEIDOU.defaults(), "stations_existing_count": 12}
+
+
+@pytest.fixture(scope="module")
+def land():
+    """60 km x 60 km: a town in the middle, crops in the south, hills in the north."""
+    bare = square_land(SIDE, 1000.0, lambda d_m: np.round(9000 * np.exp(-d_m / 3000) + 200, 2))
+    south = bare.y_m < 30_000
+    return replace(
+        bare,
+        cropland_ratio=np.where(south, 0.8, 0.1).astype(np.float32),
+        relief_m=np.where(south, 10.0, 200.0).astype(np.float32),
+    )
+
+
+@pytest.fixture(scope="module")
+def sites(land):
+    existing = BEIDOU.standin(land, SETTINGS, np.random.default_rng(1))
+    return BEIDOU.candidates(land, existing, SETTINGS, np.random.default_rng(2))
+
+
+def test_terminals_add_up_and_follow_their_own(land):
+    told = service_terminals(land, SETTINGS)
+    total = terminals_per_person(SETTINGS) * land.people.sum()
+    assert told.sum(axis=1) == pytest.approx(total, rel=1e-6)
+    hills = land.relief_m > SETTINGS["relief_flat_m"]
+    assert not told[0][hills].any()
+    assert told[1][hills].mean() > told[1][~hills].mean()
+    per_person = told[2] / land.people
+    assert per_person[hills].mean() / per_person[~hills].mean() == pytest.approx(3.0)
+
+
+def test_the_whole_of_henan_has_the_published_farmland():
+    machines = terminals_per_person(BEIDOU.defaults())[0] * 99_365_519
+    assert machines == pytest.approx(7.5141e6 * 0.8417 / 100 * 0.6667, rel=1e-6)
+
+
+def test_without_land_cover_every_field_is_rural_land(land):
+    empty = np.zeros(0, np.float32)
+    bare = replace(land, cropland_ratio=empty, relief_m=empty)
+    assert (flat_cropland(bare, SETTINGS) == (bare.density_per_km2 < 1000)).all()
+    told = service_terminals(bare, SETTINGS)
+    assert told.sum(axis=1) == pytest.approx(terminals_per_person(SETTINGS) * bare.people.sum())
+
+
+def test_demand_does_not_depend_on_the_order_of_cells(land):
+    order = np.random.default_rng(5).permutation(SIDE * SIDE)
+    names = ("x_m", "y_m", "people", "density_per_km2", "cropland_ratio", "relief_m")
+    moved = replace(land, **{name: getattr(land, name)[order] for name in names})
+    assert np.array_equal(
+        BEIDOU.demand.build(moved, SETTINGS), BEIDOU.demand.build(land, SETTINGS)[:, order]
+    )
+
+
+@pytest.mark.parametrize(
+    ("accuracy_m", "reach_m"), [(0.025, 15_000.0), (0.02, 10_000.0), (0.5, 30_000.0)]
+)
+def test_reach_is_what_the_accuracy_leaves(accuracy_m, reach_m):
+    assert correction_reach_m({**SETTINGS, "accuracy_m": accuracy_m}) == reach_m
+
+
+def test_stations_are_spread_and_further_places_keep_away(land, sites):
+    upgrade = sites.action == Action.UPGRADE
+    assert int(upgrade.sum()) == 12
+    assert sites.is_synthetic
+    others = np.flatnonzero(~upgrade)
+    gap = np.hypot(
+        sites.x_m[others, None] - sites.x_m[None, upgrade],
+        sites.y_m[others, None] - sites.y_m[None, upgrade],
+    )
+    assert gap.size == 0 or gap.min() > 1000.0 * SETTINGS["host_spacing_km"]
+    # 12 squares of equal area: no two stations in one
+    side = np.sqrt(SIDE * SIDE / 12) * 1000
+    key = ((land.y_m.max() - sites.y_m[upgrade]) // side) * 100 + (
+        (sites.x_m[upgrade] - land.x_m.min()) // side
+    )
+    assert np.unique(key).size >= 11
+
+
+def test_stations_that_stand_may_be_the_only_ones(land):
+    told = {**SETTINGS, "looks_at_new_places": False, "upgraded_existing_count": 2}
+    existing = BEIDOU.standin(land, told, np.random.default_rng(1))
+    sites = BEIDOU.candidates(land, existing, told, np.random.default_rng(2))
+    assert np.bincount(sites.action, minlength=4).tolist() == [2, 10, 0, 0]
+    assert (sites.action[:2] == Action.KEEP).all()
+
+
+def test_settings_that_cannot_be_are_refused(land):
+    with pytest.raises(DataError, match="upgraded_existing_count"):
+        BEIDOU.standin(land, {**SETTINGS, "upgraded_existing_count": 13}, np.random.default_rng(1))
+    with pytest.raises(DataError, match="accuracy_m"):
+        BEIDOU.service.parameters({**SETTINGS, "accuracy_m": 0.01})
+
+
+def test_cards_answer_an_hour_without_cellular(sites):
+    chosen = np.ones(len(sites), np.bool_)
+    demand = np.linspace(0.0, 3000.0, len(sites))
+    told = BEIDOU.sizing.build(reply_cards, sites, chosen, demand, SETTINGS, 0)
+    per_person = terminals_per_person(SETTINGS)
+    mean = (per_person * np.array([0.0, 1.0, 12.0])).sum() / per_person.sum()
+    answers = demand * mean * 0.5
+    cards = np.minimum(np.maximum(np.ceil(answers / 60 - 1e-9), 1), 20)
+    assert told.servers.tolist() == cards.tolist()
+    assert told.is_overloaded.tolist() == (np.ceil(answers / 60 - 1e-9) > 20).tolist()
+    assert (told.capex_cny == sites.capex_cny + (cards - 1) * 8000).all()
+
+
+def test_messages_in_segments():
+    told = message_budget([100.0, 10.0], [1.0, 12.0], [14_000.0, 14_001.0], uplink_per_h=1000.0)
+    assert told.segments.tolist() == [1, 2]
+    assert told.segments_per_h.tolist() == [100.0, 240.0]
+    assert told.card_ratio == pytest.approx([1 / 60, 24 / 60])
+    assert told.uplink_ratio == pytest.approx(0.34)
+
+
+@pytest.mark.parametrize(
+    ("call", "names"),
+    [
+        (lambda: message_budget([-1.0], [1.0], [100.0]), "terminals"),
+        (lambda: message_budget([1.0], [np.nan], [100.0]), "messages_per_h"),
+        (lambda: message_budget([1.0], [1.0], [0.0]), "message_bit"),
+        (lambda: message_budget([1.0], [1.0], [1.0], segment_bit=0.0), "segment_bit"),
+        (lambda: message_budget([1.0], [1.0], [1.0], uplink_per_h=0.0), "uplink_per_h"),
+        (lambda: reply_cards([1.0], 1.0, reply_ratio=0.5, card_interval_s=0.0, cards_max=1),
+         "card_interval_s"),
+        (lambda: reply_cards([1.0], 1.0, reply_ratio=-0.5, card_interval_s=60.0, cards_max=1),
+         "reply_ratio"),
+        (lambda: reply_cards([1.0], 1.0, reply_ratio=0.5, card_interval_s=60.0, cards_max=0),
+         "cards_max"),
+    ],
+)  # fmt: skip
+def test_impossible_messages_are_named(call, names):
+    with pytest.raises(ValueError, match=names):
+        call()
+
+
+def in_some_triangle(point, stations):
+    """Whether the point lies strictly inside a triangle of three of the stations."""
+    for a, b, c in combinations(stations, 3):
+        sides = [
+            (q[0] - p[0]) * (point[1] - p[1]) - (q[1] - p[1]) * (point[0] - p[0])
+            for p, q in ((a, b), (b, c), (c, a))
+        ]
+        if all(s > 0 for s in sides) or all(s < 0 for s in sides):
+            return True
+    return False
+
+
+@given(st.integers(0, 10_000), st.integers(1, 8))
+@settings(deadline=None, max_examples=40)
+def test_shares_are_those_of_a_count_one_by_one(seed, n):
+    rng = np.random.default_rng(seed)
+    land = square_land(12, 4000.0, np.ones_like)
+    weight = rng.integers(0, 5, land.x_m.size).astype(float)
+    station = rng.uniform(0, 48_000, (n, 2))
+    told = network_shares(land, weight, station, reach_m=25_000.0, single_m=9_000.0, least=2)
+    got = np.zeros(4)
+    for x, y, w in zip(land.x_m, land.y_m, weight, strict=True):
+        d = np.hypot(station[:, 0] - x, station[:, 1] - y)
+        near = station[d <= 25_000.0]
+        is_met = ((d <= 9_000).sum() >= 1, (d <= 9_000).sum() >= 2, len(near) >= 2,
+                  in_some_triangle((x, y), near))  # fmt: skip
+        got += w * np.array(is_met)
+    assert np.array(told) == pytest.approx(got / max(weight.sum(), 1.0), abs=1e-9)
+
+
+def test_no_station_serves_nobody(land):
+    none = network_shares(land, land.people, np.zeros((0, 2)), reach_m=7e4, single_m=1.5e4, least=3)
+    assert none == (0.0, 0.0, 0.0, 0.0)
+    assert not surrounded(np.full((3, 4), np.nan)).any()
+    assert surrounded(np.array([[0.0, 2.1, -2.1]])).tolist() == [True]
+    assert surrounded(np.array([[0.0, 1.0, 2.0]])).tolist() == [False]
+
+
+def test_blocks_keep_the_demand(land):
+    middle, total = blocks(land, land.people)
+    assert total.sum() == pytest.approx(land.people.sum())
+    assert len(total) == (SIDE * 1000 // int(BLOCK_M)) ** 2
+    assert (middle.T @ total) / total.sum() == pytest.approx(
+        [np.average(land.x_m, weights=land.people), np.average(land.y_m, weights=land.people)]
+    )
+
+
+class Flat:
+    """A region around 113.5 E, 34 N whose plane is that of its degrees."""
+
+    def unproject(self, x_m, y_m):
+        lat = 34.0 + np.asarray(y_m) / 111_195.0
+        return 113.5 + np.asarray(x_m) / (111_195.0 * np.cos(np.radians(34.0))), lat
+
+
+class Turned(Flat):
+    """The same, turned: grid north points 5 degrees east of true north."""
+
+    def unproject(self, x_m, y_m):
+        c, s = np.cos(np.radians(5.0)), np.sin(np.radians(5.0))
+        x, y = np.asarray(x_m), np.asarray(y_m)
+        return super().unproject(c * x + s * y, -s * x + c * y)
+
+
+def test_places_are_even_over_counties():
+    county = np.repeat(np.array([0, 1, 3], np.int16), [900, 90, 2])
+    told = county_places(county, 4, 100)
+    assert np.bincount(county[told], minlength=4).tolist() == [91, 9, 0, 1]
+    assert np.unique(told).size == told.size
+
+
+def test_true_north_is_west_of_a_grid_turned_east():
+    x = y = np.zeros(1)
+    assert grid_north_deg(Flat(), x, y) == pytest.approx([0.0], abs=1e-9)
+    assert grid_north_deg(Turned(), x, y) == pytest.approx([-5.0], abs=1e-2)
+
+
+def test_the_sky_of_a_plain_is_that_of_the_truth_table(land):
+    """Zhengzhou's mean PDOP at a mask of 15 degrees, 2.114, changes little within 60 km."""
+    told = county_sky(Flat(), land, 1, places=9, mask_deg=15.0, pdop_max=6.0)
+    assert told.place_count.tolist() == [9]
+    assert told.pdop_mean[0] == pytest.approx(2.114, abs=0.06)
+    assert told.satellites_mean[0] == pytest.approx(11.23, abs=0.25)
+    assert told.available_ratio[0] == told.available_min_ratio[0] == 1.0
+
+
+def test_walls_of_a_gorge_hide_satellites(land):
+    """A trench 2 km wide and 2,000 m deep through the land, against the open plain."""
+    cells = np.zeros((120, 120), np.float32) + 2000.0
+    cells[:, 58:62] = 0.0
+    gorge = Heights(cells, 0.0, 60_000.0, 500.0)
+    middle = np.abs(land.x_m - 30_000) < 800
+    names = ("x_m", "y_m", "people", "density_per_km2", "unit", "county")
+    strip = replace(land, **{name: getattr(land, name)[middle] for name in names})
+    free = county_sky(Flat(), strip, 1, places=6, mask_deg=10.0, pdop_max=6.0)
+    told = county_sky(Flat(), strip, 1, places=6, mask_deg=10.0, pdop_max=6.0, relief=gorge)
+    assert told.satellites_mean[0] < free.satellites_mean[0] - 4
+    assert told.pdop_mean[0] > 1.5 * free.pdop_mean[0]
+    assert told.available_ratio[0] < 1.0 == free.available_ratio[0]
