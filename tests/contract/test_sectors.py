@@ -126,7 +126,7 @@ SPOILT = {
     ),
     "sizing kind": (
         replace(GOOD, sizing=replace(GOOD.sizing, kind="guess")),
-        "sizing.kind: got guess, expected one of erlang_c, traffic",
+        "sizing.kind: got guess, expected one of erlang_c, modules, traffic",
     ),
     "measures": (replace(GOOD, measures=()), "measures: got none"),
     "counts": (
@@ -195,6 +195,70 @@ SPOILT = {
     "optimum": (replace(GOOD, toy_value=1), "toy_value: got 1, expected 446775, the optimum"),
     "no optimum": (replace(GOOD, toy_value=None), "toy_value: got None, expected 446775"),
 }
+
+
+RACKS = SECTORS["racks"]
+
+
+def with_offer(**change):
+    """The racks with an offer that is changed before it is given out."""
+
+    def build(land, sites, settings):
+        offer = RACKS.allocation.build(land, sites, settings)
+        return replace(offer, **{k: v(getattr(offer, k)) for k, v in change.items()})
+
+    return replace(RACKS, allocation=replace(RACKS.allocation, build=build))
+
+
+def with_racks_sized(change):
+    def build(*args):
+        return change(RACKS.sizing.build(*args))
+
+    return replace(RACKS, sizing=replace(RACKS.sizing, build=build))
+
+
+SPOILT |= {
+    "allocation kind": (
+        replace(RACKS, allocation=replace(RACKS.allocation, kind="wish")),
+        "allocation.kind: got wish, expected one of capacitated_facility",
+    ),
+    "nothing asks": (
+        replace(RACKS, measures=(replace(RACKS.measures[0], counts="sites"),)),
+        "measures: got none that can ask for a plan, expected one that counts servers",
+    ),
+    "offer shape": (
+        with_offer(module_cny=lambda a: a[:-1]),
+        "offer.module_cny: got int64 of shape .5,., expected .6,. whole numbers",
+    ),
+    "offer type": (with_offer(modules_max=lambda a: a * 0.5), "offer.modules_max: got float64"),
+    "offer sign": (with_offer(server_cny=lambda a: a - 1e6), "offer.server_cny: got -"),
+    "offer where it stands": (
+        with_offer(modules_max=lambda a: a + 1),
+        "offer.modules_max: got room where something stands, expected 0 where KEEP",
+    ),
+    "copy of nothing": (with_offer(copy_of=lambda a: a + 9), "offer.copy_of: got 8..9"),
+    "module of nothing": (with_offer(module_servers=lambda n: 0 * n), "offer.module_servers: got 0"),
+    "keep more than all": (with_offer(keep_ratio=lambda r: r + 1), "offer.keep_ratio: got 1.95"),
+    "no room": (
+        with_offer(modules_max=lambda a: 0 * a),
+        "offer.modules_max: got 0 everywhere, expected room for a module",
+    ),
+    "no plan": (
+        with_offer(apart_m=lambda a: a + 1e6),
+        "toy plan: got Data-centre racks: some counties cannot be served",
+    ),
+    "another price": (
+        with_racks_sized(lambda z: replace(z, capex_cny=z.capex_cny + (z.capex_cny > 0))),
+        "sizing: got another price than the offer's, expected opening plus whole modules",
+    ),
+    "too little equipment": (
+        with_racks_sized(lambda z: replace(z, servers=z.servers // 2)),
+        "sizing: got a site that serves more than it holds",
+    ),
+    "another model": (
+        with_offer(server_cny=lambda a: a * 1.1), "toy_value: got 1269229972, expected 13",
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SPOILT)

@@ -269,7 +269,8 @@ def test_the_example_is_the_packaged_one_and_prices_the_programme():
     working = {t.key: t for t in study.targets if t.is_working}
     assert working["stations_5g"].to_build() == 27_001
     assert working["smart_stations"].to_build() == 1_001
-    assert working["racks"].to_build() is None
+    assert working["racks"].baseline is None
+    assert working["racks"].to_build() == 90_001
     assert len(working) == 12
 
 

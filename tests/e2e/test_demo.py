@@ -19,7 +19,7 @@ import pytest
 IGNORED = "ignore:Use `@` matmul:PendingDeprecationWarning"
 pytestmark = pytest.mark.xdist_group("demo")
 #: Systems of the example, in the order of its study.
-SYSTEMS = ("mobile", "charging", "iot", "beidou")
+SYSTEMS = ("mobile", "charging", "racks", "iot", "beidou")
 
 
 def groundplan(*args: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -51,6 +51,8 @@ def test_the_plan_answers(demo):
     told = json.loads((demo / "out.json").read_text(encoding="utf-8"))
     assert set(told["sectors"]) == set(SYSTEMS)
     assert 0 <= told["sectors"]["mobile"]["gap"] <= 0.01
+    racks = told["sectors"].pop("racks")
+    assert 0 < racks["bound"] <= racks["value"] <= racks["bound"] * 1.005
     assert all(part["bound"] >= part["value"] > 0 for part in told["sectors"].values())
     working = {t["key"]: t for t in told["targets"]}
     assert sum(t["status"] == "reached" for t in working.values()) >= 3
@@ -62,7 +64,7 @@ def test_every_file_is_there(demo):
         "plan.json", "manifest.json", "run.json", "report.html", "assets.parquet", "assets.gpkg",
         "assets.csv", "plan.xlsx", "cells.parquet", "ledger.json", "study.toml",
         "certificate/mobile.json", "certificate/mobile.npz", "certificate/charging.json",
-        "certificate/charging.npz",
+        "certificate/charging.npz", "certificate/racks.json", "certificate/racks.npz",
     } <= names  # fmt: skip
     assert [p.name for p in demo.iterdir() if p.name.startswith(".")] == []
 
@@ -305,8 +307,8 @@ def test_files_open_in_other_programs(demo):
     assert info["crs"] == "EPSG:4326"
     book = openpyxl.load_workbook(folder / "plan.xlsx", read_only=True)
     assert book.sheetnames == [
-        "targets", "money", "counties", *(f"planned {key}" for key in SYSTEMS), "columns",
-        "assumptions", "ledger",
+        "targets", "money", "counties", *(f"planned {key}" for key in SYSTEMS), "service racks",
+        "modules racks", "columns", "assumptions", "ledger",
     ]  # fmt: skip
     geo = json.loads(pq.read_schema(folder / "assets.parquet").metadata[b"geo"])
     assert geo["primary_column"] == "geometry"

@@ -224,3 +224,26 @@ def test_a_spoilt_terrain_is_told(place, tmp_path, spoil, words):
 def test_a_terrain_that_is_not_there(place):
     out = run(place, "plan", "study.toml", "--terrain", "absent.tif", "--out", "none", code=2)
     assert "no terrain absent.tif" in out.stderr
+
+
+def test_a_capacitated_system_goes_past_terrain(plan, tmp_path):
+    """Racks have no antenna: planned beside base stations on terrain, nothing of theirs is hidden."""
+    write_region(tmp_path / "tables")
+    write_hgt(tmp_path, rough_tile(), 34, 113, is_synthetic=True)
+    system = "[sectors.racks.settings]\nbackup_km = 0\nhazard_ratio = 0.0\n"
+    target = STUDY[STUDY.index("[[targets]]") :]
+    for old, new in (
+        ('"asked"', '"racks"'), ("base_station", "rack"), ('"stations"', '"racks"'),
+        ("value = 40", "value = 900"), ('"mobile"', '"racks"'),
+    ):  # fmt: skip
+        target = target.replace(old, new)
+    text = STUDY.replace("[[targets]]", system + "[[targets]]", 1) + target
+    (tmp_path / "study.toml").write_text(text, encoding="utf-8")
+    run(tmp_path, "plan", "study.toml", "--terrain", "N34E113.hgt", "--out", "hilly")
+    run(tmp_path, "verify", "hilly")
+    parts = json.loads((tmp_path / "hilly" / "plan.json").read_bytes())["sectors"]
+    alone = json.loads((plan / "plan.json").read_bytes())["sectors"]["mobile"]
+    assert parts["mobile"]["terrain"] == alone["terrain"]
+    assert parts["mobile"]["value"] == alone["value"]
+    assert parts["racks"]["servers_asked"] == 900
+    assert not {"terrain", "signals"} & set(parts["racks"])

@@ -230,29 +230,37 @@ def with_points(monkeypatch, *points):
 
 def test_built_in_sectors_are_found_without_entry_points(monkeypatch):
     with_points(monkeypatch)
-    assert set(load_sectors()) == {"beidou", "charging", "iot", "mobile"}
+    assert set(load_sectors()) == {"beidou", "charging", "iot", "mobile", "racks"}
 
 
 def test_sectors_of_other_packages_are_found(monkeypatch):
-    with_points(monkeypatch, FakePoint("racks", replace(CHARGING, key="racks")))
-    assert load_sectors()["racks"].title == CHARGING.title
+    with_points(monkeypatch, FakePoint("ferries", replace(CHARGING, key="ferries")))
+    assert load_sectors()["ferries"].title == CHARGING.title
 
 
 def test_what_cannot_be_a_sector_is_told_at_once(monkeypatch):
     with_points(
         monkeypatch,
         FakePoint("charging", CHARGING),
-        FakePoint("racks", object()),
+        FakePoint("ferries", object()),
         FakePoint("iot", replace(CHARGING, key="other")),
         EntryPoint("lost", "groundplan.nowhere:LOST", room.GROUP),
     )
     with pytest.raises(DataError) as caught:
         load_sectors()
-    assert [f.column for f in caught.value.findings] == ["charging", "iot", "lost", "racks"]
+    assert [f.column for f in caught.value.findings] == ["charging", "ferries", "iot", "lost"]
 
 
 @pytest.mark.parametrize(
-    "table", ["mobile_settings", "mobile_costs", "charging_settings", "charging_costs"]
+    "table",
+    [
+        "mobile_settings",
+        "mobile_costs",
+        "charging_settings",
+        "charging_costs",
+        "racks_settings",
+        "racks_costs",
+    ],
 )
 def test_every_row_of_the_tables_says_where_it_comes_from(table):
     fields = read_fields(table)

@@ -124,10 +124,13 @@ def plan_text(plan: Any) -> str:
     for answer in record["answer"]:
         lines += [answer["sentence"], ""]
     for key, part in record["sectors"].items():
-        lines.append(
-            f"{key}: proven gap {part['gap']:.3%} of all that is served, "
-            f"{part['gain_gap']:.2%} of what could still be gained ({ENDS[part['status']]})"
+        told = (
+            f"{key}: proven gap {part['gap']:.3%} of what the plan costs"
+            if part.get("decision") == "capacitated"
+            else f"{key}: proven gap {part['gap']:.3%} of all that is served, "
+            f"{part['gain_gap']:.2%} of what could still be gained"
         )
+        lines.append(f"{told} ({ENDS[part['status']]})")
     money = record["money"]
     lines.append(
         f"money: all targets priced {money['sum_cny'] / 1e9:.1f} bn CNY "
@@ -243,10 +246,16 @@ def verify(*, folder: Path) -> Result:
     progress.close()
     lines = [f"{folder}: every byte, sum, value and bound holds"]
     for key, part in found.items():
+        value, bound = part["value"], part["bound"]
+        if part.get("sense") == "min":
+            lines.append(
+                f"  {key}: costs {value:,.2f} CNY, bound {bound:,.2f} CNY, "
+                f"gap {(value - bound) / value:.3%}, {part['sites']:,} sites chosen"
+            )
+            continue
         lines.append(
-            f"  {key}: value {part['value']:,}, bound {part['bound']:,}, "
-            f"gap {(part['bound'] - part['value']) / part['bound']:.3%}, "
-            f"{part['sites']:,} sites chosen"
+            f"  {key}: value {value:,}, bound {bound:,}, "
+            f"gap {(bound - value) / bound:.3%}, {part['sites']:,} sites chosen"
         )
         if part["bound_by"] == "search":
             lines.append(

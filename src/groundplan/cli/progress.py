@@ -54,9 +54,10 @@ class Progress:
             if rate > 0:
                 text += f", {rate:,.1f}/s, at most {(total - done) / rate:,.0f} s left"
         value, bound = facts.get("value"), facts.get("bound")
-        if value is not None and bound and math.isfinite(bound):
+        if value is not None and bound and math.isfinite(bound) and math.isfinite(value):
             text += f", value {value:,.0f}, bound {bound:,.0f}"
-            text += f", gap {(bound - value) / bound:.3%}"
+            # a cost lies above its bound, what is served below
+            text += f", gap {abs(bound - value) / max(bound, value):.3%}"
         return text
 
     def end_stage(self) -> None:

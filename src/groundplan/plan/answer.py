@@ -287,8 +287,43 @@ def in_ten_thousands(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def cost_sentence(record: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the answer for a capacitated system: what meeting the demand costs at least."""
+    counts, unit = record["counts"], record["servers_unit"]
+    planned = counts["upgrade"] + counts["share"] + counts["new"]
+    built = record["sizing"]["servers_planned"]
+    value, bound, years = record["value"], record["bound"], record["horizon_year"]
+    by_action = f"{counts['upgrade']:,} extended, {counts['share']:,} in existing buildings, "
+    english = (
+        f"{record['title']}: {built:,} {unit} at {planned:,} sites ({by_action}"
+        f"{counts['new']:,} new) for {record['cost_cny'] / 1e9:,.2f} bn CNY meet the demand of "
+        f"{record['servers_asked']:,} within every limit; over {years:g} years, running costs "
+        f"included, the plan costs {value / 1e9:,.2f} bn CNY. "
+    )
+    chinese = (
+        f"{record['title_zh']}：在{planned:,}处（扩容{counts['upgrade']:,}、利用既有建筑"
+        f"{counts['share']:,}、新建{counts['new']:,}）建设{in_ten_thousands(built)}架，投资"
+        f"{record['cost_cny'] / 1e8:,.1f}亿元，在全部时延与容量限制内满足"
+        f"{in_ten_thousands(record['servers_asked'])}架需求；{years:g}年期总费用（含运行）"
+        f"{value / 1e8:,.1f}亿元。"
+    )
+    if record["status"] == "optimal":
+        return (
+            english + "No plan that meets the demand costs less.",
+            chinese + "满足需求的任何方案都不可能更便宜。",
+        )
+    less = (value - bound) / value
+    return (
+        english + f"No plan that meets the demand can cost less than {bound / 1e9:,.2f} bn CNY: "
+        f"at most {less:.2%} less.",
+        chinese + f"满足需求的任何方案都不可能低于{bound / 1e8:,.1f}亿元（至多再省{less:.2%}）。",
+    )
+
+
 def answer_sentence(record: Mapping[str, Any]) -> tuple[str, str]:
     """Return the answer for one system in English and Chinese, bound included."""
+    if record.get("decision") == "capacitated":
+        return cost_sentence(record)
     scale, total = record["demand_scale"], record["demand_total"]
     value, bound = record["value"] / scale, record["bound"] / scale
     counts = record["counts"]
@@ -375,7 +410,8 @@ def target_records(
         if target.value is not None and target.kind in ("stock", "increment"):
             to_build = target.to_build()
             if added is not None:
-                start = baseline if target.kind == "stock" else 0
+                # as if nothing stood: what the plan adds is the least that will stand
+                start = baseline if target.kind == "stock" and not target.is_all_new else 0
                 if start is not None:
                     after = start + added
                     gap = max(0, target.need() - after)

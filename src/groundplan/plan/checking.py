@@ -12,10 +12,17 @@ import numpy as np
 
 from groundplan.errors import DataError, Findings
 from groundplan.plan.columns import check_attributes
-from groundplan.plan.kinds import DECIDED_BY, REACH_KINDS, SIZING_KINDS, reach_of
+from groundplan.plan.kinds import (
+    ALLOCATION_KINDS,
+    DECIDED_BY,
+    REACH_KINDS,
+    SIZING_KINDS,
+    reach_of,
+)
 from groundplan.plan.reports import REPORT_KINDS
 from groundplan.plan.system import complete_settings
 from groundplan.plan.toy import check_toy_plan, toy_land
+from groundplan.plan.toy_allocation import check_toy_allocation, two_town_land
 from groundplan.quantity import CONFIDENCES, UNITS, Field, unit_of
 from groundplan.sectors.contract import Action, Land, Sector, Sites
 from groundplan.sectors.page import HEAD, field_row, sector_page
@@ -42,7 +49,8 @@ def check_sector(sector: Sector, land: Land | None = None) -> None:
     ----------
     sector : Sector
     land : Land, optional
-        Where to try it; default `toy_land()`, for which `Sector.toy_value` holds.
+        Where to try it; default the land for which `Sector.toy_value` holds: `toy_land()`, or
+        `two_town_land()` for a capacitated system.
 
     Raises
     ------
@@ -52,7 +60,8 @@ def check_sector(sector: Sector, land: Land | None = None) -> None:
     check_form(found, sector)
     found.raise_if_any()
     is_standard = land is None
-    land = land or toy_land()
+    is_covering = sector.allocation is None
+    land = land or (toy_land() if is_covering else two_town_land())
     settings = complete_settings(sector, {}, f"sector {sector.key}")
     check_reach(found, sector, settings)
     check_demand(found, sector, land, settings)
@@ -62,7 +71,8 @@ def check_sector(sector: Sector, land: Land | None = None) -> None:
     check_empty(found, sector, land, settings)
     check_register(found, sector, land, settings)
     found.raise_if_any()
-    check_toy_plan(found, sector, land, settings, is_standard=is_standard)
+    check_plan = check_toy_plan if is_covering else check_toy_allocation
+    check_plan(found, sector, land, settings, is_standard=is_standard)
     found.raise_if_any()
 
 
@@ -93,6 +103,11 @@ def check_form(found: Findings, sector: Sector) -> None:
         ("sizing.kind", sizing.kind, tuple(SIZING_KINDS)),
         *((f"measures.{m.key}.counts", m.counts, COUNTS) for m in sector.measures),
         *((f"reports.{r.title}", r.kind, tuple(REPORT_KINDS)) for r in sector.reports),
+        *(
+            ()
+            if sector.allocation is None
+            else (("allocation.kind", sector.allocation.kind, tuple(ALLOCATION_KINDS)),)
+        ),
     ):
         if word not in known:
             found.add(0, where, word, "one of " + ", ".join(known))
@@ -105,6 +120,10 @@ def check_form(found: Findings, sector: Sector) -> None:
     ):
         if not parts:
             found.add(0, where, "none", expected)
+    if sector.measures and sector.asked_by not in {m.counts for m in sector.measures}:
+        found.add(
+            0, "measures", "none that can ask for a plan", f"one that counts {sector.asked_by}"
+        )
     if len(sector.limits) != len(sector.limits_zh):
         found.add(0, "limits_zh", len(sector.limits_zh), f"{len(sector.limits)} sentences")
     if not len(found):

@@ -37,7 +37,7 @@ ASSET_COLUMNS: Mapping[str, str] = {
     "county_code": "county",
     "county_name": "county",
     "units_count": "units counted under the sector's measure",
-    "servers_count": "carriers or chargers",
+    "servers_count": "carriers, chargers or racks",
     "load": "offered load in the sector's unit",
     "reach_m": "how far the site serves at most; the class of land of a cell may set less",
     "is_overloaded": "true where even the most equipment allowed cannot carry the load",

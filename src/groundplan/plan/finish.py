@@ -81,8 +81,19 @@ def check_study(study: Any) -> dict[str, Any]:
         except DataError as error:
             findings += error.findings
         sites, servers, target = asked_count(study, available[key])
-        asked[key] = {"to_add": sites, "servers": servers, "target": target}
+        to_add = sites
+        if available[key].asked_by == "servers":
+            to_add, servers = servers, 0
+        asked[key] = {"to_add": to_add, "servers": servers, "target": target}
         findings += unasked(study, available[key], file)
+        if target and not to_add and available[key].asked_by == "servers":
+            findings.append(
+                Finding(
+                    file, 0, f"sectors.{key}", f"nothing to add for {target}",
+                    "a working target above its baseline: what is asked is met at least cost",
+                    "the target is met already: leave the system out",
+                )
+            )  # fmt: skip
     if not study.sectors:
         findings.append(
             Finding(
@@ -116,11 +127,11 @@ def unknown_system(key: str, available: Mapping[str, Any], file: str) -> Finding
 
 
 def unasked(study: Any, sector: Any, file: str) -> list[Finding]:
-    """Return findings where no working target, or more than one, asks for a system's sites."""
+    """Return findings where no working target, or more than one, drives a system's plan."""
     counts = {m.key: m.counts for m in sector.measures}
     mine = [
         t for t in study.targets
-        if t.is_working and t.sector == sector.key and counts.get(t.measure) == "sites"
+        if t.is_working and t.sector == sector.key and counts.get(t.measure) == sector.asked_by
     ]  # fmt: skip
     supported = any(
         t.is_working and t.sector == sector.key and counts.get(t.measure) == "nothing"
@@ -136,7 +147,7 @@ def unasked(study: Any, sector: Any, file: str) -> list[Finding]:
                 "one", "make the others readings of it, or is_working = false",
             )
         ]  # fmt: skip
-    measures = ", ".join(m.key for m in sector.measures if m.counts in {"sites", "nothing"})
+    measures = ", ".join(m.key for m in sector.measures if m.counts in {sector.asked_by, "nothing"})
     return [
         Finding(
             file, 0, where, "no working target asks for it",

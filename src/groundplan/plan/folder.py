@@ -19,6 +19,7 @@ from groundplan.plan.answer import (
     sector_record,
     target_records,
 )
+from groundplan.plan.capacitated import allocation_record, modules_by_year
 from groundplan.plan.columns import attribute_columns, column_record
 from groundplan.plan.exports import asset_table, write_assets, write_cells
 from groundplan.plan.manifest import file_hash, library_versions, write_json
@@ -105,7 +106,10 @@ def phase_years(plan: SystemPlan, years: tuple[int, int]) -> NDArray[np.int64]:
     """Return the building year of each planned site: the most served per yuan come first.
 
     Equal numbers of sites a year from the first year of the study to the year the target is due.
+    A capacitated site opens with its first module, see `capacitated.modules_by_year`.
     """
+    if plan.flows is not None:
+        return np.asarray(years[0] + np.argmax(modules_by_year(plan, years) > 0, axis=1))
     sites = plan.system.sites
     planned = np.flatnonzero(plan.chosen & ~plan.system.existing)
     gain = np.asarray(plan.sized.load, dtype=np.float64)[planned]
@@ -145,6 +149,8 @@ def county_polygons(grid: Any, counties: list[dict[str, str]], region: Any) -> d
 
 def opex_cny_per_year(plan: SystemPlan) -> int | None:
     """Return the running cost of the planned sites, None where the sector prices none."""
+    if "opex_cny_per_year" in plan.sized.attributes:
+        return int(plan.sized.attributes["opex_cny_per_year"].sum())
     price = plan.system.settings.get("station_opex_cny_per_year")
     return None if price is None else int(price * plan.decision.sites.size)
 
@@ -282,6 +288,8 @@ def fill_folder(
                 aside, plan, list(plan.signals), grid, ground.relief, ground.people
             )
         years = (study.years[0], due_year(study, key))
+        if plan.flows is not None:
+            sectors[key] |= allocation_record(plan, counties, years)
         sectors[key]["columns"] = column_record(plan)
         sectors[key]["is_asked"] = is_asked(study, plan.system.sector)
         sectors[key]["tables"] = report_tables(study, ground, plan, counties)

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from groundplan.errors import UsageError
 from groundplan.sectors.contract import Catchment, Settings
 
-__all__ = ["DECIDED_BY", "REACH_KINDS", "SIZING_KINDS", "reach_of", "site_reach", "sizing_model"]
+__all__ = [
+    "ALLOCATION_KINDS",
+    "DECIDED_BY",
+    "REACH_KINDS",
+    "SIZING_KINDS",
+    "allocation_model",
+    "reach_of",
+    "site_reach",
+    "sizing_model",
+]
 
 #: Whose environment decides how far a cell may be from a site that serves it.
 DECIDED_BY = ("site_and_cell", "cell")
@@ -30,8 +39,37 @@ def _link_budget(parameters: Mapping[str, Any]) -> tuple[NDArray[np.float64], li
     return np.asarray(reach_m, dtype=np.float64), [list(row) for row in detail]
 
 
+def _latency(parameters: Mapping[str, Any]) -> tuple[NDArray[np.float64], list[list[Any]]]:
+    """Return how far a round trip may go: ``(T - equipment) / (2 fibre)`` of route, less detours.
+
+    ``RTT = 2 route_km fibre_us_per_km / 1000 + equipment_ms`` and
+    ``route_km = route_ratio * straight line``; 0 where the equipment alone takes the limit.
+    """
+    limit_ms = np.asarray(parameters["limit_ms"], dtype=np.float64)
+    left_ms = np.maximum(limit_ms - parameters["equipment_ms"], 0.0)
+    route_km = 1000.0 * left_ms / (2.0 * parameters["fibre_us_per_km"])
+    straight_m = 1000.0 * route_km / parameters["route_ratio"]
+    n = parameters["n_environment"]
+    detail = [
+        [
+            {
+                "rule": "round trip over fibre",
+                "limit_ms": float(limit),
+                "equipment_ms": float(parameters["equipment_ms"]),
+                "fibre_us_per_km": float(parameters["fibre_us_per_km"]),
+                "route_km": float(route),
+                "route_ratio": float(parameters["route_ratio"]),
+            }
+        ]
+        * n
+        for limit, route in zip(limit_ms, route_km, strict=True)
+    ]
+    return np.repeat(straight_m[:, None], n, axis=1), detail
+
+
 REACH_KINDS: Mapping[str, Callable[..., tuple[NDArray[np.float64], list[list[Any]]]]] = {
     "distance": _distance,
+    "latency": _latency,
     "link_budget": _link_budget,
 }
 
@@ -46,6 +84,21 @@ def _traffic() -> Callable[..., Any]:
     from groundplan.engine.models import carriers_needed
 
     return carriers_needed
+
+
+def _modules() -> Callable[..., Any]:
+    return whole_modules
+
+
+def whole_modules(load: NDArray[np.float64], module: int) -> NDArray[np.int64]:
+    """Return the least number of whole modules that hold each load.
+
+    Examples
+    --------
+    >>> whole_modules(np.array([0.0, 1.0, 100.0, 101.0]), 100).tolist()
+    [0, 1, 1, 2]
+    """
+    return np.ceil(np.asarray(load) / module).astype(np.int64)
 
 
 def _nbiot() -> Callable[..., Any]:
@@ -67,9 +120,22 @@ def _short_messages() -> Callable[..., Any]:
 
 SIZING_KINDS: Mapping[str, Callable[[], Callable[..., Any]]] = {
     "erlang_c": _erlang_c,
+    "modules": _modules,
     "traffic": _traffic,
     "nbiot": _nbiot,
     "short_messages": _short_messages,
+}
+
+
+def _capacitated_facility() -> Callable[..., Any]:
+    from groundplan.engine.location import capacitated_facility
+
+    return capacitated_facility
+
+
+#: How sites, modules and who serves whom are decided together.
+ALLOCATION_KINDS: Mapping[str, Callable[[], Callable[..., Any]]] = {
+    "capacitated_facility": _capacitated_facility,
 }
 
 
@@ -102,3 +168,11 @@ def sizing_model(kind: str) -> Callable[..., Any]:
     if kind not in SIZING_KINDS:
         raise UsageError(f"no sizing of kind {kind!r}; known: {', '.join(sorted(SIZING_KINDS))}")
     return SIZING_KINDS[kind]()
+
+
+def allocation_model(kind: str) -> Callable[..., Any]:
+    """Return the engine function behind a kind of allocation."""
+    if kind not in ALLOCATION_KINDS:
+        known = ", ".join(sorted(ALLOCATION_KINDS))
+        raise UsageError(f"no allocation of kind {kind!r}; known: {known}")
+    return ALLOCATION_KINDS[kind]()

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.errors import StoppedError, UsageError
+from groundplan.plan.capacitated import allocate
 from groundplan.plan.checkpoint import Workbench
 from groundplan.plan.folder import write_plan_folder
 from groundplan.plan.manifest import canonical_json, library_versions
@@ -216,7 +217,7 @@ def asked_count(study: Any, sector: Sector) -> tuple[int, int, str]:
     Returns
     -------
     (sites, servers, target_key)
-        `target_key` is the target that the count of sites serves.
+        `target_key` is the target that drives the plan, see `Sector.asked_by`.
     """
     sites = servers = 0
     key = ""
@@ -225,12 +226,14 @@ def asked_count(study: Any, sector: Sector) -> tuple[int, int, str]:
         if target.is_working and target.sector == sector.key and target.measure in counts:
             need = target.to_build()
             if counts[target.measure] == "sites":
-                sites, key = int(need or 0), target.key
+                sites = int(need or 0)
             elif counts[target.measure] == "nothing":
                 # a count that the plan supports and does not add to
                 key = key or target.key
             else:
                 servers = int(need or 0)
+            if counts[target.measure] == sector.asked_by:
+                key = target.key
     return sites, servers, key
 
 
@@ -256,10 +259,25 @@ def solve_system(
         ground.land,
         None if register is None else register.sites,
         settings,
-        count=count,
+        count=count if sector.asked_by == "sites" else servers,
         budget_cny=choice.budget_cny,
         seed=study.seed,
     )
+
+    def told(stage: str, done: int, total: int, value: float, bound: float) -> None:
+        progress(f"{sector.key}: {stage}", done, total, value=value, bound=bound)
+
+    def tick(stage: str) -> None:
+        progress(f"{sector.key}: {stage}")
+
+    found = None if register is None else register.record
+    if system.offer is not None:
+        names = [str(name) for name in ground.region.counties.name_en]
+        plan = allocate(
+            system, ground.land, gap=options.gap, seed=study.seed, effort=options.effort,
+            progress=told, stop=stop, tick=tick, counties=names,
+        )  # fmt: skip
+        return replace(plan, register=found)
     if ground.relief is not None:
         stage = f"{sector.key}: terrain"
         progress(stage)
@@ -275,10 +293,6 @@ def solve_system(
         )
     progress(f"{sector.key}: coverage")
     coverage = build_coverage(system, ground.land)
-
-    def told(stage: str, done: int, total: int, value: float, bound: float) -> None:
-        progress(f"{sector.key}: {stage}", done, total, value=value, bound=bound)
-
     decision = decide(
         system,
         coverage,
@@ -298,7 +312,7 @@ def solve_system(
         decision,
         ground.land,
         servers_needed=servers,
-        tick=lambda stage: progress(f"{sector.key}: {stage}"),
+        tick=tick,
     )
     if sector.service.antennas is not None:
         progress(f"{sector.key}: signal")
@@ -311,9 +325,7 @@ def solve_system(
         progress=lambda _part, done, total: progress(f"{sector.key}: signal", done, total),
         stop=stop,
     )
-    return replace(
-        plan, register=None if register is None else register.record, signals=tuple(signals)
-    )
+    return replace(plan, register=found, signals=tuple(signals))
 
 
 def make_plan(

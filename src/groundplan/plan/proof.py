@@ -20,6 +20,11 @@ import pyarrow.parquet as pq
 from groundplan.engine.problem import Certificate
 from groundplan.errors import UsageError, VerificationError
 from groundplan.plan.manifest import MANIFEST, manifest_differences, write_json
+from groundplan.plan.proof_allocation import (
+    ALLOCATION_FORMAT,
+    verify_allocation,
+    write_allocation_proof,
+)
 
 if TYPE_CHECKING:
     from groundplan.plan.system import SystemPlan
@@ -29,6 +34,9 @@ __all__ = ["verify_plan", "write_proof"]
 
 def write_proof(folder: Path, plan: SystemPlan, record: Mapping[str, Any]) -> None:
     """Write the certificate of one system: arrays and a readable record."""
+    if plan.flows is not None:
+        write_allocation_proof(folder, plan, record)
+        return
     system, sites, decision = plan.system, plan.system.sites, plan.decision
     key = system.sector.key
     certificate = decision.certificate
@@ -160,6 +168,8 @@ def verify_system(folder: Path, note: Mapping[str, Any], key: str) -> dict[str, 
     from groundplan.engine.location.check_radius import verify_radius
 
     stored = json.loads((folder / "certificate" / f"{key}.json").read_bytes())
+    if stored["format"] == ALLOCATION_FORMAT:
+        return verify_allocation(folder, note, key, stored)
     with np.load(folder / "certificate" / f"{key}.npz", allow_pickle=False) as arrays:
         proof = {name: arrays[name] for name in arrays.files}
     names = [f"{key}_demand_{layer}" for layer in stored["layers"]]

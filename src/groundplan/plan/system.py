@@ -18,8 +18,9 @@ from groundplan.engine.location import Coverage, assign_nearest, maximal_coverin
 from groundplan.engine.location.certificate import seal
 from groundplan.engine.problem import Decision
 from groundplan.errors import DataError, Finding, InfeasibleError
+from groundplan.plan.allocation import Flows, Rows, demand_rows
 from groundplan.plan.kinds import reach_of, site_reach, sizing_model
-from groundplan.sectors.contract import Action, Land, Sector, Settings, Sites, Sized
+from groundplan.sectors.contract import Action, Land, Offer, Sector, Settings, Sites, Sized
 from groundplan.study.faults import near
 
 __all__ = ["System", "SystemPlan", "decide", "prepare", "settle"]
@@ -47,9 +48,11 @@ class System:
     demand : (n_layer, n_cell) int64
         In hundredths of the sector's unit.
     count : int
-        How many units the target asks to add.
+        How many units the target asks to add: sites, or servers of a capacitated system.
     budget_cny : int or None
         Ceiling of the study for this system, where it sets one.
+    offer, rows : Offer and Rows, or None
+        What sites hold and counties ask, in a capacitated system.
     ruled_out : (indptr, sites) or None
         Sites of each demand row that are near and yet do not serve it, since the ground stands
         between.
@@ -67,6 +70,8 @@ class System:
     demand: NDArray[np.int64]
     count: int
     budget_cny: int | None
+    offer: Offer | None = None
+    rows: Rows | None = None
     ruled_out: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None
     terrain: Mapping[str, Any] | None = None
 
@@ -94,6 +99,9 @@ class SystemPlan:
     sized: Sized
     #: How the existing assets came to be known, where the study names a file of them.
     register: Mapping[str, Any] | None = None
+    #: Who serves whom, and the engine's decision with split modules, in a capacitated system.
+    flows: Flows | None = None
+    relaxed: Decision | None = None
     #: Rasters of the planned network's signal.
     signals: tuple[Any, ...] = ()
 
@@ -121,9 +129,14 @@ def complete_settings(sector: Sector, given: Mapping[str, Any], file: str) -> di
             findings.append(Finding(file, 0, key, repr(value), "a setting of this sector", hint))
         elif (expected := fields[name].fault(value)) is not None:
             findings.append(Finding(file, 0, key, repr(value), expected, fields[name].doc))
+    whole = {**sector.defaults(), **given}
+    if not findings and sector.rules is not None:
+        for name, value, expected, hint in sector.rules(whole):
+            key = f"sectors.{sector.key}.settings.{name}"
+            findings.append(Finding(file, 0, key, repr(value), expected, hint))
     if findings:
         raise DataError(findings)
-    return {**sector.defaults(), **given}
+    return whole
 
 
 def prepare(
@@ -143,7 +156,7 @@ def prepare(
     existing : Sites or None
         From the user's register; None asks the sector for its seeded stand-in.
     count : int
-        Units that the target asks to add.
+        Units that the target asks to add, as in `System`.
     """
     if existing is None:
         existing = sector.standin(land, settings, stream(seed, sector.key, "standin"))
@@ -164,6 +177,10 @@ def prepare(
             )
         )
     table_m, detail = reach_of(sector.service, settings)
+    offer = rows = None
+    if sector.allocation is not None:
+        offer = sector.allocation.build(land, sites, settings)
+        rows = demand_rows(demand, land.county, land.x_m, land.y_m, count)
     return System(
         sector=sector,
         settings=settings,
@@ -175,6 +192,8 @@ def prepare(
         demand=demand,
         count=count,
         budget_cny=budget_cny,
+        offer=offer,
+        rows=rows,
     )
 
 

@@ -34,6 +34,10 @@ COUNTY_COLUMNS = (
 ASSUMPTION_COLUMNS = (
     "name", "value", "unit", "low", "high", "year", "source", "confidence", "used_by", "note",
 )  # fmt: skip
+FLOW_COLUMNS = (
+    "layer", "county_code", "county_name", "asset_id", "servers", "distance_m",
+)  # fmt: skip
+MODULE_COLUMNS = ("asset_id", "action", "year", "modules", "servers", "cost_cny")
 COLUMN_COLUMNS = ("name", "unit", "system", "doc", "source")
 LEDGER_COLUMNS = (
     "step", "sum_in", "sum_out", "outside", "nodata_cells", "clipped", "residual", "note",
@@ -91,6 +95,10 @@ def write_workbook(path: Path, plan: Mapping[str, Any], tables: Mapping[str, pa.
             book, style, f"planned {key}"[:31], names, zip(*columns, strict=True),
             units={"load": plan["sectors"][key]["demand_unit"]},
         )  # fmt: skip
+    for key, part in plan["sectors"].items():
+        if part.get("decision") == "capacitated":
+            write_sheet(book, style, f"service {key}"[:31], FLOW_COLUMNS, part["flows"])
+            write_sheet(book, style, f"modules {key}"[:31], MODULE_COLUMNS, part["modules"])
     write_sheet(book, style, "columns", COLUMN_COLUMNS, column_rows(plan))
     write_sheet(book, style, "assumptions", ASSUMPTION_COLUMNS, plan["assumptions"])
     write_sheet(book, style, "ledger", LEDGER_COLUMNS, plan["ledger"])

@@ -23,6 +23,7 @@ BUILT_IN = MappingProxyType(
         "beidou": "groundplan.sectors.beidou:BEIDOU",
         "mobile": "groundplan.sectors.mobile:MOBILE",
         "charging": "groundplan.sectors.charging:CHARGING",
+        "racks": "groundplan.sectors.racks:RACKS",
         "iot": "groundplan.sectors.iot:IOT",
     }
 )

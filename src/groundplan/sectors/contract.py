@@ -9,11 +9,16 @@ Vocabulary. A *layer* is a service that is planned side by side with others unde
 that other layers cannot give: the two shared 5G networks, for instance. A demand *row* is a pair
 (layer, cell). A *site* is a place where equipment of one layer may stand or stands; sites with
 the same `host` share the physical structure (mast, lot).
+
+Two kinds of decision. *Covering*: so many sites as the target asks are chosen to serve the most;
+a site serves whom it reaches, then it is sized. *Capacitated* (`Sector.allocation` is given): the
+target says how many servers are needed in all, every layer is served whole, and sites, modules and
+who serves whom are chosen together at the least cost. There a site may serve every layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -25,6 +30,7 @@ from groundplan.quantity import Field
 
 __all__ = [
     "Action",
+    "Allocation",
     "AssetType",
     "Catchment",
     "Cost",
@@ -34,6 +40,7 @@ __all__ = [
     "Land",
     "Layer",
     "Measure",
+    "Offer",
     "Report",
     "Sector",
     "Settings",
@@ -109,7 +116,7 @@ class Sites:
     x_m, y_m : (n_site,) float64
         Position, equal-area coordinates of the region.
     layer : (n_site,) int8
-        Index into `Sector.layers`.
+        Index into `Sector.layers`; 0 in a capacitated system until it is decided whom it serves.
     environment : (n_site,) int8
         Index into `Sector.environments`: decides capacity and, with the environment of the cell,
         reach.
@@ -199,6 +206,9 @@ class Catchment:
     """Which cells a site serves: those within a reach that depends on layer and environment.
 
     `kind` ``"distance"``: `parameters(settings)` returns ``{"reach_m": (n_layer, n_environment)}``.
+    `kind` ``"latency"``: `parameters(settings)` returns ``limit_ms`` (n_layer,), ``n_environment``,
+    ``fibre_us_per_km``, ``route_ratio`` (length of the route over the straight line) and
+    ``equipment_ms``; see `plan.kinds`.
     `kind` ``"link_budget"``: `parameters(settings)` returns arrays of shape (n_layer,
     n_environment) for `engine.radio.cell_reach`; see there.
 
@@ -251,13 +261,67 @@ class Sizing:
     ``build(model, sites, chosen, demand, settings, needed) -> Sized`` where `model` is the engine
     function that `plan` keeps under `kind`, `chosen` (n_site,) bool marks sites that serve in the
     plan (existing ones included), `demand` (n_site,) float64 is what was assigned to each, in the
-    demand's unit, and `needed` is how many servers the study's targets ask to add (0: none asked).
+    demand's unit (in servers where the system is capacitated), and `needed` is how many servers
+    the study's targets ask to add (0: none asked).
     """
 
     kind: str
     build: Callable[
         [Callable[..., Any], Sites, NDArray[np.bool_], FloatArray, Settings, int], Sized
     ]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What each site can hold and at which price, where sites have capacities.
+
+    Equipment comes in modules. Opening a site costs `Sites.capex_cny`, each module `module_cny`;
+    serving a unit of demand (a server) costs ``server_cny + server_cny_per_m * distance`` over the
+    horizon, distance being the straight line from the demand's centre.
+
+    Attributes
+    ----------
+    modules_max : (n_site,) int64
+        Modules that fit at most; 0 where nothing can be added (it stands, hazard, no feeder).
+    module_servers : int
+        Servers in one module, >= 1.
+    module_cny : (n_site,) int64
+        One module, >= 0.
+    server_cny : (n_site,) float64
+        Serving one server's worth over the horizon, whatever the distance (energy, care), >= 0.
+    server_cny_per_m : float
+        The same for each metre, >= 0.
+    copy_of : (n_layer,) int8
+        Layer whose copies a layer holds, -1 for a layer of its own.
+    apart_m : float
+        Least distance between a site and every site that holds copies of what it serves.
+    keep_ratio : float
+        Share of a county's demand that must lie within reach of each site that serves it, 0..1.
+    horizon_year : float
+        Years over which running costs are added up.
+    """
+
+    modules_max: IntArray
+    module_servers: int
+    module_cny: IntArray
+    server_cny: FloatArray
+    server_cny_per_m: float
+    copy_of: NDArray[np.int8]
+    apart_m: float
+    keep_ratio: float
+    horizon_year: float
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """Sites, modules and who serves whom, decided together at the least cost.
+
+    ``build(land, sites, settings) -> Offer``, pure; `kind` is a key of the plan's table of engine
+    functions (``"capacitated_facility"``).
+    """
+
+    kind: str
+    build: Callable[[Land, Sites, Settings], Offer]
 
 
 @dataclass(frozen=True)
@@ -356,8 +420,13 @@ class Sector:
     limits_zh : tuple of str
         The same in Chinese.
     toy_value : int or None
-        Optimum of the toy plan of `groundplan.check_sector`, hundredths of the demand's unit.
-        Stored so that a change of the model is seen.
+        Optimum of the toy plan of `groundplan.check_sector`: hundredths of the demand's unit, or
+        CNY in a capacitated system. Stored so that a change of the model is seen.
+    allocation : Allocation or None
+        What makes the system a capacitated one; None for a covering system.
+    rules : callable or None
+        ``(settings) -> (name, value, expected, hint), ...``: what settings that fit one by one
+        break together.
     """
 
     key: str
@@ -385,6 +454,18 @@ class Sector:
     toy_value: int | None = None
     feeds: Mapping[str, Feed] = field(default_factory=dict)
     reports: tuple[Report, ...] = ()
+    allocation: Allocation | None = None
+    rules: Callable[[Settings], Iterable[tuple[str, object, str, str]]] | None = None
+
+    @property
+    def decision(self) -> str:
+        """Kind of the decision: ``"covering"`` or ``"capacitated"``."""
+        return "covering" if self.allocation is None else "capacitated"
+
+    @property
+    def asked_by(self) -> str:
+        """What the target that drives the plan counts: ``"sites"`` or ``"servers"``."""
+        return "sites" if self.allocation is None else "servers"
 
     def defaults(self) -> dict[str, Any]:
         """Return every setting and price with its default."""

@@ -31,6 +31,7 @@ ABSENT: dict[str, Any] = {
     "places": [],
     "columns": [],
     "reach_decided_by": "site_and_cell",
+    "decision": "covering",
     "signals": [],
     "terrain": None,
 }
@@ -57,6 +58,13 @@ def unserved_sentence(part: dict[str, Any]) -> Markup | None:
         return None
     most = max(places, key=lambda p: p["unserved"])
     ratio, share = left / (part["demand_total"] / part["demand_scale"]), most["unserved"] / left
+    if part.get("decision") == "capacitated":
+        return words.both(
+            f"Served, but beyond its limit when measured from every cell: {ratio:.2%} of the "
+            f"demand; the largest part of this, {share:.0%}, is "
+            f"{most['title'][:1].lower()}{most['title'][1:]}.",
+            f"已服务但逐格网量算超出限值：{ratio:.2%}，其中最大部分（{share:.0%}）位于{most['title_zh']}。",
+        )
     return words.both(
         f"Not served: {left:,.0f} {part['demand_unit']} ({ratio:.1%}); the largest part of this, "
         f"{share:.0%}, is {most['title'][:1].lower()}{most['title'][1:]}.",

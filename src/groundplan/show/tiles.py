@@ -63,7 +63,9 @@ def map_data(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
     for key, part in record["sectors"].items():
         demand = [table[f"{key}_demand_{layer['key']}"].to_numpy() for layer in part["layers"]]
         whole = total(np.sum(demand, axis=0))
-        for when in ("before", "after"):
+        # what a capacitated system is asked is new: nothing serves it before
+        is_new = part.get("decision") == "capacitated"
+        for when in ("after",) if is_new else ("before", "after"):
             bits = table[f"{key}_{when}"].to_numpy()
             served = np.sum([d * (bits >> k & 1) for k, d in enumerate(demand)], axis=0)
             part_ratio = np.divide(total(served), whole, out=np.zeros(n), where=whole > 0)

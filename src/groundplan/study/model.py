@@ -245,6 +245,11 @@ class Target(Record):
         None, ge=0, description="units on baseline_on; left out: not established"
     )
     baseline_on: date | None = Field(None, description="date of the baseline, before due_on")
+    is_all_new: bool = Field(
+        default=False,
+        description="true: a stock without a baseline is planned as if nothing stood, "
+        "an upper bound of what is to build",
+    )
     is_net: bool = Field(default=False, description="true: retired units are taken off")
     due_on: date = Field(description="date by which it is asked, in the years of the study")
     definition: Text = Field(description="what counts as one unit, by whose definition")
@@ -276,6 +281,13 @@ class Target(Record):
             if kind != "milestone" and value is None:
                 expected = f"the number asked: a {kind} has one"
                 yield "value", None, expected, "add value, or choose kind = 'milestone'"
+        if values.get("is_all_new") and has(values, "kind") and "baseline" in values:
+            if values["kind"] != "stock":
+                expected = "false: only a stock can be planned as if nothing stood"
+                yield "is_all_new", True, expected, "leave is_all_new out"
+            elif values["baseline"] is not None:
+                expected = f"false: a baseline is given, {values['baseline']:g}"
+                yield "is_all_new", True, expected, "leave one of the two out"
         if has(values, "baseline_on", "due_on") and values["baseline_on"] > values["due_on"]:
             expected = f"a date not after due_on, {values['due_on']}"
             yield "baseline_on", values["baseline_on"], expected, "are the two exchanged?"
@@ -286,11 +298,16 @@ class Target(Record):
         return math.floor(value) + 1 if self.comparator == ">" else math.ceil(value)
 
     def to_build(self) -> int | None:
-        """Return how many units are still to come, None where the baseline is not established."""
+        """Return how many units are still to come, None where the baseline is not established.
+
+        A stock that is planned as if nothing stood has all of its units still to come.
+        """
         if self.kind == "increment":
             return self.need()
         if self.kind == "stock" and self.baseline is not None:
             return max(0, math.ceil(self.need() - self.baseline))
+        if self.kind == "stock" and self.is_all_new:
+            return self.need()
         return None
 
 

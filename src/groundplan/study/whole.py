@@ -161,8 +161,11 @@ class Whole:
                 expected = "a stock or an increment: a system plans counts"
                 self.add(f"{where}.kind", kind, expected, "or leave sector out")
             elif kind == "stock" and "baseline" in target and target["baseline"] is None:
+                if target.get("is_all_new"):
+                    return
                 expected = "a baseline: without it nothing can be planned"
-                self.add(f"{where}.baseline", None, expected, "or plan another reading")
+                hint = "or plan another reading, or as if nothing stood: is_all_new = true"
+                self.add(f"{where}.baseline", None, expected, hint)
 
     def check_readings(self) -> None:
         """Note official numbers with no working reading, or with several."""

@@ -209,7 +209,7 @@
   const areas = [["people", data.people_is_modelled ? say("people per km² (modelled)", "每平方公里人口（模拟）") : say("people per km²", "每平方公里人口")]];
   for (const key of data.order) {
     const part = data.sectors[key];
-    areas.push([`${key}_before`, say(`${safe(part.title)}: served before`, `${safe(part.title_zh)}：此前服务率`)]);
+    if (data.layers[`${key}_before`]) areas.push([`${key}_before`, say(`${safe(part.title)}: served before`, `${safe(part.title_zh)}：此前服务率`)]);
     areas.push([`${key}_after`, say(`${safe(part.title)}: served after`, `${safe(part.title_zh)}：方案后服务率`)]);
   }
   for (const s of data.signals) areas.push([s.key, say(safe(s.title), safe(s.title_zh))]);
