@@ -213,6 +213,46 @@ def test_resume_ends_where_an_unbroken_run_ends(decided):
         assert again.certificate.record_hash == whole.certificate.record_hash
 
 
+def test_windows_go_on_as_they_would_have():
+    rng = np.random.default_rng(1)
+    demand, site = rng.uniform(0, 1000, (6000, 2)), rng.uniform(0, 1000, (5000, 2))
+    cov = location.Coverage.from_radius(demand, rng.integers(1, 30, 6000), site, 9.0)
+    asked = {"gap": 0.0, "effort": 0, "steps": 200, "passes": 12, "seed": 1}
+    states = []
+    location.maximal_covering(cov, 900, **asked, checkpoint=states.append)
+    passes = [k for k, state in enumerate(states) if state["phase"] == "windows"]
+    # what a run learnt on its way, and a state must carry: that wider windows are worth their time
+    assert states[-1]["widest"] > states[0].get("widest", 1)
+    for k in (passes[1], passes[-3]):
+        again = []
+        location.maximal_covering(cov, 900, **asked, checkpoint=again.append, resume=states[k])
+        for told, expected in zip(again, states[k + 1 :], strict=True):
+            for key in ("pass", "level", "lifted", "widest", "passes", "best_value"):
+                assert int(told[key]) == int(expected[key]), key
+            assert np.array_equal(told["chosen"], expected["chosen"])
+
+
+def test_a_lift_cut_short_is_done_anew():
+    rng = np.random.default_rng(1)
+    demand, site = rng.uniform(0, 1000, (20_000, 2)), rng.uniform(0, 1000, (5000, 2))
+    cov = location.Coverage.from_radius(demand, rng.integers(1, 30, 20_000), site, 13.0)
+    asked = {"gap": 0.0, "effort": 0, "steps": 200, "passes": 6, "seed": 1}
+    seen, saved = [], []
+
+    def tell(stage, *_rest):
+        seen.append(stage)
+
+    whole = location.maximal_covering(cov, 700, **asked)
+    # told to stop at the first report of a lift that would have gone on
+    location.maximal_covering(
+        cov, 700, **asked, progress=tell, checkpoint=saved.append,
+        stop=lambda: "tiles" in seen,
+    )  # fmt: skip
+    assert seen.count("tiles") == 1
+    again = location.maximal_covering(cov, 700, **asked, resume=saved[-1])
+    assert again.certificate.record_hash == whole.certificate.record_hash
+
+
 def test_threads_change_nothing():
     code = (
         "import numpy as np; from groundplan import location; r = np.random.default_rng(2);"

@@ -216,19 +216,20 @@ class Run:
         search, prices = self.search, self.prices or self.set_prices()
         program = search.program
         chosen, worth, first, level, lifted = search.best.copy(), prices.worth, 0, 0, -1
+        most = effort
+        widest = min(effort + 1, len(Windows.LEVELS) - 1)
+        if self.ends_at is not None:
+            passes = 10_000
         if resume is not None:
             chosen, worth = np.array(resume["chosen"], bool), float(resume["worth"])
             first, level, lifted = (int(resume[k]) for k in ("pass", "level", "lifted"))
+            widest, passes = int(resume["widest"]), min(passes, int(resume["passes"]))
             k = 0
             while k <= lifted:
                 k = self.lift(k) + 1
         if prices.worth <= 0.0:
             return
         count = search.counts(chosen)
-        most = effort
-        widest = min(effort + 1, len(Windows.LEVELS) - 1)
-        if self.ends_at is not None:
-            passes = 10_000
         turn = first
         while turn < passes:
             gained, worked = search.sweep_windows(
@@ -250,9 +251,12 @@ class Run:
                     level += 1
                 elif lifted < most:
                     lifted = self.lift(lifted + 1)
+            if self.halted:
+                # a lift that was cut short told less than it would have: the pass is done anew
+                break
             stopped = self.look(
-                "improve", "windows", turn, passes,
-                chosen=chosen, worth=worth, level=level, lifted=lifted, **{"pass": turn},
+                "improve", "windows", turn, passes, chosen=chosen, worth=worth, level=level,
+                lifted=lifted, widest=widest, passes=passes, **{"pass": turn},
             )  # fmt: skip
             if stopped or self.relative() <= self.gap:
                 break
