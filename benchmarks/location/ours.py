@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import cordeau
 import fresh
+import median
 import numpy as np
 import programs
 import province
@@ -25,6 +26,7 @@ class Run:
 
     def __init__(self, spec: dict) -> None:
         self.limit_s, self.plain, self.effort = spec["limit_s"], spec["plain"], spec["effort"]
+        self.gap = spec.get("gap", 0.0)
         self.clock, self.curve, self.built_s = fresh.Clock(), [], 0.0
 
     def start(self) -> None:
@@ -36,8 +38,8 @@ class Run:
         if self.plain:
             # the call as a user writes it first: no limit, the usual gap, ended by counts
             return {"progress": self.tell}
-        left = max(0.1, self.limit_s - self.built_s)
-        return {"gap": 0.0, "time_limit_s": left, "progress": self.tell}
+        left = None if self.limit_s is None else max(0.1, self.limit_s - self.built_s)
+        return {"gap": self.gap, "time_limit_s": left, "progress": self.tell}
 
     def cover(self, coverage: location.Coverage, p: int):
         """Solve maximal covering, the one problem that knows efforts."""
@@ -125,10 +127,18 @@ def solve_assign(case: dict, run: Run):
     return problem, d, {"opening_cost": opening}, 0.0
 
 
+def solve_points(spec: dict, run: Run):
+    median.solve({"case": "points:60:3", "data": ""})
+    run.start()
+    costs = median.uniform(spec["n"])
+    return costs, location.p_median(costs, spec["p"], **run.options()), {}, 0.0
+
+
 def solve(spec: dict) -> dict:
     """Solve, stop the clock, verify."""
     run = Run(spec)
-    work = {"province": solve_province, "cordeau": solve_cordeau, "file": solve_file}
+    work = {"province": solve_province, "cordeau": solve_cordeau, "file": solve_file,
+            "points": solve_points}  # fmt: skip
     problem, d, asked, made = work[spec["family"]](spec, run)
     wall, cpu, peak = run.clock.wall_s(), run.clock.cpu_s(), fresh.peak_mib()
     run.tell("end", 0, 0, d.value, d.bound)

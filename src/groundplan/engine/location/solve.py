@@ -30,6 +30,8 @@ BoolArray = NDArray[np.bool_]
 ROWS_DIRECT = 1_000
 #: The same for sites: so few need no good plan to start from.
 SITES_DIRECT = 150
+#: Below this many rows and sites a general solver is as fast as anything.
+ROWS_SOLVER = 300
 #: Nodes of the exact finish by effort.
 NODES = (50, 500, 5_000, 50_000)
 #: Partial choices that a sweep over all sites keeps, by effort.
@@ -170,17 +172,19 @@ def finish_run(
     program = run.search.program
     is_small = program.n_row <= ROWS_MAX and program.n_site <= SITES_MAX
     is_tiny = program.n_row <= ROWS_DIRECT or program.n_site <= SITES_DIRECT
-    if is_small and is_tiny and program.n_site > SITES_DIRECT and fits_mask(program):
+    fits_windows = run.search.fits_windows()
+    if is_small and is_tiny and max(program.n_row, program.n_site) > ROWS_SOLVER:
         # a sweep along a narrow frontier ends sooner than a general solver does
-        is_tiny = run.search.fits_windows()
-        if not is_tiny:
+        is_few = program.n_site <= SITES_DIRECT
+        if fits_mask(program) and (is_few or not fits_windows):
+            is_tiny = fits_windows = False
             # so small a case is solved to the end whatever gap is asked for
             run.gap = 0.0
     if is_small and is_tiny and run.finish_exactly(None):
         return run.certify("optimal")
     if not run.is_done():
         state = resume if phase in {"anneal", "windows", "swaps"} else None
-        if run.search.fits_windows():
+        if fits_windows:
             run.improve_by_windows(passes, effort, state)
         elif max(program.n_row, program.n_site) <= SWAP_MAX:
             rounds = min(passes, ROUNDS_MAX)
@@ -190,7 +194,8 @@ def finish_run(
                 run.improve_by_swaps(sweeps, rounds, run.swaps)
         else:
             run.improve_by_annealing(sweeps, state)
-    nodes = NODES[effort] if program.n_row > ROWS_DIRECT else None
+    is_large = program.n_row > ROWS_DIRECT and program.n_site > SITES_DIRECT
+    nodes = NODES[effort] if is_large else None
     if is_small and not run.is_done() and run.finish_exactly(nodes):
         return run.certify("optimal")
     return run.certify("feasible" if run.relative() <= run.gap else "stopped")
