@@ -134,7 +134,7 @@ SPOILT = {
         "got wishes, expected one of sites, servers",
     ),
     "evidence": (replace(GOOD, evidence=()), "evidence: got none, expected a rule"),
-    "limits": (replace(GOOD, limits_zh=()), "limits_zh: got 0, expected 5 sentences"),
+    "limits": (replace(GOOD, limits_zh=()), "limits_zh: got 0, expected 6 sentences"),
     "shape": (of_people(lambda d, _l: d[0]), "demand: got .1600,., expected .n_layer, n_cell."),
     "whole": (of_people(lambda d, _l: d.astype(float)), "demand: got float64"),
     "order": (

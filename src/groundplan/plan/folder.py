@@ -366,6 +366,11 @@ def plan_record(
         totals = {
             "sites": int(plan.system.sites.units[new].sum()),
             "servers": int(plan.sized.servers[new].sum()),
+            **{
+                name: int(column[new].sum())
+                for name, column in plan.sized.attributes.items()
+                if column.dtype.kind == "i"
+            },
         }
         for measure in plan.system.sector.measures:
             if measure.counts in totals:

@@ -1,0 +1,239 @@
+"""Tables of stations over the hours of a day: demand by hour, the waiting promise, the feeders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundplan.plan.kinds import sizing_model
+from groundplan.plan.report_form import Table, column, plain, table
+from groundplan.plan.system import SystemPlan
+from groundplan.sectors.contract import Sized
+
+__all__ = ["broken_stations", "day_hours", "day_promise"]
+
+KW_PER_MW = 1000.0
+#: Stations that the table of broken promises names.
+NAMED_MAX = 20
+Counties = Sequence[Mapping[str, str]]
+Columns = dict[str, NDArray[Any]]
+
+
+def columns_at(plan: SystemPlan, sized: Sized) -> Columns:
+    """Return what sizing gave for the stations of the plan."""
+    return {name: values[plan.chosen] for name, values in sized.attributes.items()}
+
+
+def both_days(plan: SystemPlan, given: Mapping[str, Any]) -> list[Any]:
+    """Return a weekday and a day of the holiday peak at the plan's stations."""
+    models = sizing_model(plan.system.sector.sizing.kind)
+    columns = columns_at(plan, plan.sized)
+    return [given["hours"](models, columns, day) for day in given["days"]]
+
+
+def day_hours(
+    _study: Any, _ground: Any, plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
+) -> Table:
+    """Return energy, load and broken promises of each hour."""
+    weekday, holiday = both_days(plan, given)
+    rows = [
+        [
+            [f"{hour:02d}–{hour + 1:02d}"] * 2,
+            *(float(kwh) / KW_PER_MW for kwh in weekday.arriving_kwh[:, hour]),
+            float(holiday.arriving_kwh[:, hour].sum()) / KW_PER_MW,
+            float(weekday.uncontrolled_kw[hour]) / KW_PER_MW,
+            float(weekday.smart_kw[hour]) / KW_PER_MW,
+            int(weekday.broken_count[hour]),
+            int(holiday.broken_count[hour]),
+        ]
+        for hour in range(weekday.broken_count.size)
+    ]
+    return table(
+        [
+            column("hour", "时段", "text"),
+            *(column(f"{t}, MWh", f"{zh}（兆瓦时）", "decimal") for t, zh in given["titles"]),
+            column("holiday peak, all, MWh", "节假日高峰合计（兆瓦时）", "decimal"),
+            column("load if all charge on arrival, MW", "到即充负荷（兆瓦）", "decimal"),
+            column("load with smart charging, MW", "有序充电负荷（兆瓦）", "decimal"),
+            column("stations that break the promise", "未达等待承诺的站"),
+            column("the same on the holiday", "节假日未达承诺的站"),
+        ],
+        plain(rows),
+        "Energy of the cars that arrive in the hour at the plan's stations on a weekday, by "
+        "segment. Loads are those of a mean weekday; with smart charging each station keeps to its "
+        "least limit of that day.",
+        "工作日各时段到达车辆在本方案各站的充电量（按用户群）。负荷为平均工作日；有序充电时各站不超过"
+        "当日最小限值。",
+    )
+
+
+def day_promise(
+    _study: Any, _ground: Any, plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
+) -> Table:
+    """Return the waiting promise, feeders and undelivered energy, and what the holiday costs."""
+    days = both_days(plan, given)
+    at = columns_at(plan, plan.sized)
+    broken = [at[f"{day}_broken_h"] for day in given["days"]]
+    rows: list[list[Any]] = [
+        [
+            ["energy at the stations, MWh a day", "站内充电量（兆瓦时/日）"],
+            *(d.arriving_kwh.sum() / KW_PER_MW for d in days),
+        ],
+        [["sessions a day", "充电次数（次/日）"], *(d.sessions.sum() for d in days)],
+        [
+            ["energy of a session, kWh", "单次充电量（千瓦时）"],
+            *(d.arriving_kwh.sum() / d.sessions.sum() if d.sessions.sum() else None for d in days),
+        ],
+        [
+            ["stations that break the promise in some hour", "有时段未达等待承诺的站"],
+            *(int((b > 0).sum()) for b in broken),
+        ],
+        [["hours in which they break it", "未达承诺的站时数"], *(b.sum() for b in broken)],
+        [
+            ["drivers that wait too long in the worst hour, %", "最差时段等待超限者（%）"],
+            *(100.0 * d.exceed_ratio.max() for d in days),
+        ],
+        [
+            [
+                "energy that the limits leave undelivered, kWh a day",
+                "限值下未送达电量（千瓦时/日）",
+            ],
+            *(d.undelivered_kwh for d in days),
+        ],
+    ]
+    note, note_zh = promise_note(plan, given)
+    return table(
+        [
+            column("all stations of the plan", "本方案全部站点", "text"),
+            column("weekday", "工作日", "decimal"),
+            column("holiday peak", "节假日高峰", "decimal"),
+        ],
+        plain(rows),
+        note + feeder_note(at, given),
+        note_zh + feeder_note_zh(at, given),
+    )
+
+
+def promise_note(plan: SystemPlan, given: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what the promise asks for, and what keeping it on the holiday too would cost."""
+    new = plan.chosen & ~plan.system.existing
+    sized, asked = plan.sized, plan.servers_needed
+    alone = int(resized(plan, plan.system.settings, 0).servers[new].sum())
+    limit, share = given["limit_min"], given["exceed_ratio"]
+    session = given["session_kwh"]
+    english = (
+        f"Promise: in every hour at most {share:.0%} of drivers wait longer than {limit:g} minutes "
+        f"for a charger. It alone asks for {alone:,} new chargers; the targets ask for {asked:,}. "
+        f"A session of all public charging takes {session:.2f} kWh (setting). "
+    )
+    chinese = (
+        f"承诺：每个时段等待超过{limit:g}分钟者不超过{share:.0%}。仅承诺即需新增{alone:,}个充电桩，"
+        f"目标要求{asked:,}个。全部公共充电单次电量：{session:.2f}千瓦时（设置值）。"
+    )
+    if given["is_sized_for_holiday"]:
+        return (
+            english + "The plan is sized for the holiday peak too. ",
+            chinese + "本方案已按节假日高峰配置。",
+        )
+    other = resized(plan, given["for_holiday"], asked)
+    count = int(other.servers[new].sum() - sized.servers[new].sum())
+    cny = int(other.capex_cny[new].sum() - sized.capex_cny[new].sum())
+    return (
+        english + "Keeping it on the holiday as well, feeders included, would take "
+        f"{count:,} more chargers and {cny / 1e6:,.1f} M CNY more. ",
+        chinese + f"节假日也兑现承诺（含馈线）需再增{count:,}个充电桩、投资{cny / 1e4:,.0f}万元。",
+    )
+
+
+def feeder_sums(at: Columns) -> tuple[float, float, float, float, int]:
+    """Return limits together, MW: at once, smart, planned; what is saved; transformers saved."""
+    smart, freely, planned = (
+        float(at[name].sum()) / KW_PER_MW
+        for name in ("smart_peak_kw", "uncontrolled_peak_kw", "power_kw")
+    )
+    less = 1.0 - smart / freely if freely > 0 else 0.0
+    return freely, smart, planned, less, int(at["transformer_saved_cny"].sum())
+
+
+def feeder_note(at: Columns, given: Mapping[str, Any]) -> str:
+    """Return what feeders must give with and without smart charging."""
+    freely, smart, planned, less, saved = feeder_sums(at)
+    return (
+        f"Feeders together (means over a quarter of an hour, kept on about "
+        f"{1 - given['feeder_exceed_ratio']:.0%} of days): {freely:,.1f} MW if every car charges "
+        f"on arrival, {smart:,.1f} MW with smart charging ({less:.1%} less), {planned:,.1f} MW "
+        f"planned; all chargers at full power would draw {given['nameplate_kw'](at) / 1e3:,.1f} "
+        f"MW. Transformers saved: {saved / 1e6:,.2f} M CNY."
+    )
+
+
+def feeder_note_zh(at: Columns, given: Mapping[str, Any]) -> str:
+    """Return the same in Chinese."""
+    freely, smart, planned, less, saved = feeder_sums(at)
+    return (
+        f"馈线容量合计（15分钟均值，约{1 - given['feeder_exceed_ratio']:.0%}的日子内成立）："
+        f"到即充{freely:,.1f}兆瓦，有序充电{smart:,.1f}兆瓦（减少{less:.1%}），规划{planned:,.1f}兆瓦；"
+        f"全部桩满功率为{given['nameplate_kw'](at) / 1e3:,.1f}兆瓦。节省变压器投资"
+        f"{saved / 1e4:,.0f}万元。"
+    )
+
+
+def broken_stations(
+    _study: Any, ground: Any, plan: SystemPlan, counties: Counties, given: Mapping[str, Any]
+) -> Table:
+    """Return the stations that break the promise longest on the holiday, and what each lacks."""
+    from groundplan.plan.folder import county_of_points
+
+    sized, sites = plan.sized, plan.system.sites
+    hours = sized.attributes["holiday_broken_h"]
+    worst = sized.attributes["holiday_exceed_ratio"]
+    at = np.flatnonzero(plan.chosen & (hours > 0))
+    order = np.lexsort((at, -worst[at], -hours[at]))
+    named = at[order[:NAMED_MAX]]
+    county = county_of_points(ground.grid, sites.x_m[named], sites.y_m[named])
+    lacking = resized(plan, given["for_holiday"], 0)
+    total = lacking.attributes["fast_chargers_count"] + lacking.attributes["slow_chargers_count"]
+    has = sized.attributes["fast_chargers_count"] + sized.attributes["slow_chargers_count"]
+    rows = [
+        [
+            [counties[c]["name_en"] or counties[c]["name"], counties[c]["name"]],
+            *(float(v) / KW_PER_MW for v in (sites.x_m[j], sites.y_m[j])),
+            hours[j],
+            worst[j],
+            has[j],
+            max(int(total[j] - has[j]), 0),
+        ]
+        for j, c in zip(named.tolist(), county.tolist(), strict=True)
+    ]
+    return table(
+        [
+            column("county", "县区", "text"),
+            column("east, km", "东向（公里）", "decimal"),
+            column("north, km", "北向（公里）", "decimal"),
+            column("hours broken", "未达时数"),
+            column("wait too long in the worst hour", "最差时段超限比例", "percent"),
+            column("chargers", "充电桩"),
+            column("more needed", "尚缺"),
+        ],
+        plain(rows),
+        f"{at.size:,} stations break the promise in some hour of the holiday peak; named are the "
+        f"{len(named)} that break it longest, all of them in the asset table (holiday_broken_h).",
+        f"节假日高峰有{at.size:,}座站在某时段未达承诺；列出时间最长的{len(named)}座，全部见资产表"
+        "（holiday_broken_h）。",
+    )
+
+
+def resized(plan: SystemPlan, settings: Mapping[str, Any], needed: int) -> Sized:
+    """Return the plan's stations sized anew under other settings."""
+    system = plan.system
+    return system.sector.sizing.build(
+        sizing_model(system.sector.sizing.kind),
+        system.sites,
+        plan.chosen,
+        plan.loads,  # type: ignore[arg-type]  # a settled plan has them
+        settings,
+        needed,
+    )
