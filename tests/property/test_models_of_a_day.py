@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -152,6 +154,45 @@ def test_the_least_servers_keep_every_step_and_one_less_does_not(seed, stay_h):
     assert (told.p_exceed <= 0.1).all()
     one_less = day_queue(rate, stay, 0.25, 0.1, servers=told.servers - 1)
     assert (one_less.p_exceed.max(axis=-1) > 0.1).all()
+
+
+def simulated(rng, rate, stay_h, servers, days, limit_h, *, is_fixed):
+    """Serve drawn days first come first served; return late and all arrivals of each hour."""
+    at, held = [], []
+    for g, stay in enumerate(stay_h):
+        count = rng.poisson(np.tile(rate[g], days))
+        at.append(np.repeat(np.arange(24 * days), count) + rng.random(count.sum()))
+        held.append(np.full(at[-1].size, stay) if is_fixed else rng.exponential(stay, at[-1].size))
+    order = np.argsort(np.concatenate(at))
+    time, need = np.concatenate(at)[order], np.concatenate(held)[order]
+    free = [0.0] * servers
+    late = np.zeros(time.size, np.bool_)
+    for i, (now, stay) in enumerate(zip(time.tolist(), need.tolist(), strict=True)):
+        begin = max(heapq.heappop(free), now)
+        late[i] = begin - now > limit_h
+        heapq.heappush(free, begin + stay)
+    hour = np.floor(time % 24).astype(int)
+    return np.bincount(hour, weights=late, minlength=24), np.bincount(hour, minlength=24)
+
+
+@pytest.mark.parametrize("is_fixed", [True, False])
+@pytest.mark.parametrize(
+    ("peak", "stay"), [(2.0, [0.6, 0.5]), (8.0, [0.6, 0.5]), (0.6, [9.0, 4.0]), (2.5, [9.0, 4.0])]
+)
+def test_a_simulated_queue_waits_no_longer_than_told(is_fixed, peak, stay):
+    """Fast and long stays over a day with two peaks; the promise holds in each drawn hour."""
+    hours = np.arange(24)
+    rate = peak * np.stack(
+        [np.exp(-(((hours - 12) / 3.0) ** 2)), np.exp(-(((hours - 19) / 2.0) ** 2))]
+    )
+    told = day_queue(rate, stay, 1 / 6, 0.1)
+    rng = np.random.default_rng(11)
+    late, came = simulated(rng, rate, stay, int(told.servers), 1500, 1 / 6, is_fixed=is_fixed)
+    drawn = late / np.maximum(came, 1)
+    # three standard errors of a share of 0.1
+    slack = 3 * 0.3 / np.sqrt(np.maximum(came, 1))
+    assert (drawn <= 0.1 + slack)[came > 30].all()
+    assert late.sum() / came.sum() <= (told.p_exceed * came).sum() / came.sum() + 0.005
 
 
 def test_empty_queues_and_ceilings():

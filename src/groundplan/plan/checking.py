@@ -102,6 +102,7 @@ def check_form(found: Findings, sector: Sector) -> None:
         ("service.decided_by", service.decided_by, DECIDED_BY),
         ("sizing.kind", sizing.kind, tuple(SIZING_KINDS)),
         *((f"measures.{m.key}.counts", m.counts, counted(sector)) for m in sector.measures),
+        *((f"measures.{m.key}.cost", m.cost, priced(sector)) for m in sector.measures if m.cost),
         *((f"reports.{r.title}", r.kind, tuple(REPORT_KINDS)) for r in sector.reports),
         *(
             ()
@@ -134,6 +135,12 @@ def counted(sector: Sector) -> tuple[str, ...]:
     """Return what a measure of the sector may count: `COUNTS`, or a counted asset column."""
     columns = (item.name for asset in sector.assets for item in asset.fields if item.type is int)
     return (*COUNTS, *columns)
+
+
+def priced(sector: Sector) -> tuple[str, ...]:
+    """Return the asset columns that hold money."""
+    columns = (item for asset in sector.assets for item in asset.fields)
+    return tuple(item.name for item in columns if item.unit == "CNY")
 
 
 def check_field(found: Findings, item: Field) -> None:

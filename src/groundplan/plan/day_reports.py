@@ -11,13 +11,18 @@ from numpy.typing import NDArray
 from groundplan.plan.kinds import sizing_model
 from groundplan.plan.report_form import Table, column, plain, table
 from groundplan.plan.system import SystemPlan
-from groundplan.sectors.contract import Sized
+from groundplan.sectors.contract import Action, Sized
 
-__all__ = ["broken_stations", "day_hours", "day_promise"]
+__all__ = ["broken_stations", "classes", "day_hours", "day_promise"]
 
 KW_PER_MW = 1000.0
 #: Stations that the table of broken promises names.
 NAMED_MAX = 20
+#: The two classes: what stands at stations, and the stations.
+CLASSES = (
+    ("public facilities (chargers)", "公共充电设施（桩）"),
+    ("smart stations, site and grid", "智能站（场地与接网）"),
+)
 Counties = Sequence[Mapping[str, str]]
 Columns = dict[str, NDArray[Any]]
 
@@ -32,6 +37,65 @@ def both_days(plan: SystemPlan, given: Mapping[str, Any]) -> list[Any]:
     models = sizing_model(plan.system.sector.sizing.kind)
     columns = columns_at(plan, plan.sized)
     return [given["hours"](models, columns, day) for day in given["days"]]
+
+
+#: What a plan does at a site, in words.
+ACTIONS = (
+    (Action.UPGRADE, "upgraded", "升级"),
+    (Action.SHARE, "on existing lots", "利用既有场地"),
+    (Action.NEW, "on new land", "新建"),
+)
+
+
+def classes(
+    study: Any, _ground: Any, plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
+) -> Table:
+    """Return stations and what stands at them: asked, planned, by part, and their cost."""
+    system, sized = plan.system, plan.sized
+    new = plan.chosen & ~system.existing
+    own = sized.attributes[
+        next(m.cost for m in system.sector.measures if m.key == given["facility"])
+    ]
+    site_cny = sized.capex_cny - own
+    asked = {
+        t.measure: (t.to_build(), t.due_on.year)
+        for t in study.targets
+        if t.is_working and t.sector == system.sector.key
+    }
+    rows: list[list[Any]] = []
+    for measure in system.sector.measures:
+        if measure.key not in asked:
+            continue
+        is_site = measure.counts == "sites"
+        count = system.sites.units[new].sum() if is_site else sized.servers[new].sum()
+        cny = site_cny[new].sum() if is_site else own[new].sum()
+        title = CLASSES[is_site]
+        rows.append([list(title), asked[measure.key][0], count, cny / 1e6, asked[measure.key][1]])
+        if is_site:
+            for action, name, name_zh in ACTIONS:
+                at = new & (system.sites.action == action)
+                rows.append(
+                    [[f"– {name}", f"– {name_zh}"], None, at.sum(), site_cny[at].sum() / 1e6, None]
+                )
+        else:
+            for name, name_zh, counted, each_cny in given["parts"]:
+                part = int(sized.attributes[counted][new].sum())
+                rows.append(
+                    [[f"– {name}", f"– {name_zh}"], None, part, part * each_cny / 1e6, None]
+                )
+    return table(
+        [
+            column("class", "类别", "text"),
+            column("asked", "目标"),
+            column("planned", "规划"),
+            column("cost, M CNY", "投资（百万元）", "decimal"),
+            column("due", "期限", "year"),
+        ],
+        plain(rows),
+        "Every new facility stands at a smart station: site, control and transformer are paid "
+        "once there, and a pile elsewhere would follow no limit.",
+        "新增设施均设于智能站内：场地、控制与变压器在站内只投资一次，站外单桩无法执行功率限值。",
+    )
 
 
 def day_hours(
@@ -194,25 +258,27 @@ def broken_stations(
     order = np.lexsort((at, -worst[at], -hours[at]))
     named = at[order[:NAMED_MAX]]
     county = county_of_points(ground.grid, sites.x_m[named], sites.y_m[named])
+    lon, lat = ground.region.unproject(sites.x_m[named], sites.y_m[named])
     lacking = resized(plan, given["for_holiday"], 0)
     total = lacking.attributes["fast_chargers_count"] + lacking.attributes["slow_chargers_count"]
     has = sized.attributes["fast_chargers_count"] + sized.attributes["slow_chargers_count"]
     rows = [
         [
             [counties[c]["name_en"] or counties[c]["name"], counties[c]["name"]],
-            *(float(v) / KW_PER_MW for v in (sites.x_m[j], sites.y_m[j])),
-            hours[j],
+            float(lon[i]),
+            float(lat[i]),
+            int(hours[j]),
             worst[j],
             has[j],
             max(int(total[j] - has[j]), 0),
         ]
-        for j, c in zip(named.tolist(), county.tolist(), strict=True)
+        for i, (j, c) in enumerate(zip(named.tolist(), county.tolist(), strict=True))
     ]
     return table(
         [
             column("county", "县区", "text"),
-            column("east, km", "东向（公里）", "decimal"),
-            column("north, km", "北向（公里）", "decimal"),
+            column("longitude", "经度", "decimal"),
+            column("latitude", "纬度", "decimal"),
             column("hours broken", "未达时数"),
             column("wait too long in the worst hour", "最差时段超限比例", "percent"),
             column("chargers", "充电桩"),

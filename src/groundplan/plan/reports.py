@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from groundplan.plan.answer import PLACES
-from groundplan.plan.day_reports import broken_stations, day_hours, day_promise
+from groundplan.plan.day_reports import broken_stations, classes, day_hours, day_promise
 from groundplan.plan.network import network_shares
 from groundplan.plan.report_form import Table, column, plain, table
 from groundplan.plan.sky import county_sky, relief_of
@@ -311,6 +311,7 @@ def sky(
 
 REPORT_KINDS: Mapping[str, Callable[[Any, Any, SystemPlan, Counties, Mapping[str, Any]], Table]] = {
     "broken_stations": broken_stations,
+    "classes": classes,
     "coverage_classes": coverage_classes,
     "day_hours": day_hours,
     "day_promise": day_promise,

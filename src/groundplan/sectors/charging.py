@@ -22,7 +22,11 @@ from numpy.typing import NDArray
 from groundplan.errors import DataError, Findings
 from groundplan.quantity import Field
 from groundplan.sectors.charging_feeds import CHARGING_FEEDS
-from groundplan.sectors.charging_report import hours_parameters, promise_parameters
+from groundplan.sectors.charging_report import (
+    class_parameters,
+    hours_parameters,
+    promise_parameters,
+)
 from groundplan.sectors.charging_segments import SEGMENTS, segment_shares, setting_rules
 from groundplan.sectors.charging_sizing import build_sizing
 from groundplan.sectors.charging_standin import build_candidates, stand_stations
@@ -186,12 +190,19 @@ def number(name: str, unit: str, doc: str, source: str = PLAN) -> Field:
     return Field(name, float, unit, ge=0, doc=doc, source=source)
 
 
+def money(name: str, doc: str) -> Field:
+    """Return a column of the asset table in yuan."""
+    return Field(name, int, "CNY", ge=0, doc=doc, source=PLAN)
+
+
 COLUMNS = (
     whole("chargers_count", "charging piles that stand here today", REGISTER),
     whole("dc_chargers_count", "of these, direct-current piles", REGISTER),
     number("feeder_kw", "kW", "most that the grid gives; 0 where it is not known", REGISTER),
     whole("reused_chargers_count", "existing chargers taken in, fast and slow"),
     whole("added_chargers_count", "new chargers, fast and slow"),
+    whole("added_fast_count", "of these, fast chargers"),
+    whole("added_slow_count", "of these, slow chargers for parked cars"),
     whole("fast_chargers_count", "fast chargers of the station, those taken in included"),
     whole("slow_chargers_count", "slow chargers of the station, those taken in included"),
     whole("added_connectors_count", "connectors of the new chargers"),
@@ -210,14 +221,8 @@ COLUMNS = (
     number("uncontrolled_peak_kw", "kW", "the same if every car charges on arrival"),
     number("undelivered_kwh_per_day", "kWh/day", "energy that the limit leaves undelivered"),
     number("holiday_undelivered_kwh_per_day", "kWh/day", "the same on a day of the holiday peak"),
-    Field(
-        "transformer_saved_cny",
-        int,
-        "CNY",
-        ge=0,
-        doc="price of the transformers that smart charging saves",
-        source=PLAN,
-    ),
+    money("added_chargers_cny", "price of the new chargers, part of the station's cost"),
+    money("transformer_saved_cny", "price of the transformers that smart charging saves"),
 )
 
 CHARGING = Sector(
@@ -240,6 +245,7 @@ CHARGING = Sector(
             "EVSE identity",
             "A public charger that the plan adds; taken-in existing ones do not count.",
             counts="servers",
+            cost="added_chargers_cny",
         ),
         Measure(
             "public_connector",
@@ -276,6 +282,7 @@ CHARGING = Sector(
     cost=Cost(read_fields("charging_costs"), price_year=2023),
     rules=setting_rules,
     reports=(
+        Report("classes", "What the programme counts", "计划计数的两类", class_parameters),
         Report("day_promise", "Waiting promise and feeders", "等待承诺与馈线", promise_parameters),
         Report("day_hours", "Demand and load by hour", "分时需求与负荷", hours_parameters),
         Report(

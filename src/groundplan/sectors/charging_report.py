@@ -25,7 +25,7 @@ from groundplan.sectors.charging_sizing import (
 )
 from groundplan.sectors.contract import Settings
 
-__all__ = ["Hours", "hours_of_day", "hours_parameters", "promise_parameters"]
+__all__ = ["Hours", "class_parameters", "hours_of_day", "hours_parameters", "promise_parameters"]
 
 FloatArray = NDArray[np.float64]
 
@@ -111,6 +111,20 @@ def hours_parameters(settings: Settings) -> dict[str, Any]:
         "titles": tuple((s.title, s.title_zh) for s in SEGMENTS),
         "days": DAYS,
         "hours": lambda models, columns, day: hours_of_day(models, columns, settings, day),
+    }
+
+
+def class_parameters(settings: Settings) -> dict[str, Any]:
+    """Return what the report of the two classes takes: measure, parts and the price of a unit.
+
+    A part is titles and the asset column that counts it.
+    """
+    return {
+        "facility": "public_facility",
+        "parts": (
+            ("fast chargers", "快充桩", "added_fast_count", settings["charger_cny"]),
+            ("slow chargers", "慢充桩", "added_slow_count", settings["slow_charger_cny"]),
+        ),
     }
 
 

@@ -266,6 +266,8 @@ def build_sizing(
     columns: dict[str, NDArray[Any]] = {
         "reused_chargers_count": np.where(planned, present.fast + present.slow, 0),
         "added_chargers_count": n_added,
+        "added_fast_count": added.fast,
+        "added_slow_count": added.slow,
         "fast_chargers_count": chargers.fast,
         "slow_chargers_count": chargers.slow,
         "added_connectors_count": connectors.astype(np.int64),
@@ -283,6 +285,8 @@ def build_sizing(
         "holiday_undelivered_kwh_per_day": undelivered_kwh(
             models, energy, power_kw, settings, "holiday"
         ),
+        "added_chargers_cny": added.fast * settings["charger_cny"]
+        + added.slow * settings["slow_charger_cny"],
         "transformer_saved_cny": np.where(planned, saved * settings["transformer_cny"], 0),
     }
     n = len(sites)

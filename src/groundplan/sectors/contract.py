@@ -169,6 +169,8 @@ class Measure:
     ``"sites"`` (sum of `Sites.units`), ``"servers"`` (sum of sized servers, e.g. chargers), a
     counted column of the asset table that sizing gives (for another reading of the same number),
     or ``"nothing"``: what is asked is counted elsewhere, and the system is planned in its support.
+    `cost` names the asset column, CNY, with the part of a site's cost that these units make, where
+    a programme pays for them on a line of their own.
     """
 
     key: str
@@ -176,6 +178,7 @@ class Measure:
     identity: str
     doc: str
     counts: str = "sites"
+    cost: str = ""
 
 
 @dataclass(frozen=True)
