@@ -27,6 +27,8 @@ IntArray = NDArray[np.int64]
 
 #: Steps of an hour in the reckoning of feeders: about as long as a fast session.
 PARTS = 2
+#: Undelivered energy below this share of the day's is nothing.
+NOTHING_RATIO = 1e-3
 
 
 class Chargers(NamedTuple):
@@ -250,6 +252,9 @@ def build_sizing(
         settings["simultaneous_ratio"]
         * (present.fast * settings["charger_kw"] + present.slow * settings["slow_kw"]),
     )
+    left = {day: undelivered_kwh(models, energy, power_kw, settings, day) for day in DAYS}
+    # a feeder that starves its weekday is no better than chargers that do
+    over |= left[DAYS[0]] > NOTHING_RATIO * energy.sum(axis=1)
     further = further_transformers(power_kw - fed_kw, settings)
     saved = further_transformers(uncontrolled_kw - fed_kw, settings) - further
     capex = np.where(
@@ -281,10 +286,8 @@ def build_sizing(
         "power_kw": power_kw,
         "smart_peak_kw": smart_kw,
         "uncontrolled_peak_kw": uncontrolled_kw,
-        "undelivered_kwh_per_day": undelivered_kwh(models, energy, power_kw, settings, "weekday"),
-        "holiday_undelivered_kwh_per_day": undelivered_kwh(
-            models, energy, power_kw, settings, "holiday"
-        ),
+        "undelivered_kwh_per_day": left["weekday"],
+        "holiday_undelivered_kwh_per_day": left["holiday"],
         "added_chargers_cny": added.fast * settings["charger_cny"]
         + added.slow * settings["slow_charger_cny"],
         "transformer_saved_cny": np.where(planned, saved * settings["transformer_cny"], 0),
