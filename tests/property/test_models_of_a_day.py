@@ -54,6 +54,54 @@ def test_the_least_limit_is_that_of_the_exact_kernel(seed, n_step, n_class):
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 10_000), st.sampled_from([8, 12, 24]), st.integers(1, 3))
+def test_with_a_limit_for_each_car_no_limit_is_told_that_is_not_needed(seed, n_step, n_class):
+    """Never above the exact limit of four days; by intervals one by one the same."""
+    energy, window = random_day(seed, n_step, n_class)
+    ratio = np.random.default_rng(seed).uniform(1.0, 3.0, n_class) / window
+    told = float(feeder_peak(energy, window, step_ratio=ratio))
+    assert told >= float(feeder_peak(energy, window)) * (1 - 1e-12)
+    best, total = energy.sum() / 24, energy.sum(axis=1)
+    for begin in range(n_step):
+        for length in range(1, n_step + int(window.max()) + 1):
+            inside = 0.0
+            for g, w in enumerate(window.tolist()):
+                for k in range(begin - w + 1, begin + length):
+                    overlap = min(k + w, begin + length) - max(k, begin)
+                    inside += energy[g, k % n_step] * max(0.0, 1 - min(ratio[g], 1) * (w - overlap))
+            best = max(best, inside / (length * 24 / n_step))
+    assert told == pytest.approx(best, rel=1e-9)
+    if not total.sum():
+        return
+    days = 4
+    arrive, depart, kwh = cohorts(energy, window, days)
+    share = np.repeat(ratio, days * np.count_nonzero(energy, axis=1))
+    power = kwh * np.minimum(share, 1.0) / (24 / n_step)
+    exact = smart_charging_peak(
+        arrive, depart, kwh * (1 - 1e-12), power * (1 + 1e-9), step_h=24 / n_step
+    )
+    assert exact.is_feasible
+    assert told <= max(exact.peak_limited_kw, energy.sum() / 24) * (1 + 1e-6)
+
+
+def test_stations_with_a_limit_for_each_car_have_the_exact_limit():
+    """On courses of a day as stations have them the interval that binds is all there is."""
+    rng = np.random.default_rng(0)
+    hours = np.arange(48) / 2
+    shape = np.stack([np.exp(-(((hours - at) / 3.0) ** 2)) for at in (20, 10, 13)])
+    energy = rng.uniform(5, 60, (25, 3, 1)) * shape
+    window, session, car = np.array([18, 8, 1]), np.array([30.0, 22, 30]), np.array([7.0, 7, 120])
+    told = feeder_peak(energy, window, step_ratio=car / 2 / session)
+    for i in range(25):
+        group, when = (a.ravel() for a in np.indices((3, 3 * 48)))
+        kwh = np.tile(energy[i], 3).ravel()
+        exact = smart_charging_peak(
+            when / 2, (when + window[group]) / 2, kwh, kwh * (car / session)[group], step_h=0.5
+        )
+        assert told[i] == pytest.approx(max(exact.peak_limited_kw, energy[i].sum() / 24), rel=1e-6)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000), st.sampled_from([8, 12, 24]), st.integers(1, 3))
 def test_the_least_limit_delivers_all_and_less_does_not(seed, n_step, n_class):
     energy, window = random_day(seed, n_step, n_class)
     least = float(feeder_peak(energy, window))
@@ -218,6 +266,10 @@ def test_empty_queues_and_ceilings():
         (lambda: feeder_peak(np.ones((1, 24)), [25]), "window_steps must be >= 1 and <= 24"),
         (lambda: feeder_peak(np.ones((1, 24)), [1.5]), "window_steps must be 1 whole numbers"),
         (lambda: feeder_peak(np.ones((1, 24)), [1], margin=-1.0), "margin must be >= 0"),
+        (
+            lambda: feeder_peak(np.ones((1, 24)), [4], step_ratio=[0.1]),
+            r"step_ratio must be >= 1 over the window, 0\.25; got 0\.1",
+        ),
         (lambda: feeder_day(np.ones((1, 24)), [2], [0.0], [7.0], 5.0), "session_kwh must be > 0"),
         (lambda: feeder_day(np.ones((1, 24)), [2], [9.0], [7.0], -5.0), "limit_kw must be >= 0"),
     ],

@@ -322,8 +322,8 @@ CHARGING = Sector(
             "assumed: no measured profile of the region is public."
         ),
         (
-            "Feeders of the grid are known only where the register or a setting names them; the "
-            "power limit of each car is kept in what is delivered, not in the least limit."
+            "Feeders of the grid are known only where the register or a setting names them; cars "
+            "are groups of one hour in them, not single sessions."
         ),
         (
             "How much of the energy within reach a smart station draws is an assumption; it moves "
@@ -335,7 +335,7 @@ CHARGING = Sector(
         "可达距离为直线距离，未计道路；高速走廊为单独系统。",
         "无台账时，充电站与场地均为生成的替代数据，位置均非真实。",
         "公共充电量的用户群构成、到达时段与停留时间均为假设；本地区无公开实测曲线。",
-        "仅当台账或设置给出时才知馈线限值；单车功率限值计入送达电量，未计入最小限值。",
+        "仅当台账或设置给出时才知馈线限值；馈线计算以同一小时到达的车辆为一组，而非单次充电。",
         "智能站吸引的电量比例为假设；影响充电桩数量，不影响选址。",
     ),
     toy_value=446_775,

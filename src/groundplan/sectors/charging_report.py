@@ -20,6 +20,7 @@ from groundplan.sectors.charging_sizing import (
     PARTS,
     car_kw,
     day_energy,
+    step_ratio,
     waits,
     windows,
 )
@@ -91,7 +92,7 @@ def hours_of_day(
         steps[:, PARKED], session[PARKED], car_kw(settings)[PARKED]
     )
     window, car = windows(settings), car_kw(settings)
-    least_kw = models.peak(steps, window)
+    least_kw = models.peak(steps, window, step_ratio=step_ratio(settings))
     levelled = models.day(steps, window, session, car, least_kw)
     planned = models.day(steps, window, session, car, columns["power_kw"])
     return Hours(

@@ -112,6 +112,12 @@ def waits(
     return told[0], told[1]
 
 
+def step_ratio(settings: Settings) -> FloatArray:
+    """Return the largest share of its energy that a car of each segment takes in a step."""
+    ratio = car_kw(settings) / PARTS / session_kwh(settings)
+    return np.asarray(np.where(PARKED, ratio, 1.0))
+
+
 def feeders(
     models: Any, energy: FloatArray, chargers: Chargers, settings: Settings, day: str
 ) -> Feeders:
@@ -122,7 +128,13 @@ def feeders(
     """
     margin = NormalDist().inv_cdf(1.0 - settings["feeder_exceed_ratio"] / (HOURS * PARTS))
     arriving, session = day_energy(energy, settings, day), session_kwh(settings)
-    smart_kw = models.peak(arriving, windows(settings), spread_kwh=session, margin=margin)
+    smart_kw = models.peak(
+        arriving,
+        windows(settings),
+        step_ratio=step_ratio(settings),
+        spread_kwh=session,
+        margin=margin,
+    )
     at_once = models.uncontrolled(arriving[:, PARKED], session[PARKED], car_kw(settings)[PARKED])
     drawn = arriving.copy()
     drawn[:, PARKED] = at_once

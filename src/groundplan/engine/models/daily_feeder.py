@@ -1,22 +1,22 @@
 r"""One feeder over a day that repeats, for thousands of feeders at once, in fluid form.
 
 Instead of single sessions there are classes g: energy :math:`e_g(k)` arrives at the beginning of
-step k and may be taken within the next :math:`w_g` steps of length h. What must be taken inside
-steps s .. s+L-1 is that which arrives and leaves within, and the least limit is the largest
-intensity of any interval (Yao, Demers and Shenker 1995),
+step k and may be taken within the next :math:`w_g` steps of length h, at most the share
+:math:`r_g` of it in any one step. Of a cohort whose window overlaps an interval in o steps at
+least the share :math:`\max(0,\ 1 - r_g (w_g - o))` falls inside. Summed over cohorts that is
+:math:`N(s, L)` for the interval of the L steps from s on, and no limit may be below
 
-.. math::
+.. math:: P^* = \max_{s,\,L} \frac{N(s, L) + z \sqrt{V(s, L)}}{h L}
 
-    N_g(s, L) = \sum_{k=s}^{s+L-w_g} e_g(k), \qquad
-    P^* = \max_{s,\,L} \frac{\sum_g N_g(s, L) + z \sqrt{\sum_g q_g N_g(s, L)}}{h L}
-
-With z = 0 this is the exact least limit of the cohorts (`smart_charging_peak` of one session for
-each). With z the energy of an interval is a Poisson number of sessions of :math:`q_g` each, and
+With z = 0 and no r this is the largest intensity of any interval (Yao, Demers and Shenker 1995)
+and the exact least limit of the cohorts; with r it is a bound from below, as the set of steps that
+binds need not be an interval (`smart_charging_peak` looks at all sets, for one feeder). With z the
+energy of a cohort is a Poisson number of sessions of :math:`q_g` each, V is the variance of N, and
 the limit holds in any one interval with the probability that belongs to z. A window of one step
 cannot be shifted. Intervals up to a day and the longest window are enough: a longer one is a mean
 of a shorter one and the whole day.
 
-Left out: the power limit of each car (`feeder_day` keeps it), feeders in series, discharging.
+Left out: feeders in series, phases, discharging.
 
 References
 ----------
@@ -75,6 +75,7 @@ def feeder_peak(
     energy_kwh: ArrayLike,
     window_steps: ArrayLike,
     *,
+    step_ratio: ArrayLike | None = None,
     spread_kwh: ArrayLike = 0.0,
     margin: float = 0.0,
 ) -> FloatArray:
@@ -86,6 +87,9 @@ def feeder_peak(
         Energy that arrives at the beginning of each equal step of a day, >= 0.
     window_steps : (n_class,) array of int
         Steps within which it may be taken, 1 .. n_step.
+    step_ratio : (n_class,) array, optional
+        Largest share of its energy that a car takes in one step; without it there is no limit for
+        each car.
     spread_kwh : float or (..., n_class) array
         Energy of one session, for the margin.
     margin : float
@@ -99,7 +103,8 @@ def feeder_peak(
     Raises
     ------
     ValueError
-        Where an argument is impossible; it names argument and value.
+        Where an argument is impossible, or a class cannot take its energy within its window; it
+        names argument and value.
 
     Examples
     --------
@@ -114,21 +119,34 @@ def feeder_peak(
     if not margin >= 0.0:
         raise ValueError(f"margin must be >= 0; got {margin}")
     n, n_class, _ = energy.shape
+    ratio = np.ones(n_class)
+    if step_ratio is not None:
+        ratio = np.broadcast_to(_number("step_ratio", step_ratio, above=0.0), (n_class,))
+        lacks = ratio * window < 1.0 - 1e-9
+        if lacks.any():
+            g = int(np.flatnonzero(lacks)[0])
+            raise ValueError(
+                f"step_ratio must be >= 1 over the window, {1.0 / window[g]:g}; got {ratio[g]:g}"
+            )
     wide = np.broadcast_to(spread, (*shape, n_class)).reshape(n, n_class)
     parts = [
-        _peak(energy[at : at + CHUNK], window, wide[at : at + CHUNK], margin)
+        _peak(
+            energy[at : at + CHUNK], window, np.minimum(ratio, 1.0), wide[at : at + CHUNK], margin
+        )
         for at in range(0, n, CHUNK)
     ]
     return np.asarray(np.concatenate(parts).reshape(shape)) if parts else np.zeros(shape)
 
 
-def _peak(energy: FloatArray, window: IntArray, spread: FloatArray, margin: float) -> FloatArray:
+def _peak(
+    energy: FloatArray, window: IntArray, ratio: FloatArray, spread: FloatArray, margin: float
+) -> FloatArray:
     """Return the largest intensity of each of a chunk of feeders."""
     n, n_class, n_step = energy.shape
     step_h = DAY_H / n_step
     longest = n_step + int(window.max(initial=1))
-    days = -(-(n_step + longest) // n_step)
-    # energy that has arrived before each boundary
+    # a day before, for cohorts that came earlier, and as many as the longest interval reaches
+    days = 1 + -(-(n_step + longest) // n_step)
     came = np.zeros((n_class, n, days * n_step + 1))
     for g in range(n_class):
         np.cumsum(np.tile(energy[:, g], days), axis=-1, out=came[g, :, 1:])
@@ -138,17 +156,36 @@ def _peak(energy: FloatArray, window: IntArray, spread: FloatArray, margin: floa
         inside = np.zeros((n, n_step))
         varied = np.zeros((n, n_step))
         for g in range(n_class):
-            last = length - int(window[g]) + 1
-            if last < 1:
-                continue
-            part = came[g, :, last : last + n_step] - came[g, :, :n_step]
-            inside += part
-            if margin > 0.0:
-                varied += spread[:, g, None] * part
+            for first, last, weight in _overlaps(length, int(window[g]), float(ratio[g])):
+                at = n_step + first
+                part = came[g, :, at + last - first : at + last - first + n_step]
+                part = weight * (part - came[g, :, at : at + n_step])
+                inside += part
+                if margin > 0.0:
+                    varied += (weight * spread[:, g, None]) * part
         if margin > 0.0:
-            inside += margin * np.sqrt(varied)
+            inside += margin * np.sqrt(np.maximum(varied, 0.0))
         np.maximum(best, inside.max(axis=1) / (step_h * length), out=best)
     return np.asarray(best)
+
+
+def _overlaps(length: int, window: int, ratio: float) -> list[tuple[int, int, float]]:
+    """Return runs of cohorts, by arrival before an interval's first step, and what must be inside.
+
+    Each is (first, last, share): cohorts that arrive in steps first .. last - 1, counted from the
+    beginning of the interval, take at least that share of their energy inside it.
+    """
+    runs: list[tuple[int, int, float]] = []
+    for arrival in range(1 - window, length):
+        overlap = min(arrival + window, length) - max(arrival, 0)
+        share = 1.0 - ratio * (window - overlap)
+        if share <= 0.0:
+            continue
+        if runs and runs[-1][1] == arrival and runs[-1][2] == share:
+            runs[-1] = (runs[-1][0], arrival + 1, share)
+        else:
+            runs.append((arrival, arrival + 1, share))
+    return runs
 
 
 def uncontrolled_load(
