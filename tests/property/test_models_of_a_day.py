@@ -240,7 +240,12 @@ def test_a_simulated_queue_waits_no_longer_than_told(is_fixed, peak, stay):
     # three standard errors of a share of 0.1
     slack = 3 * 0.3 / np.sqrt(np.maximum(came, 1))
     assert (drawn <= 0.1 + slack)[came > 30].all()
-    assert late.sum() / came.sum() <= (told.p_exceed * came).sum() / came.sum() + 0.005
+    share, expected = late.sum() / came.sum(), (told.p_exceed * came).sum() / came.sum()
+    print(
+        f"{int(told.servers)} servers: drawn {drawn[came > 300].max():.3f} in the worst hour, told "
+        f"{told.p_exceed.max():.3f}; over the day {share:.4f} and {expected:.4f}"
+    )
+    assert share <= expected + 0.005
 
 
 def test_empty_queues_and_ceilings():
