@@ -39,6 +39,7 @@ def both_days(plan: SystemPlan, given: Mapping[str, Any]) -> list[Any]:
     return [given["hours"](models, columns, day) for day in given["days"]]
 
 
+DAY_TITLES = {"weekday": ("weekday", "工作日"), "holiday": ("holiday peak", "节假日高峰")}
 #: What a plan does at a site, in words.
 ACTIONS = (
     (Action.UPGRADE, "upgraded", "升级"),
@@ -118,20 +119,30 @@ def day_hours(
     return table(
         [
             column("hour", "时段", "text"),
-            *(column(f"{t}, MWh", f"{zh}（兆瓦时）", "decimal") for t, zh in given["titles"]),
-            column("holiday peak, all, MWh", "节假日高峰合计（兆瓦时）", "decimal"),
-            column("load if all charge on arrival, MW", "到即充负荷（兆瓦）", "decimal"),
-            column("load with smart charging, MW", "有序充电负荷（兆瓦）", "decimal"),
-            column("stations that break the promise", "未达等待承诺的站"),
-            column("the same on the holiday", "节假日未达承诺的站"),
+            *(column(title, title_zh, "decimal") for title, title_zh in given["titles"]),
+            column("holiday", "节假日", "decimal"),
+            column("load", "到即充负荷", "decimal"),
+            column("load, smart", "有序充电负荷", "decimal"),
+            column("short", "未达承诺站"),
+            column("short, holiday", "节假日未达"),
         ],
         plain(rows),
-        "Energy of the cars that arrive in the hour at the plan's stations on a weekday, by "
-        "segment. Loads are those of a mean weekday; with smart charging each station keeps to its "
-        "least limit of that day.",
-        "工作日各时段到达车辆在本方案各站的充电量（按用户群）。负荷为平均工作日；有序充电时各站不超过"
-        "当日最小限值。",
-    )
+        "MWh of the cars that arrive in the hour at the plan's stations: by segment on a weekday, "
+        "all together on a day of the holiday peak. Load of a mean weekday, MW: every car on "
+        "arrival, and with smart charging, when each station keeps to its least limit of that "
+        "day. Short: stations where more drivers wait too long than may.",
+        "各时段到达车辆在本方案各站的充电量（兆瓦时）：工作日按用户群，节假日高峰为合计。负荷为平均"
+        "工作日（兆瓦）：到即充，以及各站不超过当日最小限值的有序充电。未达承诺站：等待超限者多于允许"
+        "比例的站数。",
+    ) | {
+        "chart": {
+            "label": 0,
+            "bars": [1 + number for number in range(len(given["titles"]))],
+            "lines": [len(given["titles"]) + 1, len(given["titles"]) + 3],
+            "unit": "MWh in the hour, MW",
+            "unit_zh": "时段兆瓦时，兆瓦",
+        }
+    }
 
 
 def day_promise(
@@ -140,40 +151,30 @@ def day_promise(
     """Return the waiting promise, feeders and undelivered energy, and what the holiday costs."""
     days = both_days(plan, given)
     at = columns_at(plan, plan.sized)
-    broken = [at[f"{day}_broken_h"] for day in given["days"]]
-    rows: list[list[Any]] = [
+    rows = [
         [
-            ["energy at the stations, MWh a day", "站内充电量（兆瓦时/日）"],
-            *(d.arriving_kwh.sum() / KW_PER_MW for d in days),
-        ],
-        [["sessions a day", "充电次数（次/日）"], *(d.sessions.sum() for d in days)],
-        [
-            ["energy of a session, kWh", "单次充电量（千瓦时）"],
-            *(d.arriving_kwh.sum() / d.sessions.sum() if d.sessions.sum() else None for d in days),
-        ],
-        [
-            ["stations that break the promise in some hour", "有时段未达等待承诺的站"],
-            *(int((b > 0).sum()) for b in broken),
-        ],
-        [["hours in which they break it", "未达承诺的站时数"], *(b.sum() for b in broken)],
-        [
-            ["drivers that wait too long in the worst hour, %", "最差时段等待超限者（%）"],
-            *(100.0 * d.exceed_ratio.max() for d in days),
-        ],
-        [
-            [
-                "energy that the limits leave undelivered, kWh a day",
-                "限值下未送达电量（千瓦时/日）",
-            ],
-            *(d.undelivered_kwh for d in days),
-        ],
+            list(DAY_TITLES[day]),
+            told.arriving_kwh.sum() / KW_PER_MW,
+            told.sessions.sum(),
+            told.arriving_kwh.sum() / told.sessions.sum() if told.sessions.sum() else None,
+            int((at[f"{day}_broken_h"] > 0).sum()),
+            int(at[f"{day}_broken_h"].sum()),
+            told.exceed_ratio.max(),
+            told.undelivered_kwh,
+        ]
+        for day, told in zip(given["days"], days, strict=True)
     ]
     note, note_zh = promise_note(plan, given)
     return table(
         [
-            column("all stations of the plan", "本方案全部站点", "text"),
-            column("weekday", "工作日", "decimal"),
-            column("holiday peak", "节假日高峰", "decimal"),
+            column("day", "日类型", "text"),
+            column("MWh", "兆瓦时"),
+            column("sessions", "充电次数"),
+            column("kWh a session", "单次电量（千瓦时）", "decimal"),
+            column("stations short", "未达承诺站"),
+            column("hours short", "未达站时"),
+            column("wait too long, worst hour", "最差时段超限比例", "percent"),
+            column("undelivered, kWh", "未送达（千瓦时）"),
         ],
         plain(rows),
         note + feeder_note(at, given),

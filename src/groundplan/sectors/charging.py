@@ -208,7 +208,7 @@ COLUMNS = (
     whole("added_connectors_count", "connectors of the new chargers"),
     whole("new_station_count", "1 where no public station stood before"),
     *(
-        number(f"{s.key}_kwh_per_day", "kWh/day", f"energy of a weekday: {s.title}")
+        number(f"{s.key}_kwh_per_day", "kWh/day", f"energy of a weekday, segment {s.title}")
         for s in SEGMENTS
     ),
     number("charger_use_ratio", "1", "largest load of the fast chargers over their number"),

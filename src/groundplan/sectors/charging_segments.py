@@ -43,10 +43,10 @@ class Segment(NamedTuple):
 
 
 SEGMENTS = (
-    Segment("resident", "residents overnight", "居民夜间", True),
-    Segment("destination", "workplace and destination", "单位与目的地", True),
-    Segment("fleet", "taxi and ride-hailing", "出租与网约车", False),
-    Segment("passing", "passing traffic", "途经车辆", False),
+    Segment("resident", "overnight", "居民夜间", True),
+    Segment("destination", "destination", "单位与目的地", True),
+    Segment("fleet", "taxi", "出租与网约车", False),
+    Segment("passing", "passing", "途经车辆", False),
 )
 #: Which of them stand at slow chargers.
 PARKED = np.array([s.is_parked for s in SEGMENTS])
