@@ -1,6 +1,7 @@
-"""Smart charging of one station-day: the exact least feeder limit, and what each rule delivers.
+"""Smart charging of one station-day, exact, and of thousands of stations in fluid form.
 
-Run: ``python benchmarks/models/charging.py [--sessions 10000] [--peer-python PEERS/bin/python]``.
+Run: ``python benchmarks/models/charging.py [--sessions 10000] [--stations 10000]
+[--peer-python PEERS/bin/python]``.
 The peer, acnportal 0.3.3, needs an environment of its own (numpy below 2, setuptools below 80).
 """
 
@@ -14,7 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from groundplan.models import charging_schedule, smart_charging_peak
+from groundplan.models import (
+    charging_schedule,
+    day_queue,
+    feeder_day,
+    feeder_peak,
+    smart_charging_peak,
+)
 
 LIMIT_KW = 7.0
 PEER = Path(__file__).with_name("acnportal_peer.py")
@@ -39,9 +46,45 @@ def show(name: str, case, feeder_kw: float) -> None:
         )
 
 
+def many_stations(n: int, checked: int = 100) -> None:
+    """Time queues and feeders of many stations, and compare some with the exact kernel."""
+    rng = np.random.default_rng(0)
+    hours = np.arange(48) / 2
+    shape = np.stack([np.exp(-(((hours - at) / 3.0) ** 2)) for at in (20, 10, 13, 14)])
+    energy = rng.uniform(5, 60, (n, 4, 1)) * shape
+    window, session = np.array([18, 8, 1, 1]), np.array([30.0, 22.0, 32.0, 24.0])
+    car = np.array([7.0, 7.0, 120.0, 120.0])
+    begin = time.process_time()
+    least = feeder_peak(energy, window, step_ratio=car / 2 / session)
+    took = time.process_time() - begin
+    begin = time.process_time()
+    delivered = feeder_day(energy, window, session, car, least)
+    day = time.process_time() - begin
+    begin = time.process_time()
+    day_queue(energy[:, :2] / session[:2, None], [9.0, 4.0], 1 / 6, 0.1)
+    queue = time.process_time() - begin
+    begin, ratio = time.process_time(), []
+    for i in range(min(checked, n)):
+        group, when = (a.ravel() for a in np.indices((4, 3 * 48)))
+        kwh = np.tile(energy[i], 3).ravel()
+        exact = smart_charging_peak(
+            when / 2, (when + window[group]) / 2, kwh, kwh * (car / session)[group], step_h=0.5
+        ).peak_limited_kw
+        ratio.append(least[i] / max(exact, energy[i].sum() / 24))
+    alone = (time.process_time() - begin) / min(checked, n)
+    print(
+        f"{n:,} stations, a day of 48 steps, CPU s: least limits {took:.2f}, schedules {day:.2f}, "
+        f"sized queues {queue:.2f}; one station by the exact kernel {alone:.4f}, "
+        f"{alone * n / took:.0f} times as much; least limit over the exact one of "
+        f"{min(checked, n)}: {min(ratio):.6f} to {max(ratio):.6f}; earliest departure first "
+        f"delivers {1 - delivered.undelivered_kwh.sum() / energy.sum():.3%} under it"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sessions", type=int, default=10_000)
+    parser.add_argument("--stations", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--peer-python")
     a = parser.parse_args()
@@ -55,6 +98,7 @@ def main() -> None:
         f"uncontrolled), {time.perf_counter() - begin:.3f} s wall, "
         f"{time.process_time() - cpu:.3f} CPU s"
     )
+    many_stations(a.stations)
     show("at the least limit", case, peak.peak_limited_kw)
     if not a.peer_python:
         print("acnportal: not run, --peer-python names no interpreter that has it")

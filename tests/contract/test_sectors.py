@@ -133,8 +133,20 @@ SPOILT = {
         replace(GOOD, measures=(replace(GOOD.measures[0], counts="wishes"),)),
         "got wishes, expected one of sites, servers",
     ),
+    "a cost that is none": (
+        replace(GOOD, measures=(replace(GOOD.measures[0], cost="power_kw"),)),
+        "measures.smart_station.cost: got power_kw, expected one of added_chargers_cny",
+    ),
+    "shares": (
+        replace(GOOD, demand=replace(GOOD.demand, shares=lambda s: np.full((2, 3), 0.4))),
+        "demand.shares: got sums .0.8, 0.8, 0.8., expected shares >= 0 that add up to 1",
+    ),
+    "shares of no class": (
+        replace(GOOD, demand=replace(GOOD.demand, shares=lambda s: np.ones((1, 2)))),
+        "demand.shares: got .1, 2., expected .n_part, n_environment.",
+    ),
     "evidence": (replace(GOOD, evidence=()), "evidence: got none, expected a rule"),
-    "limits": (replace(GOOD, limits_zh=()), "limits_zh: got 0, expected 5 sentences"),
+    "limits": (replace(GOOD, limits_zh=()), "limits_zh: got 0, expected 6 sentences"),
     "shape": (of_people(lambda d, _l: d[0]), "demand: got .1600,., expected .n_layer, n_cell."),
     "whole": (of_people(lambda d, _l: d.astype(float)), "demand: got float64"),
     "order": (

@@ -219,7 +219,7 @@ def test_a_fault_hides_no_fault_that_needs_other_keys(tmp_path):
     with pytest.raises(DataError) as caught:
         read_study(file)
     assert [f.column for f in caught.value.findings] == [
-        "targets[0].value", "targets[0].baseline_on", "targets[18].kind",
+        "targets[0].value", "targets[0].baseline_on", "targets[19].kind",
     ]  # fmt: skip
 
 

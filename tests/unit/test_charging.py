@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from groundplan import sectors as room
-from groundplan.engine.models import erlang_c, size_servers
 from groundplan.errors import DataError
+from groundplan.plan.kinds import sizing_model
 from groundplan.plan.toy import square_land
 from groundplan.sectors import load_sectors
-from groundplan.sectors.charging import CHARGING, raise_to
+from groundplan.sectors.charging import CHARGING
+from groundplan.sectors.charging_segments import segment_shares
+from groundplan.sectors.charging_sizing import raise_to, waits
 from groundplan.sectors.contract import Action, Land
 from groundplan.sectors.fields import read_fields
 
@@ -107,8 +109,11 @@ def test_reach_follows_the_settings():
     assert told["reach_m"].tolist() == [[2000.0, 4000.0, 5000.0]]
 
 
-def sized(sites, chosen, demand, needed=0):
-    return CHARGING.sizing.build(size_servers, sites, chosen, demand, SETTINGS, needed)
+def sized(sites, chosen, demand, needed=0, **settings):
+    """Size for demand whose parts are those of urban land."""
+    parts = np.outer(demand, segment_shares(SETTINGS)[:, 1])
+    models = sizing_model(CHARGING.sizing.kind)
+    return CHARGING.sizing.build(models, sites, chosen, parts, SETTINGS | settings, needed)
 
 
 def test_every_planned_station_keeps_the_waiting_promise(sites):
@@ -116,13 +121,21 @@ def test_every_planned_station_keeps_the_waiting_promise(sites):
     chosen[::3] = True
     demand = np.linspace(0.0, 9000.0, len(sites))
     told = sized(sites, chosen, demand)
-    session_h = 26.33 / 60 + 0.1
-    arrivals = demand * 0.4 * 0.1 / 26.33
-    for i in np.flatnonzero(chosen):
-        count = int(told.servers[i] + told.attributes["reused_chargers_count"][i])
-        load = arrivals[i] * session_h
-        exceed = erlang_c(count, load) * np.exp(-(count / session_h - arrivals[i]) / 6)
-        assert exceed <= 0.1
+    at = told.attributes
+    assert (at["weekday_exceed_ratio"] <= 0.1).all()
+    assert not at["weekday_broken_h"].any()
+    # one fast charger less breaks it, wherever the least number does not bind
+    energy = np.outer(demand, segment_shares(SETTINGS)[:, 1]) * [0.15, 0.3, 0.5, 0.4]
+    fast, slow = (at[f"{k}_chargers_count"] for k in ("fast", "slow"))
+    tight = chosen & (fast - sites.attributes["dc_chargers_count"] > SETTINGS["chargers_min_count"])
+    lesser = (fast - 1, np.maximum(slow - 1, 0))
+    models = sizing_model(CHARGING.sizing.kind)
+    queues = waits(models, energy, SETTINGS, "weekday", servers=np.maximum(lesser, 0))
+    assert tight.any()
+    assert (queues[0].p_exceed[tight].max(axis=1) > 0.1).all()
+    grown = chosen & (slow > sites.attributes["chargers_count"])
+    assert grown.any()
+    assert (queues[1].p_exceed[grown].max(axis=1) > 0.1).all()
     assert not told.servers[~chosen].any()
     assert not told.capex_cny[~chosen].any()
     assert (told.servers[chosen] >= 4).all()
@@ -132,7 +145,9 @@ def test_a_station_beyond_its_ceiling_is_flagged(sites):
     chosen = np.ones(len(sites), np.bool_)
     told = sized(sites, chosen, np.full(len(sites), 1e6))
     assert told.is_overloaded.all()
-    assert (told.servers == SETTINGS["chargers_max_count"]).all()
+    most = SETTINGS["chargers_max_count"] + SETTINGS["slow_max_count"]
+    assert (told.servers == most).all()
+    assert (told.attributes["weekday_broken_h"] > 0).all()
 
 
 def test_needed_chargers_are_reached_exactly(sites):
@@ -202,6 +217,7 @@ def test_a_register_becomes_sites(land):
         "station_id": np.array(["s1", "s2"]),
         "chargers_count": np.array([10, 4]),
         "dc_chargers_count": np.array([6, 0]),
+        "feeder_kw": np.array([0.0, 400.0]),
         "is_smart": np.array([False, True]),
     }
     middle = np.array([land.seat_x_m[0], 300.0])
@@ -257,6 +273,7 @@ def test_what_cannot_be_a_sector_is_told_at_once(monkeypatch):
         "mobile_settings",
         "mobile_costs",
         "charging_settings",
+        "charging_segments",
         "charging_costs",
         "racks_settings",
         "racks_costs",

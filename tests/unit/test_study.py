@@ -112,7 +112,7 @@ def test_the_example_holds_the_ten_numbers_with_their_readings():
     for target in study.targets:
         readings.setdefault(target.reading_of or target.key, []).append(target.key)
     assert {name: len(keys) for name, keys in readings.items()} == {
-        "stations_5g": 3, "racks": 3, "iot_users": 2, "smart_stations": 3, "public_facilities": 3,
+        "stations_5g": 3, "racks": 3, "iot_users": 2, "smart_stations": 3, "public_facilities": 4,
         "smart_factories": 2, "platforms": 2, "core_industries": 2,
         "satellite_fund": 1, "beidou": 1, "beidou_stations": 1, "data_gaps": 1,
     }  # fmt: skip

@@ -101,7 +101,8 @@ def check_form(found: Findings, sector: Sector) -> None:
         ("service.kind", service.kind, tuple(REACH_KINDS)),
         ("service.decided_by", service.decided_by, DECIDED_BY),
         ("sizing.kind", sizing.kind, tuple(SIZING_KINDS)),
-        *((f"measures.{m.key}.counts", m.counts, COUNTS) for m in sector.measures),
+        *((f"measures.{m.key}.counts", m.counts, counted(sector)) for m in sector.measures),
+        *((f"measures.{m.key}.cost", m.cost, priced(sector)) for m in sector.measures if m.cost),
         *((f"reports.{r.title}", r.kind, tuple(REPORT_KINDS)) for r in sector.reports),
         *(
             ()
@@ -128,6 +129,18 @@ def check_form(found: Findings, sector: Sector) -> None:
         found.add(0, "limits_zh", len(sector.limits_zh), f"{len(sector.limits)} sentences")
     if not len(found):
         check_page(found, sector)
+
+
+def counted(sector: Sector) -> tuple[str, ...]:
+    """Return what a measure of the sector may count: `COUNTS`, or a counted asset column."""
+    columns = (item.name for asset in sector.assets for item in asset.fields if item.type is int)
+    return (*COUNTS, *columns)
+
+
+def priced(sector: Sector) -> tuple[str, ...]:
+    """Return the asset columns that hold money."""
+    columns = (item for asset in sector.assets for item in asset.fields)
+    return tuple(item.name for item in columns if item.unit == "CNY")
 
 
 def check_field(found: Findings, item: Field) -> None:
@@ -220,6 +233,13 @@ def check_demand(found: Findings, sector: Sector, land: Land, settings: dict[str
     nobody = build(replace(land, people=np.zeros_like(land.people)), settings)
     if nobody.any():
         found.add(0, "demand", "demand without people", "0 where nobody lives")
+    if sector.demand.shares is not None:
+        shares = np.asarray(sector.demand.shares(settings))
+        if shares.ndim != 2 or shares.shape[1] != len(sector.environments):
+            found.add(0, "demand.shares", shares.shape, "(n_part, n_environment)")
+        elif (shares < 0).any() or np.abs(shares.sum(axis=0) - 1.0).max() > 1e-9:
+            got = f"sums {shares.sum(axis=0).tolist()}"
+            found.add(0, "demand.shares", got, "shares >= 0 that add up to 1 for each class")
 
 
 def check_classes(found: Findings, sector: Sector, land: Land) -> None:

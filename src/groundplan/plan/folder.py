@@ -366,15 +366,18 @@ def plan_record(
         totals = {
             "sites": int(plan.system.sites.units[new].sum()),
             "servers": int(plan.sized.servers[new].sum()),
+            **{
+                name: int(column[new].sum())
+                for name, column in plan.sized.attributes.items()
+                if column.dtype.kind == "i"
+            },
         }
         for measure in plan.system.sector.measures:
             if measure.counts in totals:
                 counts[measure.key] = (totals[measure.counts], key)
             else:
                 supported.add((measure.key, key))
-        lines = [line.key for line in study.cost_lines if line.sector == key]
-        if lines:
-            spent[lines[0]] = sectors[key]["cost_cny"]
+        spent |= spent_by_line(study, plan, sectors[key]["cost_cny"])
     for target in study.targets:
         if target.is_working and target.sector in plans and target.measure in counts:
             planned[target.key] = counts[target.measure][0]
@@ -415,6 +418,31 @@ def plan_record(
         "inputs": {},
         "versions": library_versions(),
     }
+
+
+def spent_by_line(study: Any, plan: SystemPlan, total_cny: int) -> dict[str, int]:
+    """Return what a system's plan spends on each of its lines in the programme.
+
+    A line whose target counts units that have a cost of their own (`Measure.cost`) takes that; the
+    first of the others takes the rest.
+    """
+    sector = plan.system.sector
+    new = plan.chosen & ~plan.system.existing
+    own = {m.key: m.cost for m in sector.measures if m.cost}
+    measure_of = {target.key: target.measure for target in study.targets}
+    spent: dict[str, int] = {}
+    others = []
+    for line in study.cost_lines:
+        if line.sector != sector.key:
+            continue
+        column = own.get(measure_of.get(line.target, ""))
+        if column is None:
+            others.append(line.key)
+        else:
+            spent[line.key] = int(plan.sized.attributes[column][new].sum())
+    if others:
+        spent[others[0]] = total_cny - sum(spent.values())
+    return spent
 
 
 def setting_rows(plans: Mapping[str, SystemPlan]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,18 +112,36 @@ def _nbiot() -> Callable[..., Any]:
     return sized
 
 
+class StationDay(NamedTuple):
+    """What sizing a station over the hours of a day takes; see `groundplan.models`."""
+
+    queue: Callable[..., Any]
+    peak: Callable[..., Any]
+    day: Callable[..., Any]
+    uncontrolled: Callable[..., Any]
+
+
+def _station_day() -> StationDay:
+    from groundplan.engine import models
+
+    return StationDay(
+        models.day_queue, models.feeder_peak, models.feeder_day, models.uncontrolled_load
+    )
+
+
 def _short_messages() -> Callable[..., Any]:
     from groundplan.engine.models import reply_cards
 
     return reply_cards
 
 
-SIZING_KINDS: Mapping[str, Callable[[], Callable[..., Any]]] = {
+SIZING_KINDS: Mapping[str, Callable[[], Any]] = {
     "erlang_c": _erlang_c,
     "modules": _modules,
     "traffic": _traffic,
     "nbiot": _nbiot,
     "short_messages": _short_messages,
+    "station_day": _station_day,
 }
 
 
@@ -163,8 +181,8 @@ def site_reach(
     return np.asarray(table_m[layer, environment])
 
 
-def sizing_model(kind: str) -> Callable[..., Any]:
-    """Return the engine function behind a kind of sizing."""
+def sizing_model(kind: str) -> Any:
+    """Return the engine function, or the tuple of them, behind a kind of sizing."""
     if kind not in SIZING_KINDS:
         raise UsageError(f"no sizing of kind {kind!r}; known: {', '.join(sorted(SIZING_KINDS))}")
     return SIZING_KINDS[kind]()

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from groundplan.plan.answer import PLACES
+from groundplan.plan.day_reports import broken_stations, classes, day_hours, day_promise
 from groundplan.plan.network import network_shares
+from groundplan.plan.report_form import Table, column, plain, table
 from groundplan.plan.sky import county_sky, relief_of
 from groundplan.plan.system import DEMAND_SCALE, SystemPlan
 from groundplan.sectors.contract import Report
@@ -20,21 +22,10 @@ from groundplan.sectors.contract import Report
 __all__ = ["REPORT_KINDS", "report_tables"]
 
 Counties = Sequence[Mapping[str, str]]
-Table = dict[str, Any]
 #: Largest value of a Beta(3, 4) density, at 0.4.
 BURST_PEAK = 60.0 * 0.4**2 * 0.6**3
 SECONDS_PER_H = 3600.0
 MONTHS_PER_YEAR = 12.0
-
-
-def column(title: str, title_zh: str, form: str = "number") -> dict[str, str]:
-    """Return the head of a column: ``text``, ``number``, ``percent``, ``decimal`` or ``year``."""
-    return {"title": title, "title_zh": title_zh, "form": form}
-
-
-def table(head: list[dict[str, str]], rows: list[list[Any]], note: str, note_zh: str) -> Table:
-    """Return a table as plain data."""
-    return {"head": head, "rows": rows, "note": note, "note_zh": note_zh}
 
 
 def month_time(month: str) -> float:
@@ -318,23 +309,12 @@ def sky(
     )
 
 
-def plain(rows: list[list[Any]]) -> list[list[Any]]:
-    """Return rows with Python numbers, None where there is none."""
-    out: list[list[Any]] = []
-    for row in rows:
-        cells: list[Any] = []
-        for cell in row:
-            if isinstance(cell, np.generic):
-                value: Any = cell.item()
-                cells.append(None if isinstance(value, float) and not np.isfinite(value) else value)
-            else:
-                cells.append(cell)
-        out.append(cells)
-    return out
-
-
 REPORT_KINDS: Mapping[str, Callable[[Any, Any, SystemPlan, Counties, Mapping[str, Any]], Table]] = {
+    "broken_stations": broken_stations,
+    "classes": classes,
     "coverage_classes": coverage_classes,
+    "day_hours": day_hours,
+    "day_promise": day_promise,
     "growth": growth,
     "message_load": message_load,
     "network": network,

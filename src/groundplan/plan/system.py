@@ -102,6 +102,9 @@ class SystemPlan:
     #: Who serves whom, and the engine's decision with split modules, in a capacitated system.
     flows: Flows | None = None
     relaxed: Decision | None = None
+    #: What was assigned to each site, as sizing took it, and the servers that targets ask to add.
+    loads: NDArray[np.float64] | None = None
+    servers_needed: int = 0
     #: Rasters of the planned network's signal.
     signals: tuple[Any, ...] = ()
 
@@ -329,11 +332,7 @@ def settle(
     tick("before")
     before = nearest(system.existing)
     served = assignment >= 0
-    load = np.bincount(
-        assignment[served],
-        weights=system.demand.ravel()[served] / DEMAND_SCALE,
-        minlength=len(system.sites),
-    ).astype(np.float64)
+    load = site_loads(system, assignment)
     tick("size")
     sized = system.sector.sizing.build(
         sizing_model(system.sector.sizing.kind),
@@ -352,7 +351,29 @@ def settle(
         (before >= 0).reshape(shape),
         served.reshape(shape),
         sized,
+        loads=load,
+        servers_needed=servers_needed,
     )
+
+
+def site_loads(system: System, assignment: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return the demand assigned to each site in the sector's unit, by part where it has parts.
+
+    Parameters
+    ----------
+    assignment : (n_layer * n_cell,) int32
+        Site of each demand row, -1 where it has none.
+    """
+    served = assignment >= 0
+    weight = system.demand.ravel()[served] / DEMAND_SCALE
+    n = len(system.sites)
+    if system.sector.demand.shares is None:
+        return np.bincount(assignment[served], weights=weight, minlength=n).astype(np.float64)
+    n_place = len(system.sector.environments)
+    place = np.tile(system.cell_environment, len(system.sector.layers))[served]
+    key = assignment[served].astype(np.int64) * n_place + place
+    by_place = np.bincount(key, weights=weight, minlength=n * n_place).reshape(n, n_place)
+    return np.asarray(by_place @ system.sector.demand.shares(system.settings).T)
 
 
 def subset(sites: Sites, keep: NDArray[np.bool_]) -> Sites:

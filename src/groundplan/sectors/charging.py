@@ -4,7 +4,8 @@ One layer. Demand is the energy that vehicles of residents charge in public, kWh
 served when a *smart* station (one that takes power limits and reports its meters) is within
 reach. Ordinary stations do not give that service, so they are no supply of this layer: they are
 the first hosts for it. Choosing among them, existing lots and new land, the plan brings the most
-energy within reach of a smart station; sizing then gives each enough chargers for its peak hour.
+energy within reach of a smart station; sizing then gives each enough fast and slow chargers for
+every hour of the day, and a feeder that smart charging keeps small.
 
 Formulas: docs/sectors/charging.md, docs/method/queues.md. Meaning and origin of every setting:
 ``sectors/data/charging_settings.csv``.
@@ -12,14 +13,22 @@ Formulas: docs/sectors/charging.md, docs/method/queues.md. Meaning and origin of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from groundplan.errors import DataError, Findings
 from groundplan.quantity import Field
 from groundplan.sectors.charging_feeds import CHARGING_FEEDS
+from groundplan.sectors.charging_report import (
+    class_parameters,
+    hours_parameters,
+    promise_parameters,
+)
+from groundplan.sectors.charging_segments import SEGMENTS, segment_shares, setting_rules
+from groundplan.sectors.charging_sizing import build_sizing
 from groundplan.sectors.charging_standin import build_candidates, stand_stations
 from groundplan.sectors.contract import (
     Action,
@@ -31,10 +40,10 @@ from groundplan.sectors.contract import (
     Land,
     Layer,
     Measure,
+    Report,
     Sector,
     Settings,
     Sites,
-    Sized,
     Sizing,
 )
 from groundplan.sectors.fields import read_fields
@@ -68,113 +77,6 @@ def service_parameters(settings: Settings) -> dict[str, Any]:
     return {"reach_m": np.array([[1000.0 * settings[f"access_{e}_km"] for e in ENVIRONMENTS]])}
 
 
-def raise_to(servers: IntArray, load: FloatArray, most: IntArray, missing: int) -> IntArray:
-    """Add `missing` chargers, each where the load per charger is then highest.
-
-    The i-th charger added at a station with c of them has priority ``load / (c + i)``; these fall
-    with i, so taking the highest of all is the same as adding one by one.
-
-    Parameters
-    ----------
-    servers, most : (n,) int64
-        Chargers now, and ceiling.
-    load : (n,) float64
-        Offered load, Erlang.
-
-    Returns
-    -------
-    (n,) int64
-        The new counts; fewer than asked where every ceiling is reached.
-    """
-    room = np.maximum(most - servers, 0)
-    if missing <= 0 or not room.any():
-        return servers
-    station = np.repeat(np.arange(servers.size), room)
-    step = np.arange(station.size) - np.repeat(np.cumsum(room) - room, room)
-    priority = load[station] / np.maximum(servers[station] + step, 1)
-    order = np.lexsort((station, step, -priority))[:missing]
-    return servers + np.bincount(station[order], minlength=servers.size)
-
-
-def build_sizing(
-    model: Callable[..., Any],
-    sites: Sites,
-    chosen: NDArray[np.bool_],
-    demand: FloatArray,
-    settings: Settings,
-    needed: int,
-) -> Sized:
-    """Size each smart station for its peak hour, and price it.
-
-    Stations that stand keep their chargers and are flagged where these are too few. Arrivals are
-    the captured energy of the peak hour over the energy of a session; the least
-    chargers keep the share that waits too long under its limit. Existing direct-current piles of
-    an upgraded station count toward them: `Sized.servers` are the chargers that the plan *adds*
-    (all of them where nothing stood). Where they do not add up to `needed`, further chargers go
-    one by one to the highest load per charger.
-    """
-    stands = sites.action == Action.KEEP
-    planned = chosen & ~stands
-    arrivals = (
-        np.where(chosen, demand, 0.0)
-        * settings["capture_ratio"]
-        * settings["peak_hour_ratio"]
-        / settings["session_kwh"]
-    )
-    session_h = (
-        settings["session_kwh"] / (settings["charger_kw"] * settings["charger_mean_ratio"])
-        + settings["overhead_h"]
-    )
-    reused = np.where(planned, sites.attributes["dc_chargers_count"], 0).astype(np.int64)
-    least, most = settings["chargers_min_count"], settings["chargers_max_count"]
-    present = sites.attributes["chargers_count"]
-    ceiling = np.where(stands, np.maximum(present, 1), reused + most)
-    sized = model(
-        np.where(chosen, arrivals, 0.0),
-        1.0 / session_h,
-        settings["wait_limit_h"],
-        settings["wait_exceed_ratio"],
-        servers_max=ceiling,
-    )
-    is_overloaded = chosen & (sized.servers < 0)
-    at = np.flatnonzero(planned)
-    wanted = np.where(sized.servers < 0, ceiling, sized.servers)[at]
-    added = np.clip(wanted - reused[at], least, most)
-    load = arrivals[at] * session_h
-    total = raise_to(reused[at] + added, load, reused[at] + most, needed - int(added.sum()))
-    servers = np.zeros(len(sites), np.int64)
-    servers[at] = total - reused[at]
-    # stations that stand keep what they have
-    kept = chosen & stands
-    servers[kept] = present[kept]
-    chargers = servers + reused
-    peak_kw = settings["charger_kw"] * settings["simultaneous_ratio"]
-    power_kw = chargers * peak_kw
-    # chargers taken in are fed already; the station's price holds one transformer
-    transformers = np.ceil(servers * peak_kw / settings["transformer_kw"]).astype(np.int64)
-    further = np.maximum(transformers - 1, 0)
-    capex = np.where(
-        planned,
-        sites.capex_cny
-        + (servers - least) * settings["charger_cny"]
-        + further * settings["transformer_cny"],
-        0,
-    )
-    erlang = np.where(chosen, arrivals * session_h, 0.0)
-    return Sized(
-        servers=servers,
-        load=np.where(chosen, demand, 0.0),
-        is_overloaded=is_overloaded,
-        capex_cny=capex.astype(np.int64),
-        attributes={
-            "reused_chargers_count": reused,
-            "added_chargers_count": np.where(planned, servers, 0),
-            "power_kw": np.where(chosen, power_kw, 0.0),
-            "charger_use_ratio": erlang / np.maximum(chargers, 1),
-        },
-    )
-
-
 EXISTING_FIELDS = (
     Field(
         "station_id", str, doc="the owner's identifier of the station", source="the user's register"
@@ -197,6 +99,15 @@ EXISTING_FIELDS = (
         source="assumption: none where the register does not say",
     ),
     Field(
+        "feeder_kw",
+        float,
+        "kW",
+        default=0.0,
+        ge=0,
+        doc="most that the grid gives the station; 0 where it is not known",
+        source="assumption: not known where the register does not say",
+    ),
+    Field(
         "is_smart",
         bool,
         default=False,
@@ -213,9 +124,16 @@ def sites_from_register(
     land: Land,
     settings: Settings,
 ) -> Sites:
-    """Return existing stations: smart ones ``KEEP``, ordinary ones ``UPGRADE``."""
-    del settings
+    """Return existing stations: smart ones ``KEEP``, ordinary ones ``UPGRADE``.
+
+    Raises
+    ------
+    DataError
+        With a finding for each row that has no identifier, or one that another row has, more
+        direct-current piles than piles, or a feeder below the power of one slow charger.
+    """
     n = x_m.size
+    check_register(columns, settings)
     is_smart = np.asarray(columns["is_smart"]).astype(bool)
     return Sites(
         x_m=x_m,
@@ -230,14 +148,82 @@ def sites_from_register(
         attributes={
             "chargers_count": np.asarray(columns["chargers_count"]).astype(np.int64),
             "dc_chargers_count": np.asarray(columns["dc_chargers_count"]).astype(np.int64),
+            "feeder_kw": np.asarray(columns["feeder_kw"]).astype(np.float64),
         },
     )
 
 
-def whole(name: str, doc: str, source: str = "sizing of this plan") -> Field:
+def check_register(columns: Mapping[str, NDArray[Any]], settings: Settings) -> None:
+    """Raise with a finding for each row of a register that cannot be."""
+    names = [str(name) for name in columns["station_id"]]
+    piles, direct = (
+        np.asarray(columns[f"{k}chargers_count"]).astype(np.int64) for k in ("", "dc_")
+    )
+    feeder_kw = np.asarray(columns["feeder_kw"]).astype(np.float64)
+    found = Findings("register of charging stations")
+    known: dict[str, int] = {}
+    for row, name in enumerate(names, start=2):
+        if not name:
+            found.add(row, "station_id", "", "the identifier of a station")
+        elif name in known:
+            hint = f"row {known[name]} has it"
+            found.add(row, "station_id", name, "an identifier of its own", hint)
+        known.setdefault(name, row)
+    for at in np.flatnonzero(direct > piles).tolist():
+        found.add(at + 2, "dc_chargers_count", int(direct[at]), f"at most {piles[at]}, its piles")
+    for at in np.flatnonzero((feeder_kw > 0) & (feeder_kw < settings["slow_kw"])).tolist():
+        expected = f"0, or at least one slow charger, {settings['slow_kw']:g} kW"
+        found.add(at + 2, "feeder_kw", feeder_kw[at], expected, "is the column in MW?")
+    found.raise_if_any(DataError)
+
+
+PLAN = "sizing of this plan"
+
+
+def whole(name: str, doc: str, source: str = PLAN) -> Field:
     """Return a counted column of the asset table."""
     return Field(name, int, "count", ge=0, doc=doc, source=source)
 
+
+def number(name: str, unit: str, doc: str, source: str = PLAN) -> Field:
+    """Return a measured column of the asset table."""
+    return Field(name, float, unit, ge=0, doc=doc, source=source)
+
+
+def money(name: str, doc: str) -> Field:
+    """Return a column of the asset table in yuan."""
+    return Field(name, int, "CNY", ge=0, doc=doc, source=PLAN)
+
+
+COLUMNS = (
+    whole("chargers_count", "charging piles that stand here today", REGISTER),
+    whole("dc_chargers_count", "of these, direct-current piles", REGISTER),
+    number("feeder_kw", "kW", "most that the grid gives; 0 where it is not known", REGISTER),
+    whole("reused_chargers_count", "existing chargers taken in, fast and slow"),
+    whole("added_chargers_count", "new chargers, fast and slow"),
+    whole("added_fast_count", "of these, fast chargers"),
+    whole("added_slow_count", "of these, slow chargers for parked cars"),
+    whole("fast_chargers_count", "fast chargers of the station, those taken in included"),
+    whole("slow_chargers_count", "slow chargers of the station, those taken in included"),
+    whole("added_connectors_count", "connectors of the new chargers"),
+    whole("new_station_count", "1 where no public station stood before"),
+    *(
+        number(f"{s.key}_kwh_per_day", "kWh/day", f"energy of a weekday, segment {s.title}")
+        for s in SEGMENTS
+    ),
+    number("charger_use_ratio", "1", "largest load of the fast chargers over their number"),
+    number("weekday_exceed_ratio", "1", "drivers that wait too long in the worst hour"),
+    number("holiday_exceed_ratio", "1", "the same on a day of the holiday peak"),
+    number("weekday_broken_h", "h", "hours of a weekday in which more wait too long than may"),
+    number("holiday_broken_h", "h", "the same on a day of the holiday peak"),
+    number("power_kw", "kW", "feeder limit planned: the smart peak, or what the grid gives"),
+    number("smart_peak_kw", "kW", "least feeder limit with smart charging"),
+    number("uncontrolled_peak_kw", "kW", "the same if every car charges on arrival"),
+    number("undelivered_kwh_per_day", "kWh/day", "energy that the limit leaves undelivered"),
+    number("holiday_undelivered_kwh_per_day", "kWh/day", "the same on a day of the holiday peak"),
+    money("added_chargers_cny", "price of the new chargers, part of the station's cost"),
+    money("transformer_saved_cny", "price of the transformers that smart charging saves"),
+)
 
 CHARGING = Sector(
     key="charging",
@@ -259,47 +245,53 @@ CHARGING = Sector(
             "EVSE identity",
             "A public charger that the plan adds; taken-in existing ones do not count.",
             counts="servers",
+            cost="added_chargers_cny",
+        ),
+        Measure(
+            "public_connector",
+            "connectors",
+            "EVSE identity and connector number",
+            "A connector of a public charger that the plan adds: another reading of a facility.",
+            counts="added_connectors_count",
+        ),
+        Measure(
+            "public_station",
+            "stations",
+            "station",
+            "A public station where none stood: another reading of a smart station.",
+            counts="new_station_count",
+        ),
+        Measure(
+            "public_site",
+            "sites",
+            "station",
+            "A public charging site where none stood: another reading of a facility.",
+            counts="new_station_count",
         ),
     ),
-    assets=(
-        AssetType(
-            "smart_station",
-            "Smart charging station",
-            "智能充电站",
-            (
-                whole("chargers_count", "charging piles that stand here today", REGISTER),
-                whole("dc_chargers_count", "of these, direct-current piles", REGISTER),
-                whole("reused_chargers_count", "existing direct-current chargers taken in"),
-                whole("added_chargers_count", "new chargers"),
-                Field(
-                    "power_kw",
-                    float,
-                    "kW",
-                    ge=0,
-                    doc="peak power under load management",
-                    source="sizing of this plan",
-                ),
-                Field(
-                    "charger_use_ratio",
-                    float,
-                    "1",
-                    ge=0,
-                    doc="peak-hour load over chargers",
-                    source="sizing of this plan",
-                ),
-            ),
-        ),
-    ),
-    settings=read_fields("charging_settings"),
-    demand=Demand("vehicle", "kWh/day", build_demand),
+    assets=(AssetType("smart_station", "Smart charging station", "智能充电站", COLUMNS),),
+    settings=(*read_fields("charging_settings"), *read_fields("charging_segments")),
+    demand=Demand("vehicle", "kWh/day", build_demand, segment_shares),
     candidates=build_candidates,
     standin=stand_stations,
     existing_fields=EXISTING_FIELDS,
     from_register=sites_from_register,
     service=Catchment("distance", service_parameters, cell_environment, decided_by="cell"),
     feeds=CHARGING_FEEDS,
-    sizing=Sizing("erlang_c", build_sizing),
+    sizing=Sizing("station_day", build_sizing),
     cost=Cost(read_fields("charging_costs"), price_year=2023),
+    rules=setting_rules,
+    reports=(
+        Report("classes", "What the programme counts", "计划计数的两类", class_parameters),
+        Report("day_promise", "Waiting promise and feeders", "等待承诺与馈线", promise_parameters),
+        Report("day_hours", "Demand and load by hour", "分时需求与负荷", hours_parameters),
+        Report(
+            "broken_stations",
+            "Where the promise breaks on the holiday",
+            "节假日未达承诺的站点",
+            promise_parameters,
+        ),
+    ),
     evidence=(
         EvidenceRule(
             protocol="OCPP 1.6 / 2.0.1",
@@ -320,9 +312,19 @@ CHARGING = Sector(
             "The vehicle stock of the region is not established: it is scaled from the country by "
             "residents, so demand follows people, not incomes or garages."
         ),
-        "Access is a straight line; roads, corridors and holiday peaks are not planned here.",
+        (
+            "Access is a straight line; roads are not looked at, and motorway corridors are a "
+            "system of their own."
+        ),
         "Without a register, stations and lots are seeded stand-ins: no position is real.",
-        "The feeder at a site is not checked; transformers are priced by power only.",
+        (
+            "How public energy splits into segments, when they come and how long they stay is "
+            "assumed: no measured profile of the region is public."
+        ),
+        (
+            "Feeders of the grid are known only where the register or a setting names them; cars "
+            "are groups of one hour in them, not single sessions."
+        ),
         (
             "How much of the energy within reach a smart station draws is an assumption; it moves "
             "the number of chargers, not the choice of sites."
@@ -330,9 +332,10 @@ CHARGING = Sector(
     ),
     limits_zh=(
         "本地区电动汽车保有量未确立，按全国水平依人口折算；需求随人口而非收入或车位分布。",
-        "可达距离为直线距离；未规划道路走廊与节假日高峰。",
+        "可达距离为直线距离，未计道路；高速走廊为单独系统。",
         "无台账时，充电站与场地均为生成的替代数据，位置均非真实。",
-        "未核查现场馈线容量；变压器仅按功率计价。",
+        "公共充电量的用户群构成、到达时段与停留时间均为假设；本地区无公开实测曲线。",
+        "仅当台账或设置给出时才知馈线限值；馈线计算以同一小时到达的车辆为一组，而非单次充电。",
         "智能站吸引的电量比例为假设；影响充电桩数量，不影响选址。",
     ),
     toy_value=446_775,

@@ -28,6 +28,7 @@ def from_ocpi(columns: Columns, settings: Settings) -> tuple[Columns, NDArray[np
         "station_id": columns["outside_id"],
         "chargers_count": chargers,
         "dc_chargers_count": np.asarray(columns["dc_evse_count"], dtype=np.int64),
+        "feeder_kw": np.zeros(chargers.size),
         "is_smart": (smart == chargers) & (chargers > 0),
     }
     return register, chargers > 0
@@ -49,6 +50,7 @@ def from_openchargemap(columns: Columns, settings: Settings) -> tuple[Columns, N
         "dc_chargers_count": np.minimum(
             np.asarray(columns["dc_connector_count"], dtype=np.int64), chargers
         ),
+        "feeder_kw": np.zeros(chargers.size),
         "is_smart": np.zeros(chargers.size, np.bool_),
     }
     return register, np.ones(chargers.size, np.bool_)

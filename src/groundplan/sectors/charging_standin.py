@@ -35,7 +35,8 @@ FloatArray = NDArray[np.float64]
 def stand_stations(land: Land, settings: Settings, rng: np.random.Generator) -> Sites:
     """Return ordinary stations (``UPGRADE``) and smart ones (``KEEP``) in the settings' numbers.
 
-    Attributes ``chargers_count`` and ``dc_chargers_count`` tell the piles of each.
+    Attributes ``chargers_count`` and ``dc_chargers_count`` tell the piles of each; no feeder is
+    known, so ``feeder_kw`` is 0.
 
     Raises
     ------
@@ -74,6 +75,7 @@ def stand_stations(land: Land, settings: Settings, rng: np.random.Generator) -> 
         attributes={
             "chargers_count": chargers,
             "dc_chargers_count": rng.binomial(chargers, settings["dc_ratio"]).astype(np.int64),
+            "feeder_kw": np.zeros(n),
         },
         is_synthetic=True,
     )
@@ -114,7 +116,7 @@ def at_spots(
         host=np.arange(first_host, first_host + n, dtype=np.int32),
         units=np.ones(n, np.int32),
         capex_cny=np.full(n, capex_cny, np.int64),
-        attributes={key: np.zeros(n, np.int64) for key in example.attributes},
+        attributes={key: np.zeros(n, column.dtype) for key, column in example.attributes.items()},
     )
 
 

@@ -166,8 +166,11 @@ class Measure:
     """What one unit of a target is, and by which identity it is counted once.
 
     `key` is the word a `Target.measure` in study.toml uses; `counts` names what the plan adds up:
-    ``"sites"`` (sum of `Sites.units`), ``"servers"`` (sum of sized servers, e.g. chargers) or
-    ``"nothing"``: what is asked is counted elsewhere, and the system is planned in its support.
+    ``"sites"`` (sum of `Sites.units`), ``"servers"`` (sum of sized servers, e.g. chargers), a
+    counted column of the asset table that sizing gives (for another reading of the same number),
+    or ``"nothing"``: what is asked is counted elsewhere, and the system is planned in its support.
+    `cost` names the asset column, CNY, with the part of a site's cost that these units make, where
+    a programme pays for them on a line of their own.
     """
 
     key: str
@@ -175,6 +178,7 @@ class Measure:
     identity: str
     doc: str
     counts: str = "sites"
+    cost: str = ""
 
 
 @dataclass(frozen=True)
@@ -194,11 +198,16 @@ class Demand:
     ``build(land, settings) -> (n_layer, n_cell) int64``: whole numbers >= 0 in hundredths of
     `unit`, so that sums and proofs are exact. Pure and vectorised: permuting cells permutes the
     result, and twice the people make twice the demand up to rounding.
+
+    ``shares(settings) -> (n_part, n_environment)``, where the demand is made of parts that differ
+    by the class of the cell: columns add up to 1. Sizing is then given the demand of a site by
+    part, (n_site, n_part); the choice of sites knows the sum alone.
     """
 
     per: str
     unit: str
     build: Callable[[Land, Settings], IntArray]
+    shares: Callable[[Settings], FloatArray] | None = None
 
 
 @dataclass(frozen=True)
@@ -259,16 +268,15 @@ class Sizing:
     """How much equipment a serving site needs for the demand assigned to it.
 
     ``build(model, sites, chosen, demand, settings, needed) -> Sized`` where `model` is the engine
-    function that `plan` keeps under `kind`, `chosen` (n_site,) bool marks sites that serve in the
-    plan (existing ones included), `demand` (n_site,) float64 is what was assigned to each, in the
-    demand's unit (in servers where the system is capacitated), and `needed` is how many servers
+    function (or a tuple of some) that `plan` keeps under `kind`, `chosen` (n_site,) bool marks
+    sites that serve in the plan (existing ones included), `demand` (n_site,) float64 is what was
+    assigned to each, in the demand's unit (in servers where the system is capacitated; (n_site,
+    n_part) where `Demand.shares` is given), and `needed` is how many servers
     the study's targets ask to add (0: none asked).
     """
 
     kind: str
-    build: Callable[
-        [Callable[..., Any], Sites, NDArray[np.bool_], FloatArray, Settings, int], Sized
-    ]
+    build: Callable[[Any, Sites, NDArray[np.bool_], FloatArray, Settings, int], Sized]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from groundplan.engine.models.daily_feeder import (
+        FeederDay,
+        feeder_day,
+        feeder_peak,
+        uncontrolled_load,
+    )
+    from groundplan.engine.models.daily_queue import (
+        DayQueue,
+        day_load,
+        day_queue,
+    )
     from groundplan.engine.models.diffusion import (
         Diffusion,
         Forecast,
@@ -64,8 +75,10 @@ _HOMES = {
     "ChargingPeak": "smart_charging",
     "ChargingSchedule": "smart_charging",
     "Constellation": "satellites",
+    "DayQueue": "daily_queue",
     "Diffusion": "diffusion",
     "Dop": "satellites",
+    "FeederDay": "daily_feeder",
     "FiniteWaiting": "finite_queue",
     "Forecast": "diffusion",
     "MessageBudget": "short_message",
@@ -77,8 +90,12 @@ _HOMES = {
     "bass": "diffusion",
     "carriers_needed": "traffic",
     "charging_schedule": "smart_charging",
+    "day_load": "daily_queue",
+    "day_queue": "daily_queue",
     "dop": "satellites",
     "erlang_c": "queue",
+    "feeder_day": "daily_feeder",
+    "feeder_peak": "daily_feeder",
     "finite_waiting": "finite_queue",
     "forecast": "diffusion",
     "logistic": "diffusion",
@@ -89,6 +106,7 @@ _HOMES = {
     "sky_view": "sky",
     "smart_charging_peak": "smart_charging",
     "terrain_horizon": "horizon",
+    "uncontrolled_load": "daily_feeder",
     "waiting_time": "queue",
     "walker_constellation": "satellites",
 }
@@ -98,8 +116,10 @@ __all__ = [
     "ChargingPeak",
     "ChargingSchedule",
     "Constellation",
+    "DayQueue",
     "Diffusion",
     "Dop",
+    "FeederDay",
     "FiniteWaiting",
     "Forecast",
     "MessageBudget",
@@ -111,8 +131,12 @@ __all__ = [
     "bass",
     "carriers_needed",
     "charging_schedule",
+    "day_load",
+    "day_queue",
     "dop",
     "erlang_c",
+    "feeder_day",
+    "feeder_peak",
     "finite_waiting",
     "forecast",
     "logistic",
@@ -123,6 +147,7 @@ __all__ = [
     "sky_view",
     "smart_charging_peak",
     "terrain_horizon",
+    "uncontrolled_load",
     "waiting_time",
     "walker_constellation",
 ]
