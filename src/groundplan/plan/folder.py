@@ -27,6 +27,7 @@ from groundplan.plan.passage import passage_counties, passage_record, road_sampl
 from groundplan.plan.placing import new_folder, put_in_place
 from groundplan.plan.proof import write_proof
 from groundplan.plan.reports import report_tables
+from groundplan.plan.road_input import road_record
 from groundplan.plan.roads import road_layer, write_roads
 from groundplan.plan.signal import write_signals
 from groundplan.plan.system import SystemPlan
@@ -190,6 +191,25 @@ def modelled_notes(ground: Any, plans: Mapping[str, SystemPlan]) -> list[dict[st
     ]
     notes += [
         {
+            "what": f"{key} roads",
+            "label": f"{plan.system.sector.title}: the road network is a seeded stand-in between "
+            "towns, no map.",
+            "label_zh": f"{plan.system.sector.title_zh}：路网为城镇间的替代网络，并非地图。",
+        }
+        for key, plan in plans.items()
+        if plan.system.laid is not None and plan.system.laid.network.roads.is_synthetic
+    ]
+    notes += [
+        {
+            "what": f"{key} trips",
+            "label": f"{plan.system.sector.title}: trips are modelled by gravity, not counted.",
+            "label_zh": f"{plan.system.sector.title_zh}：出行量按引力模型推算，并非观测。",
+        }
+        for key, plan in plans.items()
+        if plan.system.laid is not None and not plan.system.laid.network.roads.has_traffic
+    ]
+    notes += [
+        {
             "what": f"{key} service",
             "label": f"{plan.system.sector.title}: service is modelled "
             f"({plan.system.sector.service.kind.replace('_', ' ')}), not measured.",
@@ -283,7 +303,7 @@ def fill_folder(
             sectors[key] |= allocation_record(plan, counties, years)
         if plan.system.laid is not None:
             layers[key] = road_layer(plan, ground, counties)
-            sectors[key] |= passage_record(plan)
+            sectors[key] |= passage_record(plan) | road_record(study, key)
             sectors[key]["roads_file"] = write_roads(aside, key, layers[key])
         sectors[key]["columns"] = column_record(plan)
         sectors[key]["is_asked"] = is_asked(study, plan.system.sector)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.check_flow import requirement_spans, served_paths
 from groundplan.engine.problem import Decision
 from groundplan.errors import InfeasibleError
@@ -17,7 +19,6 @@ from groundplan.plan.system import (
     System,
     SystemPlan,
     check_feasible,
-    filled_up,
     refuse_nothing,
 )
 from groundplan.plan.trips import Laid, pieces_of_steps, supplied_km
@@ -41,6 +42,8 @@ BoolArray = NDArray[np.bool_]
 NODES = (0, 20, 200, 2_000)
 #: Roads are looked at every so many metres to tell in which county they run.
 SAMPLE_M = 5000.0
+#: A station is exchanged for a cheaper one within this distance, in a straight line.
+EXCHANGE_M = 60_000.0
 REGIMES = {
     "optimal": (
         "Proven optimal: no other choice under the same limit lets more trips through.",
@@ -115,7 +118,61 @@ def decide_passage(
     if decision.status == "infeasible":
         raise InfeasibleError(f"{system.sector.title}: no choice of sites meets the constraints")
     refuse_nothing(system, decision)
-    return filled_up(system, decision)
+    return refined(system, decision, gap)
+
+
+def refined(system: System, decision: Decision, gap: float) -> Decision:
+    """Return the decision with the stations still missing, and with cheaper ones for dear ones.
+
+    Stations that nobody new needs go where most trips pass, cheapest kind first. Then each station
+    is exchanged for a cheaper one near it where no trip is lost by that: what stands is upgraded
+    before something is built. Prices and bound are untouched, so the certificate is sealed anew.
+    """
+    laid, sites = laid_of(system), system.sites
+    spans = requirement_spans(laid.paths)
+    volume = laid.paths.volume
+
+    def value_of(chosen: BoolArray) -> int:
+        return int(volume[served_paths(laid.paths, spans, laid.padded(chosen))].sum())
+
+    chosen = system.existing.copy()
+    chosen[decision.sites] = True
+    cost = sites.capex_cny
+    if "p" in decision.certificate.parameters:
+        path = np.repeat(volume, np.diff(laid.paths.indptr))
+        passing = np.bincount(laid.paths.nodes, weights=path, minlength=laid.paths.n_site)
+        rest = np.flatnonzero(~chosen)
+        order = rest[np.lexsort((rest, -passing[rest], cost[rest]))]
+        missing = system.count - int(sites.units[chosen & ~system.existing].sum())
+        chosen[order[: max(0, missing)]] = True
+        spent = int(cost[chosen & ~system.existing].sum())
+        if system.budget_cny is not None and spent > system.budget_cny:
+            chosen = system.existing.copy()
+            chosen[decision.sites] = True
+    least = value_of(chosen)
+    dear = np.flatnonzero(chosen & ~system.existing)
+    for site in dear[np.lexsort((dear, -cost[dear]))].tolist():
+        d2 = (sites.x_m - sites.x_m[site]) ** 2 + (sites.y_m - sites.y_m[site]) ** 2
+        near = np.flatnonzero(~chosen & (cost < cost[site]) & (d2 <= EXCHANGE_M**2))
+        for other in near[np.lexsort((d2[near], cost[near]))].tolist():
+            chosen[site], chosen[other] = False, True
+            if value_of(chosen) >= least:
+                break
+            chosen[site], chosen[other] = True, False
+    value = value_of(chosen)
+    bound, base = decision.bound, decision.base_value
+    relative = (bound - value) / bound if bound else 0.0
+    final = np.flatnonzero(chosen & ~system.existing).astype(np.int32)
+    certificate = replace(decision.certificate, value=value)
+    return replace(
+        decision,
+        sites=final,
+        value=value,
+        gap=relative,
+        gain_gap=(bound - value) / (bound - base) if bound > base else 0.0,
+        status="optimal" if bound == value else "feasible" if relative <= gap else "stopped",
+        certificate=seal(certificate, final),
+    )
 
 
 def node_costs(system: System) -> NDArray[np.int64]:

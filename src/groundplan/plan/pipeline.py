@@ -29,6 +29,7 @@ from groundplan.plan.manifest import canonical_json, library_versions
 from groundplan.plan.passage import decide_passage, settle_passage
 from groundplan.plan.placing import make_room
 from groundplan.plan.register import read_register
+from groundplan.plan.road_input import read_network
 from groundplan.plan.signal import signals_of
 from groundplan.plan.system import (
     SystemPlan,
@@ -253,6 +254,9 @@ def solve_system(
     choice = study.sectors[sector.key]
     settings = complete_settings(sector, choice.settings, str(study.path or "study.toml"))
     progress(f"{sector.key}: sites")
+    roads = read_network(study, sector, ground, settings)
+    if roads is not None:
+        ground = replace(ground, land=replace(ground.land, roads=roads))
     register = read_register(study, sector, ground, settings) if choice.existing else None
     count, servers, _ = asked_count(study, sector)
     system = prepare(

@@ -147,7 +147,10 @@ def verify_passage(folder: Path, key: str, stored: Mapping[str, Any]) -> dict[st
         raise VerificationError(found)
     try:
         paths = FlowPaths.from_arrays(
-            *(proof[f"path_{name}"] for name in PATHS),
+            proof["path_indptr"],
+            proof["path_nodes"],
+            proof["path_position_m"],
+            proof["path_volume"],
             n,
             stored["range_m"],
             start_range_m=stored["start_range_m"],

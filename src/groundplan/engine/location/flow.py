@@ -310,6 +310,10 @@ def flow_refueling(
     window_price = u * windows.volume[windows.window_path]
     root = np.where(candidate, FREE, np.where(old, OPEN, CLOSED)).astype(np.int8)
     first = problem.prices(window_price, mu)
+    # rounded prices may prove a little more than all there is, which no price at all proves
+    free = {name: np.zeros_like(table) for name, table in first.items()}
+    if problem.score(root, free) > problem.score(root, first):
+        first = free
     tree = Tree([root], [first], problem.score(root, first), 0)
     total = float(-tree.bound // DENOMINATOR)
     order = np.lexsort((np.arange(share.size), -share))
