@@ -30,6 +30,7 @@ UNITS: Mapping[str, str] = MappingProxyType(
         "mw": "MW",
         "kwh": "kWh",
         "kwh_per_day": "kWh/day",
+        "kwh_per_km": "kWh/km",
         "mbps": "Mbit/s",
         "mbps_per_km2": "Mbit/s per km2",
         "gb_per_month": "GB/month",

@@ -19,7 +19,7 @@ import pytest
 IGNORED = "ignore:Use `@` matmul:PendingDeprecationWarning"
 pytestmark = pytest.mark.xdist_group("demo")
 #: Systems of the example, in the order of its study.
-SYSTEMS = ("mobile", "charging", "racks", "iot", "beidou")
+SYSTEMS = ("mobile", "charging", "racks", "iot", "beidou", "corridor")
 
 
 def groundplan(*args: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -65,6 +65,7 @@ def test_every_file_is_there(demo):
         "assets.csv", "plan.xlsx", "cells.parquet", "ledger.json", "study.toml",
         "certificate/mobile.json", "certificate/mobile.npz", "certificate/charging.json",
         "certificate/charging.npz", "certificate/racks.json", "certificate/racks.npz",
+        "certificate/corridor.json", "certificate/corridor.npz", "corridor-roads.parquet",
     } <= names  # fmt: skip
     assert [p.name for p in demo.iterdir() if p.name.startswith(".")] == []
 

@@ -246,7 +246,7 @@ def with_points(monkeypatch, *points):
 
 def test_built_in_sectors_are_found_without_entry_points(monkeypatch):
     with_points(monkeypatch)
-    assert set(load_sectors()) == {"beidou", "charging", "iot", "mobile", "racks"}
+    assert set(load_sectors()) == {"beidou", "charging", "corridor", "iot", "mobile", "racks"}
 
 
 def test_sectors_of_other_packages_are_found(monkeypatch):

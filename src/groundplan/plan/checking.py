@@ -15,6 +15,7 @@ from groundplan.plan.columns import check_attributes
 from groundplan.plan.kinds import (
     ALLOCATION_KINDS,
     DECIDED_BY,
+    PASSAGE_KINDS,
     REACH_KINDS,
     SIZING_KINDS,
     reach_of,
@@ -23,6 +24,7 @@ from groundplan.plan.reports import REPORT_KINDS
 from groundplan.plan.system import complete_settings
 from groundplan.plan.toy import check_toy_plan, toy_land
 from groundplan.plan.toy_allocation import check_toy_allocation, two_town_land
+from groundplan.plan.toy_passage import check_toy_passage, road_land
 from groundplan.quantity import CONFIDENCES, UNITS, Field, unit_of
 from groundplan.sectors.contract import Action, Land, Sector, Sites
 from groundplan.sectors.page import HEAD, field_row, sector_page
@@ -33,6 +35,8 @@ __all__ = ["check_sector", "toy_land"]
 FAULTS = (ArithmeticError, LookupError, TypeError, ValueError, DataError)
 #: What `Measure.counts` may add up.
 COUNTS = ("sites", "servers", "nothing")
+#: Fields of `Land` that are no arrays.
+ALONE = ("cell_m", "roads")
 
 
 def check_sector(sector: Sector, land: Land | None = None) -> None:
@@ -50,7 +54,7 @@ def check_sector(sector: Sector, land: Land | None = None) -> None:
     sector : Sector
     land : Land, optional
         Where to try it; default the land for which `Sector.toy_value` holds: `toy_land()`, or
-        `two_town_land()` for a capacitated system.
+        `two_town_land()` for a capacitated system, `road_land()` for one of passage.
 
     Raises
     ------
@@ -60,8 +64,12 @@ def check_sector(sector: Sector, land: Land | None = None) -> None:
     check_form(found, sector)
     found.raise_if_any()
     is_standard = land is None
-    is_covering = sector.allocation is None
-    land = land or (toy_land() if is_covering else two_town_land())
+    lay, check_plan = {
+        "covering": (toy_land, check_toy_plan),
+        "capacitated": (two_town_land, check_toy_allocation),
+        "passage": (road_land, check_toy_passage),
+    }[sector.decision]
+    land = land or lay()
     settings = complete_settings(sector, {}, f"sector {sector.key}")
     check_reach(found, sector, settings)
     check_demand(found, sector, land, settings)
@@ -71,7 +79,6 @@ def check_sector(sector: Sector, land: Land | None = None) -> None:
     check_empty(found, sector, land, settings)
     check_register(found, sector, land, settings)
     found.raise_if_any()
-    check_plan = check_toy_plan if is_covering else check_toy_allocation
     check_plan(found, sector, land, settings, is_standard=is_standard)
     found.raise_if_any()
 
@@ -109,6 +116,11 @@ def check_form(found: Findings, sector: Sector) -> None:
             if sector.allocation is None
             else (("allocation.kind", sector.allocation.kind, tuple(ALLOCATION_KINDS)),)
         ),
+        *(
+            ()
+            if sector.passage is None
+            else (("passage.kind", sector.passage.kind, tuple(PASSAGE_KINDS)),)
+        ),
     ):
         if word not in known:
             found.add(0, where, word, "one of " + ", ".join(known))
@@ -125,6 +137,8 @@ def check_form(found: Findings, sector: Sector) -> None:
         found.add(
             0, "measures", "none that can ask for a plan", f"one that counts {sector.asked_by}"
         )
+    if sector.allocation is not None and sector.passage is not None:
+        found.add(0, "passage", "an allocation too", "one kind of decision")
     if len(sector.limits) != len(sector.limits_zh):
         found.add(0, "limits_zh", len(sector.limits_zh), f"{len(sector.limits)} sentences")
     if not len(found):
@@ -199,14 +213,16 @@ def permuted(land: Land, order: np.ndarray[Any, Any]) -> Land:
 
 def copied(land: Land) -> Land:
     """Return a land with arrays of its own."""
-    arrays = {c.name: getattr(land, c.name) for c in columns_of(land) if c.name != "cell_m"}
+    arrays = {c.name: getattr(land, c.name) for c in columns_of(land) if c.name not in ALONE}
     return replace(land, **{name: array.copy() for name, array in arrays.items()})
 
 
 def is_same(one: Land, other: Land) -> bool:
     """Return whether two lands hold the same numbers."""
     return all(
-        np.array_equal(getattr(one, c.name), getattr(other, c.name)) for c in columns_of(one)
+        np.array_equal(getattr(one, c.name), getattr(other, c.name))
+        for c in columns_of(one)
+        if c.name not in ALONE
     )
 
 

@@ -17,7 +17,13 @@ from groundplan.plan.system import SystemPlan
 from groundplan.quantity import Field
 from groundplan.sectors.contract import Sector
 
-__all__ = ["ASSET_COLUMNS", "attribute_columns", "check_attributes", "column_record"]
+__all__ = [
+    "ASSET_COLUMNS",
+    "attribute_columns",
+    "check_attributes",
+    "column_record",
+    "county_of_points",
+]
 
 Attributes = Mapping[str, NDArray[Any]]
 #: Type of a `Field` -> family of NumPy types that hold its values.
@@ -109,3 +115,22 @@ def column_record(plan: SystemPlan) -> list[dict[str, str]]:
         }
         for name in (*plan.system.sites.attributes, *plan.sized.attributes)
     ]
+
+
+def county_of_points(
+    grid: Any, x_m: NDArray[np.float64], y_m: NDArray[np.float64]
+) -> NDArray[np.int16]:
+    """Return the county of each point: that of its cell, or of the nearest cell of the region."""
+    raster = grid.raster(grid.county, outside=-1)
+    row = np.clip(((grid.y1_m - y_m) / grid.cell_m).astype(np.int64), 0, grid.n_row - 1)
+    col = np.clip(((x_m - grid.x0_m) / grid.cell_m).astype(np.int64), 0, grid.n_col - 1)
+    county: NDArray[np.int16] = raster[row, col]
+    outside = np.flatnonzero(county < 0)
+    if outside.size:
+        from scipy.spatial import cKDTree
+
+        step = max(1, len(grid) // 200_000)
+        tree = cKDTree(np.column_stack([grid.x_m[::step], grid.y_m[::step]]))
+        near = tree.query(np.column_stack([x_m[outside], y_m[outside]]))[1]
+        county[outside] = grid.county[::step][near]
+    return county

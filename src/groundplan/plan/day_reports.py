@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from groundplan.plan.columns import county_of_points
 from groundplan.plan.kinds import sizing_model
-from groundplan.plan.report_form import Table, column, plain, table
+from groundplan.plan.report_form import Counties, Table, column, plain, table
 from groundplan.plan.system import SystemPlan
 from groundplan.sectors.contract import Action, Sized
 
@@ -23,7 +24,6 @@ CLASSES = (
     ("public facilities (chargers)", "公共充电设施（桩）"),
     ("smart stations, site and grid", "智能站（场地与接网）"),
 )
-Counties = Sequence[Mapping[str, str]]
 Columns = dict[str, NDArray[Any]]
 
 
@@ -250,8 +250,6 @@ def broken_stations(
     _study: Any, ground: Any, plan: SystemPlan, counties: Counties, given: Mapping[str, Any]
 ) -> Table:
     """Return the stations that break the promise longest on the holiday, and what each lacks."""
-    from groundplan.plan.folder import county_of_points
-
     sized, sites = plan.sized, plan.system.sites
     hours = sized.attributes["holiday_broken_h"]
     worst = sized.attributes["holiday_exceed_ratio"]

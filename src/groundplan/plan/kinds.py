@@ -14,9 +14,11 @@ from groundplan.sectors.contract import Catchment, Settings
 __all__ = [
     "ALLOCATION_KINDS",
     "DECIDED_BY",
+    "PASSAGE_KINDS",
     "REACH_KINDS",
     "SIZING_KINDS",
     "allocation_model",
+    "passage_model",
     "reach_of",
     "site_reach",
     "sizing_model",
@@ -67,10 +69,22 @@ def _latency(parameters: Mapping[str, Any]) -> tuple[NDArray[np.float64], list[l
     return np.repeat(straight_m[:, None], n, axis=1), detail
 
 
+def _range(parameters: Mapping[str, Any]) -> tuple[NDArray[np.float64], list[list[Any]]]:
+    """Return how far a vehicle drives between two stops, the same everywhere."""
+    reach_m = np.full((1, parameters["n_environment"]), float(parameters["range_m"]))
+    detail = {
+        "rule": "range of a vehicle between two stops, along the road",
+        "start_range_m": float(parameters["start_range_m"]),
+        "end_range_m": float(parameters["end_range_m"]),
+    }
+    return reach_m, [[detail] * parameters["n_environment"]]
+
+
 REACH_KINDS: Mapping[str, Callable[..., tuple[NDArray[np.float64], list[list[Any]]]]] = {
     "distance": _distance,
     "latency": _latency,
     "link_budget": _link_budget,
+    "range": _range,
 }
 
 
@@ -157,6 +171,18 @@ ALLOCATION_KINDS: Mapping[str, Callable[[], Callable[..., Any]]] = {
 }
 
 
+def _flow_refueling() -> Callable[..., Any]:
+    from groundplan.engine.location import flow_refueling
+
+    return flow_refueling
+
+
+#: How stations on roads are chosen so that the most trips get through.
+PASSAGE_KINDS: Mapping[str, Callable[[], Callable[..., Any]]] = {
+    "flow_refueling": _flow_refueling,
+}
+
+
 def reach_of(service: Catchment, settings: Settings) -> tuple[NDArray[np.float64], list[list[Any]]]:
     """Return the reach of each (layer, environment), metres, and how it came about."""
     if service.kind not in REACH_KINDS:
@@ -194,3 +220,11 @@ def allocation_model(kind: str) -> Callable[..., Any]:
         known = ", ".join(sorted(ALLOCATION_KINDS))
         raise UsageError(f"no allocation of kind {kind!r}; known: {known}")
     return ALLOCATION_KINDS[kind]()
+
+
+def passage_model(kind: str) -> Callable[..., Any]:
+    """Return the engine function behind a kind of passage."""
+    if kind not in PASSAGE_KINDS:
+        known = ", ".join(sorted(PASSAGE_KINDS))
+        raise UsageError(f"no passage of kind {kind!r}; known: {known}")
+    return PASSAGE_KINDS[kind]()

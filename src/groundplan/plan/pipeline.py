@@ -26,8 +26,10 @@ from groundplan.plan.capacitated import allocate
 from groundplan.plan.checkpoint import Workbench
 from groundplan.plan.folder import write_plan_folder
 from groundplan.plan.manifest import canonical_json, library_versions
+from groundplan.plan.passage import decide_passage, settle_passage
 from groundplan.plan.placing import make_room
 from groundplan.plan.register import read_register
+from groundplan.plan.road_input import read_network
 from groundplan.plan.signal import signals_of
 from groundplan.plan.system import (
     SystemPlan,
@@ -252,6 +254,9 @@ def solve_system(
     choice = study.sectors[sector.key]
     settings = complete_settings(sector, choice.settings, str(study.path or "study.toml"))
     progress(f"{sector.key}: sites")
+    roads = read_network(study, sector, ground, settings)
+    if roads is not None:
+        ground = replace(ground, land=replace(ground.land, roads=roads))
     register = read_register(study, sector, ground, settings) if choice.existing else None
     count, servers, _ = asked_count(study, sector)
     system = prepare(
@@ -278,6 +283,14 @@ def solve_system(
             progress=told, stop=stop, tick=tick, counties=names,
         )  # fmt: skip
         return replace(plan, register=found)
+    if system.laid is not None:
+        decision = decide_passage(
+            system, gap=options.gap, seed=study.seed, effort=options.effort, progress=told,
+            stop=stop,
+        )  # fmt: skip
+        return replace(
+            settle_passage(system, decision, servers_needed=servers, tick=tick), register=found
+        )
     if ground.relief is not None:
         stage = f"{sector.key}: terrain"
         progress(stage)

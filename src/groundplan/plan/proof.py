@@ -25,6 +25,7 @@ from groundplan.plan.proof_allocation import (
     verify_allocation,
     write_allocation_proof,
 )
+from groundplan.plan.proof_passage import PASSAGE_FORMAT, verify_passage, write_passage_proof
 
 if TYPE_CHECKING:
     from groundplan.plan.system import SystemPlan
@@ -36,6 +37,9 @@ def write_proof(folder: Path, plan: SystemPlan, record: Mapping[str, Any]) -> No
     """Write the certificate of one system: arrays and a readable record."""
     if plan.flows is not None:
         write_allocation_proof(folder, plan, record)
+        return
+    if plan.system.laid is not None:
+        write_passage_proof(folder, plan, record)
         return
     system, sites, decision = plan.system, plan.system.sites, plan.decision
     key = system.sector.key
@@ -120,8 +124,8 @@ def verify_plan(
         except VerificationError as error:
             differences += [f"{key}: {text}" for text in error.differences]
             continue
-        for name in ("value", "base_value", "bound", "bound_by"):
-            if found[key][name] != part[name]:
+        for name in ("value", "base_value", "bound", "bound_by", "demand_total"):
+            if found[key].get(name, part[name]) != part[name]:
                 differences.append(
                     f"{key}: {name} is {found[key][name]}, plan.json says {part[name]}"
                 )
@@ -170,6 +174,8 @@ def verify_system(folder: Path, note: Mapping[str, Any], key: str) -> dict[str, 
     stored = json.loads((folder / "certificate" / f"{key}.json").read_bytes())
     if stored["format"] == ALLOCATION_FORMAT:
         return verify_allocation(folder, note, key, stored)
+    if stored["format"] == PASSAGE_FORMAT:
+        return verify_passage(folder, key, stored)
     with np.load(folder / "certificate" / f"{key}.npz", allow_pickle=False) as arrays:
         proof = {name: arrays[name] for name in arrays.files}
     names = [f"{key}_demand_{layer}" for layer in stored["layers"]]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Table", "column", "plain", "table"]
+__all__ = ["Counties", "Table", "column", "plain", "table"]
 
 Table = dict[str, Any]
+#: Counties by number, with their names.
+Counties = Sequence[Mapping[str, str]]
 
 
 def column(title: str, title_zh: str, form: str = "number") -> dict[str, str]:

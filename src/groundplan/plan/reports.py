@@ -6,7 +6,7 @@ head, rows and a note. Numbers stay numbers; `form` of a column says how to prin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,14 @@ import numpy as np
 from groundplan.plan.answer import PLACES
 from groundplan.plan.day_reports import broken_stations, classes, day_hours, day_promise
 from groundplan.plan.network import network_shares
-from groundplan.plan.report_form import Table, column, plain, table
+from groundplan.plan.report_form import Counties, Table, column, plain, table
+from groundplan.plan.road_reports import roads, station_peaks
 from groundplan.plan.sky import county_sky, relief_of
 from groundplan.plan.system import DEMAND_SCALE, SystemPlan
 from groundplan.sectors.contract import Report
 
 __all__ = ["REPORT_KINDS", "report_tables"]
 
-Counties = Sequence[Mapping[str, str]]
 #: Largest value of a Beta(3, 4) density, at 0.4.
 BURST_PEAK = 60.0 * 0.4**2 * 0.6**3
 SECONDS_PER_H = 3600.0
@@ -318,6 +318,8 @@ REPORT_KINDS: Mapping[str, Callable[[Any, Any, SystemPlan, Counties, Mapping[str
     "growth": growth,
     "message_load": message_load,
     "network": network,
+    "roads": roads,
+    "station_peaks": station_peaks,
     "services": services,
     "sky": sky,
 }

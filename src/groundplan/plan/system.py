@@ -20,6 +20,7 @@ from groundplan.engine.problem import Decision
 from groundplan.errors import DataError, Finding, InfeasibleError
 from groundplan.plan.allocation import Flows, Rows, demand_rows
 from groundplan.plan.kinds import reach_of, site_reach, sizing_model
+from groundplan.plan.trips import Laid, lay_trips
 from groundplan.sectors.contract import Action, Land, Offer, Sector, Settings, Sites, Sized
 from groundplan.study.faults import near
 
@@ -46,7 +47,7 @@ class System:
     cell_environment : (n_cell,) int8
         Class of each cell.
     demand : (n_layer, n_cell) int64
-        In hundredths of the sector's unit.
+        In hundredths of the sector's unit; (1, n_trip) in a system of passage.
     count : int
         How many units the target asks to add: sites, or servers of a capacitated system.
     budget_cny : int or None
@@ -56,6 +57,8 @@ class System:
     ruled_out : (indptr, sites) or None
         Sites of each demand row that are near and yet do not serve it, since the ground stands
         between.
+    laid : Laid or None
+        Network and trips of a system of passage.
     terrain : mapping or None
         What the terrain took away, in numbers, where the system is planned on one.
     """
@@ -73,6 +76,7 @@ class System:
     offer: Offer | None = None
     rows: Rows | None = None
     ruled_out: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None
+    laid: Laid | None = None
     terrain: Mapping[str, Any] | None = None
 
     @property
@@ -167,7 +171,12 @@ def prepare(
     if count == 0:
         # where nothing is asked nothing may be added, and the bound says so
         sites = subset(sites, sites.action == Action.KEEP)
-    demand = np.ascontiguousarray(sector.demand.build(land, settings), dtype=np.int64)
+    laid = None
+    if sector.passage is not None:
+        laid = lay_trips(sector.passage.build(land, sites, settings))
+        demand = laid.paths.volume[None, :]
+    else:
+        demand = np.ascontiguousarray(sector.demand.build(land, settings), dtype=np.int64)
     if demand.sum() <= 0:
         raise DataError(
             Finding(
@@ -176,7 +185,9 @@ def prepare(
                 "demand",
                 "0 everywhere",
                 f"some {sector.demand.unit}",
-                "is the population layer empty, or a share set to 0?",
+                "is the population layer empty, or a share set to 0?"
+                if laid is None
+                else "is every trip shorter than trip_min_km, or a share set to 0?",
             )
         )
     table_m, detail = reach_of(sector.service, settings)
@@ -197,6 +208,7 @@ def prepare(
         budget_cny=budget_cny,
         offer=offer,
         rows=rows,
+        laid=laid,
     )
 
 

@@ -157,7 +157,7 @@ def read_sites(
         # the refusal names what the numbers look like, together with nothing else guessed
         resolve_crs(None, None, path, suspect_system(x, y))
     system = resolve_crs(crs, found, path)
-    lon_deg, lat_deg = _positions(x, y, system, table, findings, column)
+    lon_deg, lat_deg = positions_of(x, y, system, table, findings, column)
     summary = ""
     if len(findings) >= MAX_FINDINGS:
         summary = f"more than {MAX_FINDINGS} problems in {path}; the first {MAX_FINDINGS}"
@@ -209,7 +209,7 @@ def _position_columns(
     return x, y, f"{headers[0]}, {headers[1]}"
 
 
-def _positions(
+def positions_of(
     x: FloatArray,
     y: FloatArray,
     system: Crs,

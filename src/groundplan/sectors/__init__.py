@@ -25,6 +25,7 @@ BUILT_IN = MappingProxyType(
         "charging": "groundplan.sectors.charging:CHARGING",
         "racks": "groundplan.sectors.racks:RACKS",
         "iot": "groundplan.sectors.iot:IOT",
+        "corridor": "groundplan.sectors.corridors:CORRIDOR",
     }
 )
 

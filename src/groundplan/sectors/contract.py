@@ -10,10 +10,12 @@ that other layers cannot give: the two shared 5G networks, for instance. A deman
 (layer, cell). A *site* is a place where equipment of one layer may stand or stands; sites with
 the same `host` share the physical structure (mast, lot).
 
-Two kinds of decision. *Covering*: so many sites as the target asks are chosen to serve the most;
+Three kinds of decision. *Covering*: so many sites as the target asks are chosen to serve the most;
 a site serves whom it reaches, then it is sized. *Capacitated* (`Sector.allocation` is given): the
 target says how many servers are needed in all, every layer is served whole, and sites, modules and
 who serves whom are chosen together at the least cost. There a site may serve every layer.
+*Passage* (`Sector.passage` is given): sites stand on a road network, and so many as the target asks
+are chosen that the most trips can be driven from end to end with the range of a vehicle.
 """
 
 from __future__ import annotations
@@ -40,8 +42,11 @@ __all__ = [
     "Land",
     "Layer",
     "Measure",
+    "Network",
     "Offer",
+    "Passage",
     "Report",
+    "Roads",
     "Sector",
     "Settings",
     "Sites",
@@ -62,6 +67,45 @@ class Action(IntEnum):
     UPGRADE = 1  # stands today and gets new equipment of its own system
     SHARE = 2  # another owner's or layer's structure stands today and takes this equipment in
     NEW = 3  # nothing stands there
+
+
+@dataclass(frozen=True)
+class Roads:
+    """A road network, and the traffic between its nodes where it is known.
+
+    Attributes
+    ----------
+    x_m, y_m : (n_node,) float64
+        Ends, crossings and bends, equal-area coordinates of the region.
+    edge_from, edge_to : (n_edge,) int32
+        Nodes that each piece of road joins, both ways.
+    length_m : (n_edge,) float64
+        Along the road, > 0.
+    name : (n_edge,) str
+        Road that the piece belongs to; empty where it has no name.
+    trip_from, trip_to : (n_trip,) int32
+        Nodes where trips begin and end; both empty where traffic is not known.
+    trip_per_day : (n_trip,) float64
+        Vehicles of every drive a day, both ways together.
+    is_synthetic : bool
+        True where the network is a stand-in and no file of the user.
+    """
+
+    x_m: FloatArray
+    y_m: FloatArray
+    edge_from: NDArray[np.int32]
+    edge_to: NDArray[np.int32]
+    length_m: FloatArray
+    name: NDArray[np.str_]
+    trip_from: NDArray[np.int32]
+    trip_to: NDArray[np.int32]
+    trip_per_day: FloatArray
+    is_synthetic: bool = False
+
+    @property
+    def has_traffic(self) -> bool:
+        """Whether traffic between nodes is given."""
+        return bool(self.trip_from.size)
 
 
 @dataclass(frozen=True)
@@ -89,6 +133,8 @@ class Land:
     cropland_ratio, relief_m : (n_cell,) float32
         Share of each cell that is cropland, and spread of heights around it; both empty where the
         region carries no land cover.
+    roads : Roads or None
+        The user's road network, where the study names one.
     """
 
     cell_m: float
@@ -105,6 +151,7 @@ class Land:
     place_y_m: FloatArray
     cropland_ratio: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     relief_m: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    roads: Roads | None = None
 
 
 @dataclass(frozen=True)
@@ -218,6 +265,8 @@ class Catchment:
     `kind` ``"latency"``: `parameters(settings)` returns ``limit_ms`` (n_layer,), ``n_environment``,
     ``fibre_us_per_km``, ``route_ratio`` (length of the route over the straight line) and
     ``equipment_ms``; see `plan.kinds`.
+    `kind` ``"range"``: `parameters(settings)` returns ``range_m``, ``start_range_m``,
+    ``end_range_m`` of a vehicle and ``n_environment``.
     `kind` ``"link_budget"``: `parameters(settings)` returns arrays of shape (n_layer,
     n_environment) for `engine.radio.cell_reach`; see there.
 
@@ -271,8 +320,9 @@ class Sizing:
     function (or a tuple of some) that `plan` keeps under `kind`, `chosen` (n_site,) bool marks
     sites that serve in the plan (existing ones included), `demand` (n_site,) float64 is what was
     assigned to each, in the demand's unit (in servers where the system is capacitated; (n_site,
-    n_part) where `Demand.shares` is given), and `needed` is how many servers
-    the study's targets ask to add (0: none asked).
+    n_part) where `Demand.shares` is given; where the system is one of passage, the kilometres of
+    trips that are driven on what the site gives, in trips of the demand's unit times km), and
+    `needed` is how many servers the study's targets ask to add (0: none asked).
     """
 
     kind: str
@@ -330,6 +380,66 @@ class Allocation:
 
     kind: str
     build: Callable[[Land, Sites, Settings], Offer]
+
+
+@dataclass(frozen=True)
+class Network:
+    """Sites on a road network, and the trips that are to get through.
+
+    Attributes
+    ----------
+    x_m, y_m : (n_node,) float64
+        Nodes; the first ones are the sites, in their order.
+    edge_from, edge_to : (n_edge,) int32
+        Nodes that each piece of road joins, both ways.
+    length_m : (n_edge,) float64
+        > 0.
+    road : (n_edge,) int32
+        Edge of `roads` that the piece is a part of.
+    trip_from, trip_to : (n_trip,) int32
+        Nodes where trips begin and end.
+    trips : (n_trip,) int64
+        Both ways together, hundredths of the demand's unit.
+    trip_min_m : float
+        Shorter ones need no charging under way and are left out.
+    range_m : float
+        Largest distance between two stations that a vehicle drives.
+    start_range_m, end_range_m : float
+        Largest distance to the first station and from the last, at most `range_m`.
+    roads : Roads
+        The network before sites were set on it.
+    is_on_road : (n_site,) bool
+        False where a site is too far from every road to serve anybody on it.
+    """
+
+    x_m: FloatArray
+    y_m: FloatArray
+    edge_from: NDArray[np.int32]
+    edge_to: NDArray[np.int32]
+    length_m: FloatArray
+    road: NDArray[np.int32]
+    trip_from: NDArray[np.int32]
+    trip_to: NDArray[np.int32]
+    trips: IntArray
+    trip_min_m: float
+    range_m: float
+    start_range_m: float
+    end_range_m: float
+    roads: Roads
+    is_on_road: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Stations on roads, chosen so that the most trips can be driven.
+
+    ``build(land, sites, settings) -> Network``, pure; `kind` is a key of the plan's table of engine
+    functions (``"flow_refueling"``). The demand of cells is what their residents set out on, of
+    which `build` makes trips where no traffic is given.
+    """
+
+    kind: str
+    build: Callable[[Land, Sites, Settings], Network]
 
 
 @dataclass(frozen=True)
@@ -431,7 +541,9 @@ class Sector:
         Optimum of the toy plan of `groundplan.check_sector`: hundredths of the demand's unit, or
         CNY in a capacitated system. Stored so that a change of the model is seen.
     allocation : Allocation or None
-        What makes the system a capacitated one; None for a covering system.
+        What makes the system a capacitated one; None for the others.
+    passage : Passage or None
+        What makes the system one of passage; None for the others.
     rules : callable or None
         ``(settings) -> (name, value, expected, hint), ...``: what settings that fit one by one
         break together.
@@ -463,11 +575,14 @@ class Sector:
     feeds: Mapping[str, Feed] = field(default_factory=dict)
     reports: tuple[Report, ...] = ()
     allocation: Allocation | None = None
+    passage: Passage | None = None
     rules: Callable[[Settings], Iterable[tuple[str, object, str, str]]] | None = None
 
     @property
     def decision(self) -> str:
-        """Kind of the decision: ``"covering"`` or ``"capacitated"``."""
+        """Kind of the decision: ``"covering"``, ``"capacitated"`` or ``"passage"``."""
+        if self.passage is not None:
+            return "passage"
         return "covering" if self.allocation is None else "capacitated"
 
     @property

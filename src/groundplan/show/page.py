@@ -76,6 +76,8 @@ def licences_of(record: dict[str, Any]) -> tuple[list[str], list[str]]:
     """Return the licences of every input, and those among them that bind the reader."""
     registers = [p.get("register") or {} for p in record["sectors"].values()]
     named = {s.get("licence", "") for s in record["sources"]}
+    parts = [p.get(k) or {} for p in record["sectors"].values() for k in ("roads", "traffic")]
+    named |= {given.get("licence", "") for given in parts}
     named |= {record["people"].get("licence", "")} | {r.get("licence", "") for r in registers}
     found = sorted(n for n in named if n)
     return found, [n for n in found if BINDING.search(n)]

@@ -61,6 +61,8 @@ def map_data(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
     county[at] = np.minimum(table["county"].to_numpy(), 254)
     layers = {"people": packed(classes), "county": packed(county)}
     for key, part in record["sectors"].items():
+        if part.get("decision") == "passage":
+            continue  # its demand lies on roads, not in cells
         demand = [table[f"{key}_demand_{layer['key']}"].to_numpy() for layer in part["layers"]]
         whole = total(np.sum(demand, axis=0))
         # what a capacitated system is asked is new: nothing serves it before
@@ -87,6 +89,42 @@ def map_data(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
         "uncoloured_people_ratio": float(people[density < PEOPLE_CLASSES[0]].sum() / people.sum()),
         "counties": note["counties"],
         "sites": site_data(folder, record, note, factor),
+        "roads": {
+            key: road_data(folder / part["roads_file"], note, factor)
+            for key, part in record["sectors"].items()
+            if part.get("decision") == "passage"
+        },
+    }
+
+
+def on_map(
+    x_m: NDArray[np.float64], y_m: NDArray[np.float64], note: dict[str, Any], factor: int
+) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    """Return positions in 1/65535 of the map's raster."""
+    width = -(-note["n_col"] // factor) * factor * note["cell_m"]
+    height = -(-note["n_row"] // factor) * factor * note["cell_m"]
+    shares = (x_m - note["x0_m"]) / width, (note["y1_m"] - y_m) / height
+    x, y = (np.clip(np.rint(s * 65535), 0, 65535).astype(np.uint16) for s in shares)
+    return x, y
+
+
+def road_data(path: Path, note: dict[str, Any], factor: int) -> dict[str, str]:
+    """Return roads with trips as segments (x0, y0, x1, y1), with shares in per cent, packed."""
+    table = pq.read_table(path)
+    column = {name: table[name].to_numpy() for name in table.column_names if name[-2:] == "_m"}
+    busy = np.flatnonzero(table["trips"].to_numpy() > 0)
+    ends = [
+        part[busy]
+        for end in "01"
+        for part in on_map(column[f"x{end}_m"], column[f"y{end}_m"], note, factor)
+    ]
+    shares = {
+        when: np.rint(100 * table[f"served_{when}_ratio"].to_numpy()[busy]).astype(np.uint8)
+        for when in ("before", "after")
+    }
+    return {
+        "segments": packed(np.stack(ends, 1).ravel()),
+        **{when: packed(share) for when, share in shares.items()},
     }
 
 

@@ -22,12 +22,14 @@ __all__ = [
     "PopulationFile",
     "Record",
     "RegionChoice",
+    "RoadFile",
     "Rule",
     "SectorChoice",
     "Source",
     "Study",
     "Target",
     "TerrainFile",
+    "TrafficFile",
 ]
 
 Confidence = Literal["H", "M", "L", "U", "A"]
@@ -210,6 +212,38 @@ class ExistingFile(Record):
             )
 
 
+class RoadFile(Record):
+    """The user's road network, for a system whose sites stand on roads."""
+
+    path: FileName = Field(
+        description="CSV or XLSX of edges (from_lon, from_lat, to_lon, to_lat; from_node, to_node, "
+        "length_km and name where known), or lines as GeoPackage, GeoJSON, shapefile, GeoParquet"
+    )
+    crs: Text | None = Field(
+        None,
+        description="EPSG:4326, EPSG:4490, GCJ-02, BD-09 or a projected code; needed for a "
+        "table, else what the file states",
+    )
+    licence: Text = Field(description="terms under which the file is used")
+    source: Text = Field(description="who keeps the network")
+    vintage: int = Field(ge=1900, le=2100, description="year the network describes")
+
+
+class TrafficFile(Record):
+    """Traffic between nodes of the user's road network."""
+
+    path: FileName = Field(
+        description="CSV or XLSX with vehicles_per_day and from_node, to_node as the road file "
+        "names them, or from_lon, from_lat, to_lon, to_lat; each row counts, both ways add up"
+    )
+    crs: Text | None = Field(
+        None, description="system of the positions; default that of the road file"
+    )
+    licence: Text = Field(description="terms under which the file is used")
+    source: Text = Field(description="who counted the traffic")
+    vintage: int = Field(ge=1900, le=2100, description="year of the counts")
+
+
 class SectorChoice(Record):
     """A system to be planned."""
 
@@ -219,7 +253,37 @@ class SectorChoice(Record):
     existing: ExistingFile | None = Field(
         None, description="register of what stands; without it a seeded stand-in is drawn"
     )
+    roads: RoadFile | None = Field(
+        None, description="road network of a system on roads; without it a stand-in is drawn"
+    )
+    traffic: TrafficFile | None = Field(
+        None, description="traffic on these roads; without it trips follow a gravity law"
+    )
     budget_cny: int | None = Field(None, gt=0, description="ceiling of this system, CNY")
+
+    @classmethod
+    def rules(cls, values: Mapping[str, Any]) -> Iterator[Rule]:
+        """Refuse traffic between nodes of no network."""
+        if {"roads", "traffic"} <= set(values) and values["traffic"] and values["roads"] is None:
+            yield (
+                "traffic",
+                "a file",
+                "none without roads: its nodes are those of the road file",
+                "add a table roads with the network",
+            )
+
+    def files(self) -> dict[str, ExistingFile | RoadFile | TrafficFile]:
+        """Return the files that the system names, by the key of their table."""
+        named = {"existing": self.existing, "roads": self.roads, "traffic": self.traffic}
+        return {name: given for name, given in named.items() if given is not None}
+
+    def placed(self, base: Path) -> SectorChoice:
+        """Return the choice with file names resolved against a folder."""
+        change = {
+            name: given.model_copy(update={"path": base / given.path})
+            for name, given in self.files().items()
+        }
+        return self.model_copy(update=change)
 
 
 class Target(Record):
@@ -449,7 +513,7 @@ class Study(Record):
             named.append(self.region.population.path)
         if self.region.terrain is not None:
             named.append(self.region.terrain.path)
-        named += [s.existing.path for s in self.sectors.values() if s.existing is not None]
+        named += [given.path for s in self.sectors.values() for given in s.files().values()]
         return [p for p in named if isinstance(p, Path)]
 
     def named_files(self) -> dict[str, Path]:

@@ -83,16 +83,7 @@ def placed(study: Study, base: Path, file: str, text: str) -> Study:
         part = getattr(region, name)
         if part is not None:
             change[name] = part.model_copy(update={"path": base / part.path})
-    sectors = {
-        key: choice
-        if choice.existing is None
-        else choice.model_copy(
-            update={
-                "existing": choice.existing.model_copy(update={"path": base / choice.existing.path})
-            }
-        )
-        for key, choice in study.sectors.items()
-    }
+    sectors = {key: choice.placed(base) for key, choice in study.sectors.items()}
     moved = region.model_copy(update=change)
     there = study.model_copy(update={"region": moved, "sectors": sectors})
     there._path, there._text = Path(file), text  # noqa: SLF001 - the reader fills its own record
@@ -149,10 +140,7 @@ def sound_systems(path: str | Path) -> dict[str, SectorChoice]:
             choice = SectorChoice.model_validate(table)
         except ValidationError:
             continue
-        if choice.existing is not None:
-            there = choice.existing.model_copy(update={"path": file.parent / choice.existing.path})
-            choice = choice.model_copy(update={"existing": there})
-        sound[key] = choice
+        sound[key] = choice.placed(file.parent)
     return sound
 
 

@@ -24,7 +24,7 @@ from groundplan.engine.location.certificate import BUDGET_DIGITS, seal
 from groundplan.engine.location.check_flow import leaf_bounds, requirement_spans
 from groundplan.engine.location.flow_dual import price_flow
 from groundplan.engine.location.flow_paths import FlowPaths
-from groundplan.engine.location.flow_program import solve_windows, window_program
+from groundplan.engine.location.flow_program import MIP_NODES, solve_windows, window_program
 from groundplan.engine.location.flow_windows import Windows, build_windows, climb, fill, reset
 from groundplan.engine.location.tree import CLOSED, FREE, OPEN, Tree, branch
 from groundplan.engine.problem import Certificate, Decision
@@ -154,16 +154,18 @@ def check_request(
 
 
 def finish_restricted(
-    paths: FlowPaths, search: Search, old: BoolArray, share: NDArray[np.float64]
+    paths: FlowPaths, search: Search, old: BoolArray, share: NDArray[np.float64], nodes: int
 ) -> None:
     """Offer the best plan among the sites that relaxation or best plan use; sure ones stay open."""
+    if not nodes:
+        return
     likely = search.candidate & ((share > LIKELY) | search.best)
     sure = likely & search.best & (share > 1.0 - LIKELY)
     windows = build_windows(paths, likely & ~sure, old | sure)
     if not 0 < windows.n_window <= RESTRICTED_MAX:
         return
     left = search.budget - int(search.cost[sure].sum())
-    plan = solve_windows(windows, likely & ~sure, search.cost, left)
+    plan = solve_windows(windows, likely & ~sure, search.cost, left, min(nodes, MIP_NODES))
     if plan is not None:
         search.offer(plan | sure)
 
@@ -257,7 +259,8 @@ def flow_refueling(
         Makes the answer depend on the machine; without it the answer depends on the seed alone.
     seed : int
     steps, moves, nodes : int
-        Most steps of the bound, exchanges tried, and branchings of a small problem.
+        Most steps of the bound, exchanges tried, and branchings of a small problem; of the
+        problem restricted to likely sites no more than these, and none where `nodes` is 0.
     progress : callable
         ``progress(stage, done, total, value, bound)``.
     stop : callable
@@ -307,6 +310,10 @@ def flow_refueling(
     window_price = u * windows.volume[windows.window_path]
     root = np.where(candidate, FREE, np.where(old, OPEN, CLOSED)).astype(np.int8)
     first = problem.prices(window_price, mu)
+    # rounded prices may prove a little more than all there is, which no price at all proves
+    free = {name: np.zeros_like(table) for name, table in first.items()}
+    if problem.score(root, free) > problem.score(root, first):
+        first = free
     tree = Tree([root], [first], problem.score(root, first), 0)
     total = float(-tree.bound // DENOMINATOR)
     order = np.lexsort((np.arange(share.size), -share))
@@ -324,7 +331,7 @@ def flow_refueling(
         search.improve(share, seed, moves, halt)
         progress("improve", 1, 1, windows.base + search.value, total)
     if tree.bound < target() and not halt():
-        finish_restricted(paths, search, old, share)
+        finish_restricted(paths, search, old, share, nodes)
         progress("restricted", 1, 1, windows.base + search.value, total)
     small = windows.n_window <= WINDOWS_MAX and int(candidate.sum()) <= SITES_MAX
     if tree.bound < target() and small and not halt():

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from groundplan.engine.location.flow_windows import Windows
 from groundplan.engine.location.relaxation import Relaxation
 
-__all__ = ["solve_windows", "window_program"]
+__all__ = ["MIP_NODES", "solve_windows", "window_program"]
 
 BoolArray = NDArray[np.bool_]
 #: Branchings of the mixed-integer solver on a restricted problem: a count, so that it repeats.
@@ -47,9 +47,13 @@ def window_program(
 
 
 def solve_windows(
-    windows: Windows, candidate: BoolArray, cost: NDArray[np.int64], budget: int
+    windows: Windows,
+    candidate: BoolArray,
+    cost: NDArray[np.int64],
+    budget: int,
+    nodes: int = MIP_NODES,
 ) -> BoolArray | None:
-    """Return the best plan that the mixed-integer solver finds in `MIP_NODES` branchings."""
+    """Return the best plan that the mixed-integer solver finds in so many branchings."""
     program = window_program(windows, candidate, cost, budget)
-    share = program.solve_whole(windows.n_site, MIP_NODES)
+    share = program.solve_whole(windows.n_site, nodes)
     return None if share is None else (share[: windows.n_site] > 0.5) & candidate

@@ -32,10 +32,13 @@
     overloaded: bytes(s.overloaded), year: words(s.year), columns: Object.fromEntries(Object.entries(s.columns).map(([k, v]) => [k, floats(v)])),
   }]));
 
+  const roads = Object.fromEntries(Object.entries(data.roads).map(([key, r]) => [key, { segments: words(r.segments), before: bytes(r.before), after: bytes(r.after) }]));
+
   // greys for people and a purple that is darkest where nobody is served: sites stand out on both
   const ramp = { people: ["#ffffff", "#f0f0f0", "#dcdcdc", "#c3c3c3", "#a6a6a6", "#858585", "#616161", "#3d3d3d"],
     share: ["#3f007d", "#6a51a3", "#9e9ac8", "#bcbddc", "#dadaeb", "#f7f5fb"],
-    signal: ["#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725"] };
+    signal: ["#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725"],
+    road: ["#a50026", "#f46d43", "#fdae61", "#74add1", "#4575b4", "#1f2f7a"] };
   // what a raster shows and how its classes are called
   const signals = Object.fromEntries(data.signals.map((s) => [s.key, s]));
   const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
@@ -90,6 +93,20 @@
     if (rim) { context.strokeStyle = "#000"; context.lineWidth = 1.6 * small; context.stroke(); } else if (r > 3) { context.strokeStyle = "#fff"; context.lineWidth = 1; context.stroke(); }
     context.fill();
   };
+  // roads in the colour of the share of their trips that gets through
+  const drawRoads = (key, when) => {
+    const r = roads[key], zoomed = view.scale / Math.min(canvas.clientWidth / cols, canvas.clientHeight / rows);
+    const at = (i, size) => (r.segments[i] / 65535) * size * view.scale;
+    context.lineCap = "round"; context.lineWidth = Math.min(6, 2 + 0.5 * zoomed);
+    ramp.road.forEach((colour, k) => {
+      context.strokeStyle = colour; context.beginPath();
+      for (let i = 0; i < r[when].length; i += 1) {
+        if (Math.min(5, Math.floor(r[when][i] / 16.7)) !== k) continue;
+        context.moveTo(view.x + at(4 * i, cols), view.y + at(4 * i + 1, rows)); context.lineTo(view.x + at(4 * i + 2, cols), view.y + at(4 * i + 3, rows));
+      }
+      context.stroke();
+    });
+  };
   const scaleBar = () => {
     const metres = data.cell_m / view.scale, most = 140 * metres;
     const power = 10 ** Math.floor(Math.log10(most)), step = [5, 2, 1].find((k) => k * power <= most) * power;
@@ -114,6 +131,7 @@
       }
       context.stroke();
     }
+    for (const key of Object.keys(roads)) for (const when of ["before", "after"]) if (shown[`${key}-roads-${when}`]) drawRoads(key, when);
     for (const key of data.order) for (let k = 0; k < 4; k += 1) if (shown[`${key}-${k}`]) drawSites(key, k);
     scaleBar();
   };
@@ -210,7 +228,7 @@
   for (const key of data.order) {
     const part = data.sectors[key];
     if (data.layers[`${key}_before`]) areas.push([`${key}_before`, say(`${safe(part.title)}: served before`, `${safe(part.title_zh)}：此前服务率`)]);
-    areas.push([`${key}_after`, say(`${safe(part.title)}: served after`, `${safe(part.title_zh)}：方案后服务率`)]);
+    if (data.layers[`${key}_after`]) areas.push([`${key}_after`, say(`${safe(part.title)}: served after`, `${safe(part.title_zh)}：方案后服务率`)]);
   }
   for (const s of data.signals) areas.push([s.key, say(safe(s.title), safe(s.title_zh))]);
   areas.push(["none", say("none", "无")]);
@@ -225,6 +243,7 @@
   for (const key of data.order) {
     const part = data.sectors[key];
     overlays += `<strong>${say(safe(part.title), safe(part.title_zh))}</strong>`;
+    if (roads[key]) for (const [when, en, zh] of [["before", "roads before", "路网（此前）"], ["after", "roads after", "路网（方案后）"]]) overlays += `<label><input type="checkbox" value="${key}-roads-${when}"><span>${say(en, zh)}</span></label>`;
     actions.forEach((a, k) => {
       const n = part.counts[a.key]; if (!n) return;
       const on = k > 0 && n <= many; shown[`${key}-${k}`] = on;
@@ -246,6 +265,10 @@
     for (const key of data.order) {
       const part = data.sectors[key], on = actions.filter((a, k) => shown[`${key}-${k}`]);
       if (on.length) text += `<strong>${say(safe(part.title), safe(part.title_zh))}</strong><div class="steps">${on.map((a) => `<div>${icon(a, rimmed(key) && a.key !== "keep")}${say(a.en, a.zh)}</div>`).join("")}</div>`;
+    }
+    if (Object.keys(roads).some((key) => shown[`${key}-roads-before`] || shown[`${key}-roads-after`])) {
+      const limits = [0, 17, 33, 50, 67, 83];
+      text += `<strong>${say("share of a road’s long trips that gets through, %", "路段长途出行通过率，%")}</strong><div class="steps">${ramp.road.map((c, i) => `<div><span class="swatch" style="background:${c}"></span>${limits[i]}–${i < 5 ? limits[i + 1] : 100}</div>`).join("")}</div>`;
     }
     document.getElementById("legend").innerHTML = text || say("nothing shown", "未显示任何图层");
   };
