@@ -19,6 +19,7 @@ from groundplan.plan.answer import (
     sector_record,
     target_records,
 )
+from groundplan.plan.backup_plan import backup_record
 from groundplan.plan.capacitated import allocation_record, modules_by_year
 from groundplan.plan.columns import attribute_columns, column_record
 from groundplan.plan.exports import asset_table, write_assets, write_cells
@@ -32,6 +33,9 @@ from groundplan.plan.workbook import write_workbook
 from groundplan.sectors.contract import Action, Sector
 
 __all__ = ["write_plan_folder"]
+
+#: Layer of an asset that serves every one of its system.
+ALL_LAYERS = "all"
 
 
 def county_of_points(
@@ -67,6 +71,8 @@ def asset_columns(
     action = sites.action[at]
     kept = action == Action.KEEP
     layers = np.array([layer.key for layer in system.sector.layers])[sites.layer[at]]
+    if plan.backed is not None:
+        layers = np.full(at.size, ALL_LAYERS)
     environments = np.array(system.sector.environments)[sites.environment[at]]
     prefix = f"{system.sector.key}-"
     outside = sites.outside_id
@@ -290,9 +296,14 @@ def fill_folder(
         years = (study.years[0], due_year(study, key))
         if plan.flows is not None:
             sectors[key] |= allocation_record(plan, counties, years)
+        if plan.backed is not None:
+            sectors[key] |= backup_record(plan)
         sectors[key]["columns"] = column_record(plan)
         sectors[key]["is_asked"] = is_asked(study, plan.system.sector)
+        if plan.system.demand_file is not None:
+            sectors[key]["demand_file"] = dict(plan.system.demand_file)
         sectors[key]["tables"] = report_tables(study, ground, plan, counties)
+        write_table_files(aside, sectors[key]["tables"])
         meaning = {column["name"]: column["doc"] for column in sectors[key]["columns"]}
         tables[key] = asset_table(
             asset_columns(plan, region, of_site, counties, years),
@@ -311,6 +322,14 @@ def fill_folder(
     return record
 
 
+def write_table_files(folder: Path, tables: list[dict[str, Any]]) -> None:
+    """Write the files that belong to tables; the record keeps their names alone."""
+    for told in tables:
+        if "file" in told:
+            file = told["file"]
+            (folder / file["name"]).write_text(file.pop("text"), encoding="utf-8")
+
+
 def cell_columns(ground: Any, plans: Mapping[str, SystemPlan]) -> dict[str, NDArray[Any]]:
     """Return the columns of ``cells.parquet``."""
     grid = ground.grid
@@ -327,6 +346,11 @@ def cell_columns(ground: Any, plans: Mapping[str, SystemPlan]) -> dict[str, NDAr
             for layer in range(served.shape[0]):
                 bits |= served[layer].astype(np.uint8) << layer
             columns[f"{key}_{name}"] = bits
+        if plan.backed is not None:
+            bits = np.zeros(len(grid), np.uint8)
+            for layer, firm in enumerate(plan.backed.firm_cells):
+                bits |= firm.astype(np.uint8) << layer
+            columns[f"{key}_firm"] = bits
         for number, offered in enumerate(plan.system.sector.layers):
             columns[f"{key}_demand_{offered.key}"] = plan.system.demand[number].astype(np.int32)
         columns[f"{key}_environment"] = plan.system.cell_environment

@@ -25,6 +25,11 @@ from groundplan.plan.proof_allocation import (
     verify_allocation,
     write_allocation_proof,
 )
+from groundplan.plan.proof_backup import (
+    BACKUP_FORMAT,
+    verify_backup_plan,
+    write_backup_proof,
+)
 
 if TYPE_CHECKING:
     from groundplan.plan.system import SystemPlan
@@ -36,6 +41,9 @@ def write_proof(folder: Path, plan: SystemPlan, record: Mapping[str, Any]) -> No
     """Write the certificate of one system: arrays and a readable record."""
     if plan.flows is not None:
         write_allocation_proof(folder, plan, record)
+        return
+    if plan.backed is not None:
+        write_backup_proof(folder, plan, record)
         return
     system, sites, decision = plan.system, plan.system.sites, plan.decision
     key = system.sector.key
@@ -170,6 +178,8 @@ def verify_system(folder: Path, note: Mapping[str, Any], key: str) -> dict[str, 
     stored = json.loads((folder / "certificate" / f"{key}.json").read_bytes())
     if stored["format"] == ALLOCATION_FORMAT:
         return verify_allocation(folder, note, key, stored)
+    if stored["format"] == BACKUP_FORMAT:
+        return verify_backup_plan(folder, note, key, stored)
     with np.load(folder / "certificate" / f"{key}.npz", allow_pickle=False) as arrays:
         proof = {name: arrays[name] for name in arrays.files}
     names = [f"{key}_demand_{layer}" for layer in stored["layers"]]

@@ -6,35 +6,24 @@ head, rows and a note. Numbers stay numbers; `form` of a column says how to prin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from groundplan.plan.answer import PLACES
-from groundplan.plan.network import network_shares
+from groundplan.plan.backup_reports import corrections, farms, further
 from groundplan.plan.sky import county_sky, relief_of
 from groundplan.plan.system import DEMAND_SCALE, SystemPlan
+from groundplan.plan.tables import Counties, Table, column, table
 from groundplan.sectors.contract import Report
 
 __all__ = ["REPORT_KINDS", "report_tables"]
 
-Counties = Sequence[Mapping[str, str]]
-Table = dict[str, Any]
 #: Largest value of a Beta(3, 4) density, at 0.4.
 BURST_PEAK = 60.0 * 0.4**2 * 0.6**3
 SECONDS_PER_H = 3600.0
 MONTHS_PER_YEAR = 12.0
-
-
-def column(title: str, title_zh: str, form: str = "number") -> dict[str, str]:
-    """Return the head of a column: ``text``, ``number``, ``percent``, ``decimal`` or ``year``."""
-    return {"title": title, "title_zh": title_zh, "form": form}
-
-
-def table(head: list[dict[str, str]], rows: list[list[Any]], note: str, note_zh: str) -> Table:
-    """Return a table as plain data."""
-    return {"head": head, "rows": rows, "note": note, "note_zh": note_zh}
 
 
 def month_time(month: str) -> float:
@@ -174,13 +163,14 @@ def message_load(
     )
 
 
-def services(
-    _study: Any, ground: Any, _plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
+def messages(
+    _study: Any, _ground: Any, plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
 ) -> Table:
     """Return terminals and short messages of each service in an hour without cellular."""
     from groundplan.engine.models import message_budget
 
-    terminals = np.asarray(given["terminals"](ground.land)).sum(axis=1)
+    layers = plan.system.sector.layers
+    terminals = plan.system.demand.sum(axis=1) / DEMAND_SCALE
     told = message_budget(
         terminals,
         given["messages_per_h"],
@@ -189,15 +179,17 @@ def services(
         card_interval_s=given["card_interval_s"],
         uplink_per_h=given["uplink_per_h"],
     )
-    rows = [
+    rows: list[list[Any]] = [
         [
-            list(title),
+            [layer.title, layer.title_zh],
             round(float(terminals[i])),
             float(given["messages_per_h"][i]),
+            round(float(given["message_bit"][i])),
             round(float(told.segments_per_h[i])),
             float(told.card_ratio[i]),
+            float(told.segments_per_h[i] / given["uplink_per_h"]),
         ]
-        for i, title in enumerate(given["titles"])
+        for i, layer in enumerate(layers)
     ]
     verdict, verdict_zh = (
         ("more than the part of the service taken here", "超出可用份额")
@@ -209,62 +201,16 @@ def services(
             column("service", "服务", "text"),
             column("terminals", "终端数"),
             column("messages of a terminal an hour", "每终端每小时短报文", "decimal"),
+            column("bits of a message", "每条比特数"),
             column("messages an hour", "每小时短报文"),
             column("use of a terminal's card", "终端卡使用率", "percent"),
+            column("share of what may be sent", "占可用份额", "percent"),
         ],
         rows,
         f"With cellular down everywhere the terminals send {told.segments_per_h.sum():,.0f} "
         f"messages an hour, {told.uplink_ratio:.1%} of {given['uplink_per_h']:,.0f}: {verdict}.",
         f"公网全部中断时每小时发送{told.segments_per_h.sum():,.0f}条，为{given['uplink_per_h']:,.0f}"
         f"条的{told.uplink_ratio:.1%}，{verdict_zh}。",
-    )
-
-
-def network(
-    _study: Any, ground: Any, plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
-) -> Table:
-    """Return the share of demand with one or several stations near, and inside a triangle."""
-    system = plan.system
-    at = np.flatnonzero(plan.chosen)
-    told = network_shares(
-        ground.land,
-        system.demand.sum(axis=0) / DEMAND_SCALE,
-        np.column_stack([system.sites.x_m[at], system.sites.y_m[at]]),
-        reach_m=given["reach_m"],
-        single_m=given["single_m"],
-        least=given["least"],
-    )
-    single_km, reach_km = given["single_m"] / 1000.0, given["reach_m"] / 1000.0
-    least = given["least"]
-    rows: list[list[Any]] = [
-        [[f"a station within {single_km:g} km", f"{single_km:g}公里内有站"], told.single_ratio],
-        [
-            [
-                f"{least} stations or more within {single_km:g} km",
-                f"{single_km:g}公里内有{least}站以上",
-            ],
-            told.single_several_ratio,
-        ],
-        [
-            [
-                f"{least} stations or more within {reach_km:g} km",
-                f"{reach_km:g}公里内有{least}站以上",
-            ],
-            told.several_ratio,
-        ],
-        [
-            [
-                f"inside a triangle of stations within {reach_km:g} km",
-                f"位于{reach_km:g}公里内三站三角形中",
-            ],
-            told.triangle_ratio,
-        ],
-    ]
-    return table(
-        [column("condition", "条件", "text"), column("share of terminals", "终端占比", "percent")],
-        rows,
-        "Stations of the plan alone; those that are not upgraded count for nothing here.",
-        "仅计本方案内的站；未升级的站不计。",
     )
 
 
@@ -334,11 +280,13 @@ def plain(rows: list[list[Any]]) -> list[list[Any]]:
 
 
 REPORT_KINDS: Mapping[str, Callable[[Any, Any, SystemPlan, Counties, Mapping[str, Any]], Table]] = {
+    "corrections": corrections,
     "coverage_classes": coverage_classes,
+    "farms": farms,
+    "further": further,
     "growth": growth,
     "message_load": message_load,
-    "network": network,
-    "services": services,
+    "messages": messages,
     "sky": sky,
 }
 

@@ -74,6 +74,8 @@ class System:
     rows: Rows | None = None
     ruled_out: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None
     terrain: Mapping[str, Any] | None = None
+    #: The user's file of demand, where the study names one.
+    demand_file: Mapping[str, Any] | None = None
 
     @property
     def existing(self) -> NDArray[np.bool_]:
@@ -102,6 +104,8 @@ class SystemPlan:
     #: Who serves whom, and the engine's decision with split modules, in a capacitated system.
     flows: Flows | None = None
     relaxed: Decision | None = None
+    #: What holds when a site fails, in a backup system.
+    backed: Any = None
     #: Rasters of the planned network's signal.
     signals: tuple[Any, ...] = ()
 

@@ -10,10 +10,13 @@ that other layers cannot give: the two shared 5G networks, for instance. A deman
 (layer, cell). A *site* is a place where equipment of one layer may stand or stands; sites with
 the same `host` share the physical structure (mast, lot).
 
-Two kinds of decision. *Covering*: so many sites as the target asks are chosen to serve the most;
+Three kinds of decision. *Covering*: so many sites as the target asks are chosen to serve the most;
 a site serves whom it reaches, then it is sized. *Capacitated* (`Sector.allocation` is given): the
 target says how many servers are needed in all, every layer is served whole, and sites, modules and
 who serves whom are chosen together at the least cost. There a site may serve every layer.
+*Backup* (`Sector.backup` is given): so many sites as the target asks serve whom they reach alone or
+several together, and are chosen to serve the most, also when one of them fails; every site serves
+every layer.
 """
 
 from __future__ import annotations
@@ -27,11 +30,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.quantity import Field
+from groundplan.sectors.decisions import Backup
 
 __all__ = [
     "Action",
     "Allocation",
     "AssetType",
+    "Backup",
     "Catchment",
     "Cost",
     "Demand",
@@ -116,7 +121,8 @@ class Sites:
     x_m, y_m : (n_site,) float64
         Position, equal-area coordinates of the region.
     layer : (n_site,) int8
-        Index into `Sector.layers`; 0 in a capacitated system until it is decided whom it serves.
+        Index into `Sector.layers`; 0 in a capacitated system until it is decided whom it serves,
+        and in a backup system, where every site serves every layer.
     environment : (n_site,) int8
         Index into `Sector.environments`: decides capacity and, with the environment of the cell,
         reach.
@@ -194,11 +200,20 @@ class Demand:
     ``build(land, settings) -> (n_layer, n_cell) int64``: whole numbers >= 0 in hundredths of
     `unit`, so that sums and proofs are exact. Pure and vectorised: permuting cells permutes the
     result, and twice the people make twice the demand up to rounding.
+
+    A user's file of points may take the place of what is modelled: `fields` are its columns beside
+    the position, and ``from_points(columns, cell, demand, settings) -> (n_layer, n_cell) int64``
+    gives the demand with them, `cell` (n_point,) being the cell of each. Without `fields` the
+    system takes no such file.
     """
 
     per: str
     unit: str
     build: Callable[[Land, Settings], IntArray]
+    fields: tuple[Field, ...] = ()
+    from_points: (
+        Callable[[Mapping[str, NDArray[Any]], IntArray, IntArray, Settings], IntArray] | None
+    ) = None
 
 
 @dataclass(frozen=True)
@@ -261,8 +276,9 @@ class Sizing:
     ``build(model, sites, chosen, demand, settings, needed) -> Sized`` where `model` is the engine
     function that `plan` keeps under `kind`, `chosen` (n_site,) bool marks sites that serve in the
     plan (existing ones included), `demand` (n_site,) float64 is what was assigned to each, in the
-    demand's unit (in servers where the system is capacitated), and `needed` is how many servers
-    the study's targets ask to add (0: none asked).
+    demand's unit (in servers where the system is capacitated; by layer, (n_layer, n_site), in a
+    backup system), and `needed` is how many servers the study's targets ask to add (0: none
+    asked).
     """
 
     kind: str
@@ -424,6 +440,8 @@ class Sector:
         CNY in a capacitated system. Stored so that a change of the model is seen.
     allocation : Allocation or None
         What makes the system a capacitated one; None for a covering system.
+    backup : Backup or None
+        What makes the system one that is to hold when a site fails.
     rules : callable or None
         ``(settings) -> (name, value, expected, hint), ...``: what settings that fit one by one
         break together.
@@ -455,11 +473,14 @@ class Sector:
     feeds: Mapping[str, Feed] = field(default_factory=dict)
     reports: tuple[Report, ...] = ()
     allocation: Allocation | None = None
+    backup: Backup | None = None
     rules: Callable[[Settings], Iterable[tuple[str, object, str, str]]] | None = None
 
     @property
     def decision(self) -> str:
-        """Kind of the decision: ``"covering"`` or ``"capacitated"``."""
+        """Kind of the decision: ``"covering"``, ``"capacitated"`` or ``"backup"``."""
+        if self.backup is not None:
+            return "backup"
         return "covering" if self.allocation is None else "capacitated"
 
     @property

@@ -178,9 +178,9 @@ class RegionChoice(Record):
 
 
 class ExistingFile(Record):
-    """The user's register of existing assets of one system."""
+    """A file of the user about one system: its register of existing assets, or its demand."""
 
-    path: FileName = Field(description="the file with the assets")
+    path: FileName = Field(description="the file with the assets or the points of demand")
     format: Literal["table", "ocpi", "openchargemap", "opencellid"] = Field(
         "table",
         description="table: CSV, XLSX, GeoPackage, GeoJSON, GeoParquet or shapefile with the "
@@ -218,6 +218,9 @@ class SectorChoice(Record):
     )
     existing: ExistingFile | None = Field(
         None, description="register of what stands; without it a seeded stand-in is drawn"
+    )
+    demand: ExistingFile | None = Field(
+        None, description="table with points of demand; without it demand is modelled"
     )
     budget_cny: int | None = Field(None, gt=0, description="ceiling of this system, CNY")
 
@@ -449,7 +452,8 @@ class Study(Record):
             named.append(self.region.population.path)
         if self.region.terrain is not None:
             named.append(self.region.terrain.path)
-        named += [s.existing.path for s in self.sectors.values() if s.existing is not None]
+        for choice in self.sectors.values():
+            named += [f.path for f in (choice.existing, choice.demand) if f is not None]
         return [p for p in named if isinstance(p, Path)]
 
     def named_files(self) -> dict[str, Path]:

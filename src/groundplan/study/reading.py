@@ -68,6 +68,18 @@ def parse_toml(text: str, found: Findings) -> dict[str, Any]:
     return data
 
 
+def beside(choice: SectorChoice, base: Path) -> SectorChoice:
+    """Return a system with the files that it names resolved against a folder."""
+    files = {"existing": choice.existing, "demand": choice.demand}
+    return choice.model_copy(
+        update={
+            name: file.model_copy(update={"path": base / file.path})
+            for name, file in files.items()
+            if file is not None
+        }
+    )
+
+
 def placed(study: Study, base: Path, file: str, text: str) -> Study:
     """Return the study with file names resolved against its own folder.
 
@@ -83,16 +95,7 @@ def placed(study: Study, base: Path, file: str, text: str) -> Study:
         part = getattr(region, name)
         if part is not None:
             change[name] = part.model_copy(update={"path": base / part.path})
-    sectors = {
-        key: choice
-        if choice.existing is None
-        else choice.model_copy(
-            update={
-                "existing": choice.existing.model_copy(update={"path": base / choice.existing.path})
-            }
-        )
-        for key, choice in study.sectors.items()
-    }
+    sectors = {key: beside(choice, base) for key, choice in study.sectors.items()}
     moved = region.model_copy(update=change)
     there = study.model_copy(update={"region": moved, "sectors": sectors})
     there._path, there._text = Path(file), text  # noqa: SLF001 - the reader fills its own record
@@ -149,10 +152,7 @@ def sound_systems(path: str | Path) -> dict[str, SectorChoice]:
             choice = SectorChoice.model_validate(table)
         except ValidationError:
             continue
-        if choice.existing is not None:
-            there = choice.existing.model_copy(update={"path": file.parent / choice.existing.path})
-            choice = choice.model_copy(update={"existing": there})
-        sound[key] = choice
+        sound[key] = beside(choice, file.parent)
     return sound
 
 

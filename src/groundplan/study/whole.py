@@ -222,8 +222,9 @@ class Whole:
         named = [("region.polygons", None if polygons in CARRIED else polygons)]
         named.append(("region.population.path", (region.get("population") or {}).get("path")))
         for key, system in self.systems.items():
-            path = (system.get("existing") or {}).get("path")
-            named.append((f"sectors.{key}.existing.path", path))
+            for part in ("existing", "demand"):
+                path = (system.get(part) or {}).get("path")
+                named.append((f"sectors.{key}.{part}.path", path))
         for place, path in named:
             if path is not None and not (self.base / path).is_file():
                 got = f"{path}, a folder" if (self.base / path).is_dir() else path
