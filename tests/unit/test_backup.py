@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from groundplan.errors import InfeasibleError
 from groundplan.plan.backup import (
+    Reach,
     Ring,
     direction_rows,
     narrowed,
@@ -29,6 +30,7 @@ from groundplan.sectors.beidou import BEIDOU
 from groundplan.sectors.contract import Action
 
 NETWORK_M = 25_000.0
+NEAR = Reach(np.array([1_000.0]), np.array([1_000.0]), NETWORK_M)
 
 
 def in_some_triangle(point, stations):
@@ -43,10 +45,11 @@ def in_some_triangle(point, stations):
     return False
 
 
-def is_served(point, stations, single_m):
-    """Whether a station is near enough, or three around."""
+def is_served(point, stations, single_m, near_m):
+    """Whether a station is near enough, or three around with one of them near."""
     d = np.hypot(*(stations - point).T) if len(stations) else np.zeros(0)
-    return bool((d <= single_m).any()) or in_some_triangle(point, stations[d <= NETWORK_M])
+    several = bool((d <= near_m).any()) and in_some_triangle(point, stations[d <= NETWORK_M])
+    return bool((d <= single_m).any()) or several
 
 
 @given(st.integers(0, 10_000), st.integers(0, 9))
@@ -54,16 +57,16 @@ def is_served(point, stations, single_m):
 def test_service_and_failures_are_those_counted_one_by_one(seed, n):
     rng = np.random.default_rng(seed)
     place, station = rng.uniform(0, 48_000, (25, 2)), rng.uniform(0, 48_000, (n, 2))
-    single_m = np.array([9_000.0, 4_000.0])
+    reach = Reach(np.array([9_000.0, 4_000.0]), np.array([25_000.0, 12_000.0]), NETWORK_M)
     ring = near_ring(*place.T, *station.T, NETWORK_M)
-    told = served_places(ring, single_m)
-    for layer, reach_m in enumerate(single_m):
+    told = served_places(ring, reach)
+    for layer, far in enumerate(zip(reach.single_m, reach.near_m, strict=True)):
         for i, point in enumerate(place):
-            once = is_served(point, station, reach_m)
+            once = is_served(point, station, *far)
             assert told.served[layer, i] == once
-            assert told.served[layer, i] == count_one_by_one(*point, station, reach_m, NETWORK_M)
+            assert once == count_one_by_one(*point, station, *far, NETWORK_M)
             holds = once and all(
-                is_served(point, np.delete(station, j, axis=0), reach_m) for j in range(n)
+                is_served(point, np.delete(station, j, axis=0), *far) for j in range(n)
             )
             assert told.firm[layer, i] == holds
     assert not (told.firm & ~told.served).any()
@@ -78,20 +81,20 @@ def test_rows_bound_what_any_plan_serves(seed, directions, p):
     n_place, n_site = 30, 9
     place, site = rng.uniform(0, 60_000, (n_place, 2)), rng.uniform(0, 60_000, (n_site, 2))
     demand = rng.integers(0, 50, (2, n_place))
-    single_m = np.array([12_000.0, 5_000.0])
+    reach = Reach(np.array([12_000.0, 5_000.0]), np.array([25_000.0, 15_000.0]), NETWORK_M)
     standing = np.zeros(n_site, np.bool_)
     standing[: rng.integers(0, 4)] = True
     ring = near_ring(*place.T, *site.T, NETWORK_M)
-    rows = direction_rows(ring, demand, single_m, directions, standing)
+    rows = direction_rows(ring, demand, reach, directions, standing)
     for extra in combinations(np.flatnonzero(~standing), p):
         chosen = standing.copy()
         chosen[list(extra)] = True
-        told = served_places(narrowed(ring, chosen), single_m)
+        told = served_places(narrowed(ring, chosen), reach)
         row = np.repeat(np.arange(rows.weight.size), np.diff(rows.ptr))
         times = np.bincount(row[chosen[rows.site]], minlength=rows.weight.size)
         for level, is_met in ((1, told.served), (2, told.firm)):
             value = rows.full + int(rows.weight[times >= level].sum())
-            assert value >= directions * int(demand[is_met].sum())
+            assert value >= (directions + 1) * int(demand[is_met].sum())
 
 
 def test_equal_rows_are_one_and_keep_their_weight():
@@ -100,19 +103,19 @@ def test_equal_rows_are_one_and_keep_their_weight():
         np.array([0.0, 0.0, 5.0]), NETWORK_M,
     )  # fmt: skip
     demand = np.array([[3, 4, 5]])
-    rows = direction_rows(ring, demand, np.array([1_000.0]), 4, np.zeros(3, np.bool_))
+    rows = direction_rows(ring, demand, NEAR, 4, np.zeros(3, np.bool_))
     assert [rows.site[a:b].tolist() for a, b in zip(rows.ptr, rows.ptr[1:], strict=False)] in (
         [[0, 1], [2]],
         [[2], [0, 1]],
     )
-    assert sorted(rows.weight.tolist()) == [4 * 5, 4 * (3 + 4)]
+    assert sorted(rows.weight.tolist()) == [5 * 5, 5 * (3 + 4)]
     assert rows.full == 0
 
 
 def test_what_two_standing_sites_fill_is_no_row():
     ring = near_ring(np.zeros(1), np.zeros(1), np.array([1.0, -1.0]), np.zeros(2), NETWORK_M)
-    rows = direction_rows(ring, np.array([[7]]), np.array([1_000.0]), 6, np.array([True, True]))
-    assert (rows.weight.size, rows.full) == (0, 42)
+    rows = direction_rows(ring, np.array([[7]]), NEAR, 6, np.array([True, True]))
+    assert (rows.weight.size, rows.full) == (0, 49)
 
 
 def test_squares_keep_cells_and_demand():
@@ -206,7 +209,7 @@ def test_exchange_never_serves_less():
         chosen = question.standing.copy()
         chosen[rng.choice(np.flatnonzero(question.free), 4, replace=False)] = True
         told = refine(
-            question.ring, question.places.demand, question.single_m, question.worth_percent,
+            question.ring, question.places.demand, question.reach, question.worth_percent,
             question.standing, question.free, chosen,
         )  # fmt: skip
         assert told.sum() == chosen.sum()
@@ -230,7 +233,7 @@ def test_the_worth_of_what_holds_moves_the_plan():
 def test_nobody_around_nobody_served():
     ring = near_ring(np.zeros(3), np.arange(3.0), np.zeros(0), np.zeros(0), NETWORK_M)
     assert isinstance(ring, Ring)
-    told = served_places(ring, np.array([1.0]))
+    told = served_places(ring, NEAR)
     assert not told.served.any()
     assert not told.firm.any()
 

@@ -11,7 +11,7 @@ from groundplan.errors import DataError
 from groundplan.models import message_budget, reply_cards
 from groundplan.plan.sky import Heights, county_places, county_sky, grid_north_deg
 from groundplan.plan.toy import square_land
-from groundplan.sectors.beidou import BEIDOU, correction_reach_m
+from groundplan.sectors.beidou import BEIDOU, single_reach_m
 from groundplan.sectors.beidou_services import (
     counted_demand,
     farm_hectares,
@@ -81,8 +81,14 @@ def test_demand_does_not_depend_on_the_order_of_cells(land):
     ("accuracy_m", "reach_m"), [(0.025, 15_000.0), (0.02, 10_000.0), (0.5, 30_000.0)]
 )
 def test_reach_is_what_the_accuracy_leaves(accuracy_m, reach_m):
-    told = correction_reach_m({**SETTINGS, "farming_accuracy_m": accuracy_m})
+    told = single_reach_m({**SETTINGS, "farming_accuracy_m": accuracy_m})
     assert told.tolist() == [reach_m, 10_000.0, 30_000.0]
+
+
+def test_a_network_reaches_as_far_as_its_error_allows():
+    told = BEIDOU.backup.parameters(SETTINGS)
+    assert told["near_m"].tolist() == [30_000.0, 20_000.0, 70_000.0]
+    assert (told["near_m"] >= single_reach_m(SETTINGS)).all()
 
 
 def test_rounding_keeps_sums_of_small_shares(land):
@@ -149,6 +155,7 @@ def test_settings_that_cannot_be_are_refused(land):
         ({"farming_accuracy_m": 0.01}, "farming_accuracy_m"),
         ({"emergency_accuracy_m": 0.01}, "emergency_accuracy_m"),
         ({"network_max_km": 20.0}, "network_max_km"),
+        ({"network_growth_ppm_ratio": 2.0}, "network_growth_ppm_ratio"),
         ({"upgraded_existing_count": 13}, "upgraded_existing_count"),
     ],
 )

@@ -1,17 +1,18 @@
 r"""Service by one site near enough or by several around a user, and whether it outlives a failure.
 
 A place is *served* where a site stands within the reach of a single one, or where it lies strictly
-inside a triangle of sites that are all within the network distance. It is served *firmly* where
-that stays true whichever one site fails.
+inside a triangle of sites that are all within the network distance, one of them within the reach
+of a network. It is served *firmly* where that stays true whichever one site fails.
 
 A place lies inside such a triangle exactly where every half-plane through it holds a site. So for
 directions :math:`k = 1..K` let :math:`N_{ik}` hold every site within the single reach of place i,
-and every site within the network distance on the side of direction k. Served places have a site
-in each :math:`N_{ik}`, firmly served ones have two. With every pair (i, k) a row of its own that
-earns :math:`d_i / K` for its first and :math:`w d_i / K` for its second site, backup covering
-gives a plan, and its bound is no less than what any plan reaches in truth:
+and every site within the network distance on the side of direction k; and let :math:`N_{i0}` hold
+the sites within the reach of a network. Served places have a site in each :math:`N_{ik}`, firmly
+served ones have two. With every pair (i, k) a row of its own that earns :math:`d_i / (K + 1)` for
+its first and :math:`w d_i / (K + 1)` for its second site, backup covering gives a plan, and its
+bound is no less than what any plan reaches in truth:
 
-.. math:: S + w F \le \frac{1}{K} \sum_{i,k} d_i (z^1_{ik} + w z^2_{ik}) \le \text{bound}.
+.. math:: S + w F \le \frac{1}{K + 1} \sum_{i,k} d_i (z^1_{ik} + w z^2_{ik}) \le \text{bound}.
 
 What the plan itself reaches is then counted exactly, with all directions, not with K of them.
 """
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "Places",
+    "Reach",
     "Ring",
     "Rows",
     "Served",
@@ -88,6 +90,24 @@ class Ring(NamedTuple):
         return np.repeat(np.arange(self.ptr.size - 1), np.diff(self.ptr))
 
 
+class Reach(NamedTuple):
+    """How far sites serve.
+
+    Attributes
+    ----------
+    single_m : (n_layer,) float64
+        One site alone.
+    near_m : (n_layer,) float64
+        How far the nearest one of several may be; at least `single_m`.
+    network_m : float
+        How far each of several may be; at least `near_m`.
+    """
+
+    single_m: FloatArray
+    near_m: FloatArray
+    network_m: float
+
+
 class Served(NamedTuple):
     """What places have, (n_layer, n_place) bool each; see the module text."""
 
@@ -107,7 +127,7 @@ class Rows(NamedTuple):
     weight : (n_row,) int64
         Demand of the row.
     full : int
-        Demand times directions of the rows left out: those that two of the standing sites fill.
+        Demand times the number of rows left out: those that two of the standing sites fill.
     """
 
     ptr: IntArray
@@ -241,15 +261,14 @@ def largest(ring: Ring, value: FloatArray) -> FloatArray:
     return out
 
 
-def served_places(ring: Ring, single_m: FloatArray) -> Served:
-    """Return how the sites of a ring serve each place, for the single reach of each layer.
+def served_places(ring: Ring, reach: Reach) -> Served:
+    """Return how the sites of a ring serve each place, for the reach of each layer.
 
     Parameters
     ----------
     ring : Ring
         Of the sites that serve, within the network distance.
-    single_m : (n_layer,) float64
-        At most the network distance.
+    reach : Reach
     """
     n_place, place = ring.ptr.size - 1, ring.place
     count = np.diff(ring.ptr)
@@ -259,20 +278,23 @@ def served_places(ring: Ring, single_m: FloatArray) -> Served:
     inside = (count >= 3) & (gap < half)
     # without one site the two gaps beside it become one
     inside_always = (count >= 4) & (largest(ring, over_next) < half)
-    out = [np.zeros((single_m.size, n_place), np.bool_) for _ in range(3)]
+    n_layer = reach.single_m.size
+    out = [np.zeros((n_layer, n_place), np.bool_) for _ in range(3)]
     # the gap that opens where a pair's own site fails: from the one before it to the one after
     opened = np.empty(place.size)
     opened[next_pair(ring)] = over_next
-    for number, reach_m in enumerate(single_m):
-        close = ring.distance_m <= reach_m
-        near = np.bincount(place[close], minlength=n_place)
-        only = close & (near[place] == 1)
+    for number, (single_m, near_m) in enumerate(zip(reach.single_m, reach.near_m, strict=True)):
+        close = ring.distance_m <= single_m
+        alone = np.bincount(place[close], minlength=n_place)
+        near = np.bincount(place[ring.distance_m <= near_m], minlength=n_place)
+        only = close & (alone[place] == 1)
         holds = np.zeros(n_place, np.bool_)
         holds[place[only]] = opened[only] < half
         holds &= inside & (count >= 4)
-        out[0][number] = near >= 1
-        out[1][number] = (near >= 1) | inside
-        out[2][number] = (near >= 2) | np.where(near == 1, holds, inside_always)
+        out[0][number] = alone >= 1
+        out[1][number] = (alone >= 1) | (inside & (near >= 1))
+        several = np.where(alone == 1, holds, inside_always) & (near >= 2)
+        out[2][number] = (alone >= 2) | several
     return Served(*out)
 
 
@@ -286,7 +308,7 @@ def next_pair(ring: Ring) -> IntArray:
 def direction_rows(
     ring: Ring,
     demand: IntArray,
-    single_m: FloatArray,
+    reach: Reach,
     directions: int,
     standing: BoolArray,
 ) -> Rows:
@@ -297,7 +319,7 @@ def direction_rows(
     ring : Ring
         Of every site that stands or may be chosen.
     demand : (n_layer, n_place) int64
-    single_m : (n_layer,) float64
+    reach : Reach
     directions : int
         K of the module text.
     standing : (n_site,) bool
@@ -307,11 +329,11 @@ def direction_rows(
     length, site, weight, full = [np.zeros(0, np.int64)], [], [], 0
     side = [np.cos(ring.angle - 2.0 * np.pi * k / directions) >= -EDGE for k in range(directions)]
     stands = standing[ring.site]
-    for reach_m in np.unique(single_m):
-        asked = demand[single_m == reach_m].sum(axis=0)
-        close = ring.distance_m <= reach_m
-        for on_side in side:
-            held = close | on_side
+    kinds = np.column_stack([reach.single_m, reach.near_m])
+    for kind in np.unique(kinds, axis=0):
+        asked = demand[(kinds == kind).all(axis=1)].sum(axis=0)
+        close, near = ring.distance_m <= kind[0], ring.distance_m <= kind[1]
+        for held in (near, *(close | on_side for on_side in side)):
             have = np.bincount(place[held & stands], minlength=n_place)
             filled = have >= 2
             full += int(asked[filled].sum())

@@ -20,6 +20,7 @@ from groundplan.errors import InfeasibleError
 from groundplan.plan.backup import (
     PERCENT,
     Places,
+    Reach,
     Ring,
     Rows,
     Served,
@@ -84,8 +85,7 @@ class Question:
         Place of each cell.
     ring : Ring
         Of every site.
-    single_m : (n_layer,) float64
-    network_m : float
+    reach : Reach
     directions, worth_percent : int
         K and w of `plan.backup`, w in hundredths.
     standing, free : (n_site,) bool
@@ -98,8 +98,7 @@ class Question:
     places: Places
     square: IntArray
     ring: Ring
-    single_m: FloatArray
-    network_m: float
+    reach: Reach
     directions: int
     worth_percent: int
     standing: BoolArray
@@ -111,13 +110,11 @@ class Question:
     def rows(self) -> Rows:
         """Rows of the engine's problem: what standing sites do not fill."""
         ring = narrowed(self.ring, self.standing | self.free)
-        return direction_rows(
-            ring, self.places.demand, self.single_m, self.directions, self.standing
-        )
+        return direction_rows(ring, self.places.demand, self.reach, self.directions, self.standing)
 
     def served(self, chosen: BoolArray) -> Served:
         """Return what the chosen sites give each place."""
-        return served_places(narrowed(self.ring, chosen), self.single_m)
+        return served_places(narrowed(self.ring, chosen), self.reach)
 
 
 @dataclass(frozen=True)
@@ -172,10 +169,12 @@ def question_of(system: System, land: Land, count: int) -> Question:
     network_m = float(told["network_m"])
     # a site alone reaches no farther than several together
     single_m = np.minimum(system.reach_table_m.min(axis=1), network_m)
+    near_m = np.clip(np.asarray(told["near_m"], np.float64), single_m, network_m)
+    reach = Reach(single_m, near_m, network_m)
     sites = system.sites
     ring = near_ring(places.x_m, places.y_m, sites.x_m, sites.y_m, network_m)
     return Question(
-        places, square, ring, single_m, network_m, int(told["directions_count"]),
+        places, square, ring, reach, int(told["directions_count"]),
         round(PERCENT * told["worth_ratio"]), *tiers(system.sites.action, count),
         float(told["square_m"]),
     )  # fmt: skip
@@ -221,7 +220,7 @@ def choose(
     # with the whole range as gap the engine looks for prices alone
     quick = {**asked, "gap": 1.0, "steps": asked["steps"] // 2}
     first = model(coverage, level[:1], question.p, **given, **quick)
-    k = question.directions
+    k = question.directions + 1
     score_bound = (main.bound + (PERCENT + question.worth_percent) * rows.full) // k
     bound = (first.bound + PERCENT * rows.full) // (k * PERCENT)
     return main.sites, main, first, (min(most, score_bound), min(total, bound))
@@ -241,7 +240,7 @@ def filled(
     missing = max(0, min(question.p, int(question.free.sum())) - sites.size)
     chosen[rest[np.argsort(price[rest], kind="stable")][:missing]] = True
     return refine(
-        question.ring, question.places.demand, question.single_m, question.worth_percent,
+        question.ring, question.places.demand, question.reach, question.worth_percent,
         question.standing, question.free, chosen, stop,
     )  # fmt: skip
 
@@ -338,7 +337,7 @@ def decision_of(
             "p": count,
             "directions": question.directions,
             "worth_percent": question.worth_percent,
-            "network_mm": round(1000 * question.network_m),
+            "network_mm": round(1000 * question.reach.network_m),
         },
         hash_arrays(question.places.x_m, question.places.y_m, demand),
         1,
@@ -423,7 +422,8 @@ def layer_record(plan: SystemPlan, number: int) -> dict[str, Any]:
         "title_zh": layer.title_zh,
         **{f"n_{a.name.lower()}": int((action == a).sum()) for a in Action},
         "demand": float(demand.sum() / DEMAND_SCALE),
-        "reach_m": float(backed.question.single_m[number]),
+        "near_m": float(backed.question.reach.near_m[number]),
+        "reach_m": float(backed.question.reach.single_m[number]),
         "served_before_ratio": share(backed.before.served),
         "served_after_ratio": share(backed.after.served),
         "single_ratio": share(backed.after.single),
@@ -444,7 +444,7 @@ def backup_record(plan: SystemPlan) -> Mapping[str, Any]:
         "regime_zh": regime_zh,
         "layers": [layer_record(plan, i) for i in range(len(plan.system.sector.layers))],
         "backup": {
-            "network_m": question.network_m,
+            "network_m": question.reach.network_m,
             "directions_count": question.directions,
             "worth_ratio": question.worth_percent / PERCENT,
             "places_count": int(question.places.x_m.size),

@@ -61,7 +61,8 @@ def corrections(
                 [layer.title, layer.title_zh],
                 round(int(demand[number].sum()) / DEMAND_SCALE),
                 given["accuracy_m"][number],
-                float(backed.question.single_m[number] / 1000.0),
+                float(backed.question.reach.single_m[number] / 1000.0),
+                float(backed.question.reach.near_m[number] / 1000.0),
                 *shares(number),
                 [on, on],
                 [rule.doc, rule.doc_zh],
@@ -74,12 +75,13 @@ def corrections(
             round(int(demand.sum()) / DEMAND_SCALE),
             None,
             None,
+            None,
             *shares(whole),
             ["–", "–"],
             ["", ""],
         ]
     )
-    network_km = backed.question.network_m / 1000.0
+    network_km = backed.question.reach.network_m / 1000.0
     told, told_zh = origin_words(plan.system.demand_file)
     return table(
         [
@@ -87,6 +89,7 @@ def corrections(
             column("terminals", "终端数"),
             column("accuracy asked, m", "精度要求（米）", "decimal"),
             column("a station reaches, km", "单站半径（公里）", "decimal"),
+            column("a network, km", "网络解半径（公里）", "decimal"),
             column("one station near enough", "单站可达", "percent"),
             column("that, or several around", "单站或网络解", "percent"),
             column("also when any one station fails", "任一站失效仍可用", "percent"),
@@ -94,9 +97,9 @@ def corrections(
             column("counts when", "何时计数", "text"),
         ],
         rows,
-        f"Several around: inside a triangle of stations of this plan within {network_km:g} km. "
-        + told,
-        f"网络解：位于{network_km:g}公里内本方案三站三角形中。" + told_zh,
+        f"Several around: inside a triangle of stations of this plan within {network_km:g} km, the "
+        "nearest one within the reach of a network. " + told,
+        f"网络解：位于{network_km:g}公里内本方案三站三角形中，且最近站在网络解半径内。" + told_zh,
     )
 
 
@@ -124,8 +127,10 @@ def error_of_places(backed: Backed, plan: SystemPlan, given: Mapping[str, Any]) 
     """Return the horizontal error of each place: near a station it grows with the distance."""
     layer = given["layer"]
     near = nearest_m(narrowed(backed.question.ring, plan.chosen))
-    single = given["base_m"] + given["growth"] * np.where(np.isfinite(near), near, 0.0)
-    several = np.where(backed.after.served[layer], given["network_error_m"], given["open_error_m"])
+    near = np.where(np.isfinite(near), near, 0.0)
+    single = given["base_m"] + given["growth"] * near
+    several = given["base_m"] + given["network_growth"] * near
+    several = np.where(backed.after.served[layer], several, given["open_error_m"])
     return np.asarray(np.where(backed.after.single[layer], single, several), np.float64)
 
 
@@ -238,7 +243,7 @@ def further(
     question = backed.question
     places = question.places
     total = max(1, int(places.demand.sum()))
-    ring = near_ring(places.x_m, places.y_m, sites.x_m, sites.y_m, question.network_m)
+    ring = near_ring(places.x_m, places.y_m, sites.x_m, sites.y_m, question.reach.network_m)
     question = replace(question, ring=ring, standing=standing, free=~standing)
     kind = system.sector.backup.kind if system.sector.backup is not None else ""
     n_free = int((~standing).sum())
@@ -250,7 +255,7 @@ def further(
             picked, main, _first, bounds = choose(asked, kind, steps=200, sweeps=60)
             chosen = filled(asked, picked, sites.capex_cny)
             bound = None if main is None else bounds[1] / total
-        told = served_places(narrowed(ring, chosen), question.single_m)
+        told = served_places(narrowed(ring, chosen), question.reach)
         rows.append(
             [
                 count,

@@ -11,11 +11,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.plan.backup import PERCENT, Ring, served_places
+from groundplan.plan.backup import PERCENT, Reach, Ring, served_places
 
 __all__ = ["refine"]
 
-FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 #: Rounds, and exchanges tried in each.
@@ -44,10 +43,10 @@ class Score:
     """What chosen sites serve, place by place; only places that can still change are held."""
 
     def __init__(
-        self, ring: Ring, demand: IntArray, single_m: FloatArray, worth_percent: int,
+        self, ring: Ring, demand: IntArray, reach: Reach, worth_percent: int,
         standing: BoolArray, chosen: BoolArray,
     ) -> None:  # fmt: skip
-        self.single_m, self.worth = single_m, worth_percent
+        self.reach, self.worth = reach, worth_percent
         self.demand, self.ring = demand, ring
         full = (PERCENT + worth_percent) * demand.sum(axis=0)
         places = np.arange(full.size)
@@ -64,7 +63,7 @@ class Score:
         kept = chosen[ring.site]
         ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])[ring.ptr]
         ring = Ring(ptr, ring.site[kept], ring.angle[kept], ring.distance_m[kept])
-        told = served_places(ring, self.single_m)
+        told = served_places(ring, self.reach)
         demand = self.demand[:, places]
         earned = PERCENT * (demand * told.served) + self.worth * (demand * told.firm)
         return np.asarray(earned.sum(axis=0))
@@ -85,7 +84,7 @@ class Score:
 
 
 def refine(
-    ring: Ring, demand: IntArray, single_m: FloatArray, worth_percent: int, standing: BoolArray,
+    ring: Ring, demand: IntArray, reach: Reach, worth_percent: int, standing: BoolArray,
     free: BoolArray, chosen: BoolArray, stop: Callable[[], bool] = lambda: False,
 ) -> BoolArray:  # fmt: skip
     """Return as many chosen sites that serve no less; see the module text.
@@ -95,14 +94,14 @@ def refine(
     ring : Ring
         Of every site.
     demand : (n_layer, n_place) int64
-    single_m : (n_layer,) float64
+    reach : Reach
     worth_percent : int
     standing, free, chosen : (n_site,) bool
         Sites in every plan, those to choose from, and those of the plan.
     stop : callable
         Polled between rounds.
     """
-    score = Score(ring, demand, single_m, worth_percent, standing, chosen)
+    score = Score(ring, demand, reach, worth_percent, standing, chosen)
     for _ in range(ROUNDS):
         inside = np.flatnonzero(free & score.chosen)
         outside = np.flatnonzero(free & ~score.chosen)

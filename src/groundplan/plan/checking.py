@@ -259,6 +259,8 @@ def check_backup(found: Findings, sector: Sector, settings: dict[str, Any]) -> N
         return
     try:
         told = sector.backup.parameters(settings)
+        if np.shape(told["near_m"]) != (len(sector.layers),):
+            found.add(0, "backup.near_m", np.shape(told["near_m"]), f"({len(sector.layers)},)")
         for name, least, most in (
             ("network_m", 0, np.inf),
             ("worth_ratio", 0, 1),

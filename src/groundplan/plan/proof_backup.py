@@ -21,6 +21,7 @@ from groundplan.errors import VerificationError
 from groundplan.plan.backup import (
     PERCENT,
     Places,
+    Reach,
     Rows,
     Served,
     direction_rows,
@@ -58,7 +59,8 @@ def write_backup_proof(folder: Path, plan: SystemPlan, record: Mapping[str, Any]
         "place_x_m": question.places.x_m,
         "place_y_m": question.places.y_m,
         "place_demand": question.places.demand,
-        "single_m": question.single_m,
+        "single_m": question.reach.single_m,
+        "near_m": question.reach.near_m,
     }
     levels = {}
     for name in LEVELS:
@@ -84,7 +86,7 @@ def write_backup_proof(folder: Path, plan: SystemPlan, record: Mapping[str, Any]
             "parameters": {
                 **decision.certificate.parameters,
                 "square_m": question.square_m,
-                "network_m": question.network_m,
+                "network_m": question.reach.network_m,
             },
             "levels": levels,
             "score": backed.score,
@@ -160,9 +162,9 @@ def verify_backup_plan(
     if int((chosen & ~standing).sum()) > p:
         found.append(f"the plan chooses more than {p} sites")
     ring = near_ring(places.x_m, places.y_m, proof["x_m"], proof["y_m"], told["network_m"])
-    single_m = proof["single_m"]
-    after = served_places(narrowed(ring, chosen), single_m)
-    before = served_places(narrowed(ring, keep), single_m)
+    reach = Reach(proof["single_m"], proof["near_m"], told["network_m"])
+    after = served_places(narrowed(ring, chosen), reach)
+    before = served_places(narrowed(ring, keep), reach)
     found += cell_faults(after, square, bits)
     demand, worth = places.demand, int(told["worth_percent"])
     value, firm = int(demand[after.served].sum()), int(demand[after.firm].sum())
@@ -172,7 +174,7 @@ def verify_backup_plan(
         score_bound, bound, firm_bound, by_prices, by = score, value, firm, value, "prices"
     else:
         rows = direction_rows(
-            narrowed(ring, standing | free), demand, single_m, int(told["directions"]), standing
+            narrowed(ring, standing | free), demand, reach, int(told["directions"]), standing
         )
         score_bound, bound, by_prices, by = level_bounds(
             proof, stored, rows, standing, free, p, found
@@ -217,7 +219,7 @@ def level_bounds(
 ) -> tuple[int, int, int, str]:  # fmt: skip
     """Return the bounds of score and service, the latter by prices alone, and what raised it."""
     told = stored["parameters"]
-    k, worth = int(told["directions"]), int(told["worth_percent"])
+    k, worth = int(told["directions"]) + 1, int(told["worth_percent"])
     level = np.stack([PERCENT * rows.weight, worth * rows.weight])
     full = {"main": (PERCENT + worth) * rows.full, "first": PERCENT * rows.full}
     proven, best = {}, {}

@@ -24,8 +24,9 @@ def wide_land() -> Land:
 
 
 def count_one_by_one(
-    x_m: float, y_m: float, site_xy_m: NDArray[np.float64], single_m: float, network_m: float
-) -> bool:
+    x_m: float, y_m: float, site_xy_m: NDArray[np.float64], single_m: float, near_m: float,
+    network_m: float,
+) -> bool:  # fmt: skip
     """Return whether sites serve a point, by crossing every two of their directions.
 
     The point lies inside a triangle of them where each has another one on its left.
@@ -34,6 +35,8 @@ def count_one_by_one(
     squared = (away * away).sum(axis=1)
     if (squared <= single_m * single_m).any():
         return True
+    if not (squared <= near_m * near_m).any():
+        return False
     near = away[squared <= network_m * network_m]
     cross = near[:, None, 0] * near[None, :, 1] - near[:, None, 1] * near[None, :, 0]
     return len(near) >= 3 and bool((cross > 0).any(axis=1).all())
@@ -43,16 +46,16 @@ def naive_score(question: Question, site_xy_m: NDArray[np.float64], chosen: Bool
     """Return ``sum d (100 served + w firm)``, one place and one failure at a time."""
     at = site_xy_m[chosen]
     score = 0
-    places = question.places
+    places, network_m = question.places, question.reach.network_m
     for x, y, asked in zip(places.x_m, places.y_m, places.demand.T, strict=True):
-        for reach_m, demand in zip(question.single_m, asked.tolist(), strict=True):
-            if not demand or not count_one_by_one(x, y, at, reach_m, question.network_m):
+        for single_m, near_m, demand in zip(*question.reach[:2], asked.tolist(), strict=True):
+            if not demand or not count_one_by_one(x, y, at, single_m, near_m, network_m):
                 continue
             score += 100 * demand
             # a failure that matters is one of a site near
-            near = np.flatnonzero(np.hypot(at[:, 0] - x, at[:, 1] - y) <= question.network_m)
+            near = np.flatnonzero(np.hypot(at[:, 0] - x, at[:, 1] - y) <= network_m)
             if all(
-                count_one_by_one(x, y, np.delete(at, i, axis=0), reach_m, question.network_m)
+                count_one_by_one(x, y, np.delete(at, i, axis=0), single_m, near_m, network_m)
                 for i in near
             ):
                 score += question.worth_percent * demand

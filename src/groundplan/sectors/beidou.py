@@ -54,22 +54,28 @@ from groundplan.sectors.places import (
     environment_of,
 )
 
-__all__ = ["BEIDOU", "correction_reach_m"]
+__all__ = ["BEIDOU", "correction_reach_m", "single_reach_m"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-def correction_reach_m(settings: Settings) -> FloatArray:
-    """Return how far users of each service may be from a single station, metres.
+def correction_reach_m(settings: Settings, growth_ppm: float, most_km: float) -> FloatArray:
+    """Return how far a station may be from users of each service, metres.
 
-    ``(accuracy - fixed part) / growth``, at most what gives a fixed solution.
+    ``(accuracy - fixed part) / growth``, at most `most_km`.
     """
     left_m = np.array([settings[f"{key}_accuracy_m"] for key, *_ in SERVICES])
     left_m = np.maximum(left_m - settings["rtk_base_m"], 0.0)
-    by_error_m = left_m / (settings["rtk_growth_ppm_ratio"] * 1e-6)
-    reach_m = np.minimum(by_error_m, 1000.0 * settings["single_base_max_km"])
+    reach_m = np.minimum(left_m / (growth_ppm * 1e-6), 1000.0 * most_km)
     return np.asarray(np.round(reach_m, 3), np.float64)
+
+
+def single_reach_m(settings: Settings) -> FloatArray:
+    """Return how far users of each service may be from a single station, metres."""
+    return correction_reach_m(
+        settings, settings["rtk_growth_ppm_ratio"], settings["single_base_max_km"]
+    )
 
 
 def rules(settings: Settings) -> Iterable[tuple[str, object, str, str]]:
@@ -91,6 +97,13 @@ def rules(settings: Settings) -> Iterable[tuple[str, object, str, str]]:
             f"at least single_base_max_km, {settings['single_base_max_km']:g}",
             "several stations together reach at least as far as one",
         )
+    if settings["network_growth_ppm_ratio"] > settings["rtk_growth_ppm_ratio"]:
+        yield (
+            "network_growth_ppm_ratio",
+            settings["network_growth_ppm_ratio"],
+            f"at most rtk_growth_ppm_ratio, {settings['rtk_growth_ppm_ratio']:g}",
+            "several stations together are no worse than one",
+        )
     stand, done = settings["stations_existing_count"], settings["upgraded_existing_count"]
     if stand and done > stand:
         yield (
@@ -103,13 +116,16 @@ def rules(settings: Settings) -> Iterable[tuple[str, object, str, str]]:
 
 def service_parameters(settings: Settings) -> dict[str, Any]:
     """Return the reach of a station for each service, the same on every class of land."""
-    return {"reach_m": np.repeat(correction_reach_m(settings)[:, None], len(ENVIRONMENTS), axis=1)}
+    return {"reach_m": np.repeat(single_reach_m(settings)[:, None], len(ENVIRONMENTS), axis=1)}
 
 
 def backup_parameters(settings: Settings) -> dict[str, Any]:
     """Return what service by several stations, and through the failure of one, takes."""
     return {
         "network_m": 1000.0 * settings["network_max_km"],
+        "near_m": correction_reach_m(
+            settings, settings["network_growth_ppm_ratio"], settings["network_max_km"]
+        ),
         "worth_ratio": settings["backup_worth_ratio"],
         "square_m": 1000.0 * settings["square_km"],
         "directions_count": settings["directions_count"],
@@ -228,7 +244,7 @@ def farms_of_report(settings: Settings) -> dict[str, Any]:
         "block_m": 1000.0 * settings["farm_block_km"],
         "base_m": settings["rtk_base_m"],
         "growth": settings["rtk_growth_ppm_ratio"] * 1e-6,
-        "network_error_m": settings["network_error_m"],
+        "network_growth": settings["network_growth_ppm_ratio"] * 1e-6,
         "open_error_m": settings["ppp_error_m"],
     }
 
@@ -386,5 +402,5 @@ BEIDOU = Sector(
         "星座为标称健康状态；研究未给地形时以统一截止高度角代替地平线，峡谷与平原无差别。",
         "仅考虑单站失效；链路、供电与处理中心不计。",
     ),
-    toy_value=40_567_500,
+    toy_value=40_407_150,
 )
