@@ -166,6 +166,8 @@ def verify_backup_plan(
     after = served_places(narrowed(ring, chosen), reach)
     before = served_places(narrowed(ring, keep), reach)
     found += cell_faults(after, square, bits)
+    if found:
+        raise VerificationError(found)
     demand, worth = places.demand, int(told["worth_percent"])
     value, firm = int(demand[after.served].sum()), int(demand[after.firm].sum())
     score = PERCENT * value + worth * firm
