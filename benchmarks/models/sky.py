@@ -1,9 +1,9 @@
-"""Availability and dilution of BDS-3 over a province with terrain masks, beside RTKLIB.
+"""Availability and dilution of BDS-3 over a province with terrain masks, beside RTKLIB, skyfield.
 
 Run: ``python benchmarks/models/sky.py [--places 165647] [--peer-python PEERS/bin/python]``.
 Places are a square lattice of 1 km over a synthetic terrain of the height and roughness of western
-Henan (sines of many lengths), epochs every 300 s over seven sidereal days. The peer, pyrtklib,
-may stand in an environment of its own.
+Henan (sines of many lengths), epochs every 300 s over seven sidereal days. The peers, pyrtklib and
+skyfield with sgp4, may stand in an environment of their own; ``--places 0`` runs them alone.
 """
 
 from __future__ import annotations
@@ -24,6 +24,14 @@ TERRAIN_M = 250.0
 LAT, LON = 34.0, 113.5
 M_PER_DEG = 111_195.0
 PEER = Path(__file__).with_name("sky_peer.py")
+ORBITS = Path(__file__).with_name("sky_orbits_peer.py")
+STEP_S, LAST_S = 300.0, 7 * 86164.0905
+#: Latitude, longitude, height in metres, mask in degrees.
+SITES = {
+    "Zhengzhou, 5 degrees": (34.7466, 113.6253, 110.0, 5.0),
+    "Zhengzhou, 15 degrees": (34.7466, 113.6253, 110.0, 15.0),
+    "Xinyang, 10 degrees": (32.147, 114.0913, 80.0, 10.0),
+}
 
 
 def heights(n: int, seed: int) -> np.ndarray:
@@ -61,6 +69,38 @@ def peer(python: str, epochs: int, seed: int) -> None:
     print(f"RTKLIB dops(), {epochs:,} epochs: largest difference {error:.2e}")
 
 
+def orbits(python: str) -> None:
+    """Compare means over seven days with orbits of skyfield and SGP4 from equivalent elements."""
+    bds = Constellation.bds3()
+    columns = (
+        bds.inclination_rad, bds.node_rad, bds.latitude_rad, bds.rate_rad_per_s,
+    )  # fmt: skip
+    asked = {
+        "satellites": np.column_stack(columns).tolist(),
+        "sites": list(SITES.values()),
+        "step_s": STEP_S,
+        "last_s": LAST_S,
+    }
+    run = subprocess.run(
+        [python, str(ORBITS)], input=json.dumps(asked), capture_output=True, text=True, check=False
+    )
+    if run.returncode:
+        print(f"skyfield: not run: {run.stderr.strip().splitlines()[-1]}")
+        return
+    times = np.arange(0.0, LAST_S, STEP_S)
+    for (name, site), theirs in zip(SITES.items(), json.loads(run.stdout), strict=True):
+        azimuth, elevation = bds.look_angles(*site[:3], times)
+        seen = elevation >= site[3]
+        told = dop(azimuth, elevation, seen)
+        ours = [seen.sum(axis=-1).mean(), *(x.mean() for x in (told.pdop, told.hdop, told.vdop))]
+        off = [100.0 * (one / other - 1.0) for one, other in zip(ours, theirs, strict=True)]
+        print(
+            f"skyfield, {name}: in view {ours[0]:.3f} against {theirs[0]:.3f} ({off[0]:+.2f} %), "
+            f"PDOP {ours[1]:.4f} against {theirs[1]:.4f} ({off[1]:+.2f} %), HDOP {off[2]:+.2f} %, "
+            f"VDOP {off[3]:+.2f} %"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--places", type=int, default=165_647)
@@ -68,9 +108,20 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--peer-python")
     a = parser.parse_args()
-    side = int(np.ceil(np.sqrt(a.places)))
-    terrain = heights(int((side + 42) * CELL_M / TERRAIN_M), a.seed)
-    row, col = np.divmod(np.arange(a.places), side)
+    if a.places:
+        province(a.places, a.seed)
+    if a.peer_python:
+        peer(a.peer_python, a.epochs, a.seed)
+        orbits(a.peer_python)
+    else:
+        print("RTKLIB, skyfield: not run, --peer-python names no interpreter that has them")
+
+
+def province(places: int, seed: int) -> None:
+    """Time horizons and sky of a lattice of places."""
+    side = int(np.ceil(np.sqrt(places)))
+    terrain = heights(int((side + 42) * CELL_M / TERRAIN_M), seed)
+    row, col = np.divmod(np.arange(places), side)
     x = 21_000.0 + CELL_M * col + CELL_M / 2
     y = terrain.shape[0] * TERRAIN_M - 21_000.0 - CELL_M * row - CELL_M / 2
     lat = LAT + (y - y.mean()) / M_PER_DEG
@@ -86,11 +137,11 @@ def main() -> None:
     wall, cpu = time.perf_counter(), time.process_time()
     horizon = terrain_horizon(terrain, 0.0, top, TERRAIN_M, x, y)
     took = time.perf_counter() - wall, time.process_time() - cpu
-    print(f"horizon, {a.places:,} places x 36 directions: {took[0]:.1f} s, {took[1]:.1f} CPU s")
+    print(f"horizon, {places:,} places x 36 directions: {took[0]:.1f} s, {took[1]:.1f} CPU s")
     wall, cpu = time.perf_counter(), time.process_time()
     told = sky_view(bds, lat, lon, high, horizon_deg=horizon, mask_deg=5.0)
     more = time.perf_counter() - wall, time.process_time() - cpu
-    print(f"sky, {a.places:,} places x 2,011 epochs: {more[0]:.1f} s, {more[1]:.1f} CPU s")
+    print(f"sky, {places:,} places x 2,011 epochs: {more[0]:.1f} s, {more[1]:.1f} CPU s")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"together {took[0] + more[0]:.1f} s, {took[1] + more[1]:.1f} CPU s, {peak:.0f} MiB; "
@@ -98,7 +149,7 @@ def main() -> None:
         f"worst availability {told.available_ratio.min():.4f}"
     )
     # a few places the slow way: every angle, then the horizon of its sector
-    pick = np.linspace(0, a.places - 1, 12).astype(int)
+    pick = np.linspace(0, places - 1, 12).astype(int)
     times = np.arange(0.0, 7 * 86164.0905, 300.0)
     azimuth, elevation = bds.look_angles(lat[pick], lon[pick], high[pick], times)
     sector = np.rint(azimuth / 10.0).astype(int) % 36
@@ -106,10 +157,6 @@ def main() -> None:
     slow = np.nanmean(dop(azimuth, elevation, elevation >= mask).pdop, axis=1)
     error = np.abs(slow / told.pdop_mean[pick] - 1).max()
     print(f"12 places the slow way: mean PDOP within {error:.1e}")
-    if a.peer_python:
-        peer(a.peer_python, a.epochs, a.seed)
-    else:
-        print("RTKLIB: not run, --peer-python names no interpreter that has pyrtklib")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from groundplan.plan import check_sector, check_study, make_plan, read_plan, ver
 from groundplan.plan.checking import toy_land
 from groundplan.plan.system import build_coverage, complete_settings, decide, prepare
 from groundplan.sectors import load_sectors
+from groundplan.sectors.contract import Demand
 from groundplan.study import read_study
 from groundplan.study.reading import DATA
 
@@ -87,8 +88,16 @@ def test_a_plan_that_serves_nobody_is_an_error():
 
 
 def beidou_of(count, budget_cny=None):
-    """Eight reference stations on a land that any one of them serves whole."""
-    land, beidou = toy_land(), load_sectors()["beidou"]
+    """Eight stations on a land that any one of them serves whole, planned by covering alone."""
+    land, whole = toy_land(), load_sectors()["beidou"]
+    beidou = replace(
+        whole,
+        backup=None,
+        layers=whole.layers[:1],
+        demand=Demand("x", "terminals", lambda *a: whole.demand.build(*a).sum(axis=0)[None, :]),
+        service=replace(whole.service, parameters=lambda _: {"reach_m": np.full((1, 3), 15e3)}),
+        sizing=replace(whole.sizing, build=None),
+    )
     given = {"stations_existing_count": 8, "looks_at_new_places": False}
     settings = complete_settings(beidou, given, "test")
     system = prepare(beidou, land, None, settings, count=count, budget_cny=budget_cny, seed=5)

@@ -37,6 +37,7 @@ stations_existing_count = 2000
 
 [sectors.beidou]
 {beidou_existing}
+{beidou_demand}
 [sectors.beidou.settings]
 stations_existing_count = 50
 {beidou}
@@ -77,7 +78,7 @@ source = "x"
 confidence = "A"
 """
 GOOD = {
-    "iot": "", "beidou": "", "iot_existing": "", "beidou_existing": "", "asked": 10,
+    "iot": "", "beidou": "", "iot_existing": "", "beidou_existing": "", "beidou_demand": "", "asked": 10,
     "iot_measure": "iot_subscription", "iot_sector": 'sector = "iot"',
 }  # fmt: skip
 REGISTER = """
@@ -98,6 +99,15 @@ def with_register(system: str) -> str:
     return study(**{f"{system}_existing": REGISTER.format(system)})
 
 
+def with_terminals(**change) -> str:
+    """Return the study with a file of terminals, ``terms`` instead of its own terms."""
+    table = REGISTER.format("beidou").replace("existing", "demand")
+    for old, new in change.items():
+        table = table.replace(f"{old} = ", f"{new} = ")
+    return study(beidou_demand=table)
+
+
+TERM_HEAD = "lon,lat,service,terminals_count\n"
 NB_HEAD = "lon,lat,station_id,standing_carriers_count\n"
 REF_HEAD = "lon,lat,station_id,is_upgraded\n"
 #: name, study, register, what `groundplan check` must print
@@ -121,8 +131,45 @@ CHECKED = [
      ["r.csv row 2 column standing_carriers_count", "two"]),
     ("nb: longitude for latitude", with_register("iot"), NB_HEAD + "34.7,113.6,A,1\n",
      ["r.csv key lon, lat", "exchange the two columns"]),
-    ("beidou: finer than millimetres", study(beidou="accuracy_m = 0.001"), None,
-     ["sectors.beidou.settings.accuracy_m", ">= 0.01"]),
+    ("beidou: finer than millimetres", study(beidou="farming_accuracy_m = 0.001"), None,
+     ["sectors.beidou.settings.farming_accuracy_m", ">= 0.01"]),
+    ("beidou: setting of old", study(beidou="accuracy_m = 0.02"), None,
+     ["sectors.beidou.settings.accuracy_m", "a setting of this sector"]),
+    ("beidou: no distance short enough", study(beidou="emergency_accuracy_m = 0.01"), None,
+     ["emergency_accuracy_m", "more than rtk_base_m, 0.01"]),
+    ("beidou: several reach less than one", study(beidou="network_max_km = 25.0"), None,
+     ["network_max_km", "at least single_base_max_km, 30"]),
+    ("beidou: more upgraded than stand", study(beidou="upgraded_existing_count = 51"), None,
+     ["upgraded_existing_count", "at most the 50 stations that stand"]),
+    ("beidou: worth more than itself", study(beidou="backup_worth_ratio = 1.5"), None,
+     ["backup_worth_ratio", "<= 1"]),
+    ("beidou: two directions", study(beidou="directions_count = 2"), None,
+     ["directions_count", ">= 3"]),
+    ("beidou: terminals without a service", with_terminals(), "lon,lat,terminals_count\n113.6,34.7,5\n",
+     ["r.csv", "service"]),
+    ("beidou: service of no kind", with_terminals(), TERM_HEAD + "113.6,34.7,shipping,5\n",
+     ["r.csv row 2 column service", "shipping", "one of farming, environment, emergency"]),
+    ("beidou: half a terminal", with_terminals(), TERM_HEAD + "113.6,34.7,farming,2.5\n",
+     ["r.csv row 2 column terminals_count", "2.5"]),
+    ("beidou: terminals below none", with_terminals(),
+     TERM_HEAD + "113.6,34.7,farming,5\n113.6,34.7,farming,-1\n",
+     ["r.csv row 3 column terminals_count", "-1", ">= 0"]),
+    ("beidou: terminals at exchanged places", with_terminals(), TERM_HEAD + "34.7,113.6,farming,5\n",
+     ["r.csv", "exchange the two columns"]),
+    ("beidou: a file of no terminals", with_terminals(), TERM_HEAD,
+     ["r.csv", "rows", "at least one record"]),
+    ("beidou: terminals of an unknown vintage", with_terminals(vintage="year"),
+     TERM_HEAD + "113.6,34.7,farming,5\n", ["sectors.beidou.demand.vintage"]),
+    ("beidou: terminals without their system", with_terminals(crs="datum"),
+     TERM_HEAD + "113.6,34.7,farming,5\n", ["sectors.beidou.demand.crs"]),
+    ("beidou: terminals in the form of a feed",
+     study(beidou_demand=REGISTER.format("beidou").replace("existing", "demand") + 'format = "ocpi"'),
+     TERM_HEAD + "113.6,34.7,farming,5\n", ["demand.format", "ocpi", "table"]),
+    ("beidou: terminals in a file that is not there", with_terminals(), None,
+     ["sectors.beidou.demand.path", "a file that exists"]),
+    ("nb: a file of demand for a modelled system",
+     study(iot_existing=REGISTER.format("iot").replace("existing", "demand")),
+     TERM_HEAD + "113.6,34.7,farming,5\n", ["sectors.iot.demand", "leave the table out"]),
     ("beidou: mask over the zenith", study(beidou="mask_deg = 95.0"), None,
      ["mask_deg", "<= 60"]),
     ("beidou: message of no bits", study(beidou="emergency_message_bit = 0"), None,
@@ -170,10 +217,12 @@ PLANNED = [
     ("nb: one station twice", with_register("iot"),
      NB_HEAD + "113.6,34.7,A,1\n113.7,34.7,A,1\n113.8,34.7,B,1\n",
      ["r.csv row 3 column station_id", "row 2 has it already"]),
-    ("beidou: no distance short enough", study(beidou="accuracy_m = 0.01"), None,
-     ["accuracy_m", "more than rtk_base_m, 0.01"]),
-    ("beidou: more upgraded than stand", study(beidou="upgraded_existing_count = 51"), None,
-     ["upgraded_existing_count", "at most the 50 stations that stand"]),
+    ("beidou: terminals in another province", with_terminals(),
+     TERM_HEAD + "113.6,34.7,farming,5\n104.07,30.67,farming,5\n121.47,31.23,emergency,5\n",
+     ["r.csv row 3", "r.csv row 4", "within 5 km"]),
+    ("beidou: terminals that are none", with_terminals(),
+     "".join([TERM_HEAD, *(f"113.6,34.7,{s},0\n" for s in ("farming", "environment", "emergency"))]),
+     ["r.csv", "0 everywhere", "some terminals"]),
     ("beidou: one station twice", with_register("beidou"),
      REF_HEAD + "113.6,34.7,A,false\n113.7,34.7,A,false\n", ["r.csv row 3 column station_id", "row 2 has it already"]),
     ("beidou: more asked than places",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -26,6 +27,10 @@ def plan(tmp_path_factory):
 @pytest.fixture(scope="module")
 def record(plan):
     return json.loads((plan / "plan.json").read_bytes())
+
+
+#: Accuracy asked, m; how far one station and a network reach, km: (accuracy - 1 cm) / growth.
+NEAR = [[0.025, 15.0, 30.0], [0.02, 10.0, 20.0], [0.5, 30.0, 70.0]]
 
 
 def tables(record, key):
@@ -77,18 +82,71 @@ def test_the_tables_of_iot(record):
 
 
 def test_the_tables_of_beidou(record):
-    told = tables(record, "beidou")
-    shares = [row[1] for row in told["network"]["rows"]]
-    served = record["sectors"]["beidou"]["value"] / record["sectors"]["beidou"]["demand_total"]
-    # whole blocks of 2 km against cells of 2 km
-    assert shares[0] == pytest.approx(served, abs=0.01)
-    assert 0 <= shares[1] <= shares[0] <= shares[2] <= 1
-    assert shares[3] <= shares[2]
-    assert len(told["services"]["rows"]) == 3
+    part, told = record["sectors"]["beidou"], tables(record, "beidou")
+    *services, whole = told["corrections"]["rows"]
+    served = part["value"] / part["demand_total"]
+    assert [row[0][0] for row in services] == [layer["title"] for layer in part["layers"]]
+    assert whole[6] == pytest.approx(served)
+    assert whole[7] == pytest.approx(part["backup"]["firm_ratio"])
+    assert sum(row[1] for row in services) == pytest.approx(whole[1], abs=2)
+    assert [row[2:5] for row in services] == NEAR
+    for row in services:
+        assert 0 <= row[5] <= row[6] <= 1
+        assert row[7] <= row[6]
+        assert row[8] == ["2023-12-31", "2023-12-31"]
+        assert "counts" in row[9][0]
+    assert services[1][5] < services[0][5] < services[2][5]
+    messages = told["messages"]["rows"]
+    assert [row[2] for row in messages] == [0.0, 1.0, 12.0]
+    assert [row[1] for row in messages] == [row[1] for row in services]
     sky = told["sky"]["rows"]
-    assert len(sky) == len(record["sectors"]["beidou"]["counties"])
+    assert len(sky) == len(part["counties"])
     assert all(1.4 < row[2] < 2.4 and row[3] == 1.0 for row in sky)
     assert "plain mask of 10 degrees" in told["sky"]["note"]
+
+
+def test_further_stations_only_add(record):
+    rows = tables(record, "beidou")["further"]["rows"]
+    served = [row[2] for row in rows]
+    assert rows[0][0] == 0
+    assert rows[0][5] == 0
+    assert served[0] == pytest.approx(
+        record["sectors"]["beidou"]["value"] / record["sectors"]["beidou"]["demand_total"]
+    )
+    assert served == sorted(served)
+    assert all(row[2] <= row[4] <= 1 for row in rows[1:-1])
+    assert rows[-1][4] is None
+    # what outlives a failure grows much more than what is served at all
+    assert rows[-1][3] - rows[0][3] > 0.01
+
+
+def test_farm_blocks_are_the_farmland_of_the_counties(plan, record):
+    told = tables(record, "beidou")["farms"]
+    with (plan / told["file"]["name"]).open(encoding="utf-8") as file:
+        blocks = list(csv.DictReader(file))
+    assert "text" not in told["file"]
+    hectares = np.array([float(b["farmland_ha"]) for b in blocks])
+    assert hectares.sum() == pytest.approx(7.5141e6 * 0.8417, rel=1e-3)
+    assert hectares.sum() == pytest.approx(sum(row[1] for row in told["rows"]), rel=1e-3)
+    error = np.array([float(b["error_m"]) for b in blocks])
+    assert error.min() >= 0.01
+    assert error.max() <= 0.15
+    kinds = np.array([b["accuracy_class"] for b in blocks])
+    assert set(kinds) == {"single_base", "network", "open_service"}
+    corrected = np.array([float(b["corrected_ratio"]) for b in blocks])
+    assert (corrected[kinds == "open_service"] <= 0.5).all()
+    machines = sum(float(b["machines_count"]) for b in blocks)
+    assert machines == pytest.approx(
+        tables(record, "beidou")["corrections"]["rows"][0][1], rel=1e-3
+    )
+
+
+def test_three_services_are_milestones_with_their_rules(record):
+    told = {t["key"]: t for t in record["targets"]}
+    for key in ("emergency", "environment", "farming"):
+        target = told[f"beidou_{key}"]
+        assert (target["status"], target["planned"]) == ("milestone", None)
+        assert target["definition"].startswith("counts when")
 
 
 def test_assets_carry_what_was_sized(plan):

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from groundplan.errors import DataError
 from groundplan.models import message_budget, reply_cards
-from groundplan.plan.network import BLOCK_M, blocks, network_shares, surrounded
 from groundplan.plan.sky import Heights, county_places, county_sky, grid_north_deg
 from groundplan.plan.toy import square_land
-from groundplan.sectors.beidou import (
-    BEIDOU,
-    correction_reach_m,
+from groundplan.sectors.beidou import BEIDOU, single_reach_m
+from groundplan.sectors.beidou_services import (
+    counted_demand,
+    farm_hectares,
     flat_cropland,
     service_terminals,
     terminals_per_person,
+    whole_in_all,
 )
 from groundplan.sectors.contract import Action
 
@@ -83,7 +81,41 @@ def test_demand_does_not_depend_on_the_order_of_cells(land):
     ("accuracy_m", "reach_m"), [(0.025, 15_000.0), (0.02, 10_000.0), (0.5, 30_000.0)]
 )
 def test_reach_is_what_the_accuracy_leaves(accuracy_m, reach_m):
-    assert correction_reach_m({**SETTINGS, "accuracy_m": accuracy_m}) == reach_m
+    told = single_reach_m({**SETTINGS, "farming_accuracy_m": accuracy_m})
+    assert told.tolist() == [reach_m, 10_000.0, 30_000.0]
+
+
+def test_a_network_reaches_as_far_as_its_error_allows():
+    told = BEIDOU.backup.parameters(SETTINGS)
+    assert told["near_m"].tolist() == [30_000.0, 20_000.0, 70_000.0]
+    assert (told["near_m"] >= single_reach_m(SETTINGS)).all()
+
+
+def test_rounding_keeps_sums_of_small_shares(land):
+    share = np.full(land.x_m.size, 0.12)
+    told = whole_in_all(share, land)
+    assert told.sum() == round(0.12 * share.size)
+    assert set(told.tolist()) == {0, 1}
+    south = land.y_m < 30_000
+    assert told[south].sum() == pytest.approx(share[south].sum(), abs=1.0)
+
+
+def test_a_file_of_terminals_replaces_its_services_alone(land):
+    modelled = BEIDOU.demand.build(land, SETTINGS)
+    columns = {
+        "service": np.array(["emergency", "emergency", "emergency"]),
+        "terminals_count": np.array([3, 4, 5]),
+    }
+    told = counted_demand(columns, np.array([7, 7, 9]), modelled, SETTINGS)
+    assert np.array_equal(told[:2], modelled[:2])
+    assert (told[2][[7, 9]].tolist(), int(told[2].sum())) == ([700, 500], 1200)
+
+
+def test_hectares_of_cells_are_the_flat_farmland(land):
+    hectares = farm_hectares(land, SETTINGS)
+    asked = land.people.sum() * SETTINGS["farm_ha_per_person_ratio"] * SETTINGS["flat_ratio"]
+    assert hectares.sum() == pytest.approx(asked)
+    assert not hectares[land.relief_m > SETTINGS["relief_flat_m"]].any()
 
 
 def test_stations_are_spread_and_further_places_keep_away(land, sites):
@@ -115,21 +147,34 @@ def test_stations_that_stand_may_be_the_only_ones(land):
 def test_settings_that_cannot_be_are_refused(land):
     with pytest.raises(DataError, match="upgraded_existing_count"):
         BEIDOU.standin(land, {**SETTINGS, "upgraded_existing_count": 13}, np.random.default_rng(1))
-    with pytest.raises(DataError, match="accuracy_m"):
-        BEIDOU.service.parameters({**SETTINGS, "accuracy_m": 0.01})
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"farming_accuracy_m": 0.01}, "farming_accuracy_m"),
+        ({"emergency_accuracy_m": 0.01}, "emergency_accuracy_m"),
+        ({"network_max_km": 20.0}, "network_max_km"),
+        ({"network_growth_ppm_ratio": 2.0}, "network_growth_ppm_ratio"),
+        ({"upgraded_existing_count": 13}, "upgraded_existing_count"),
+    ],
+)
+def test_settings_that_break_together_are_named(change, names):
+    assert [name for name, *_ in BEIDOU.rules({**SETTINGS, **change})] == [names]
+    assert not list(BEIDOU.rules(SETTINGS))
 
 
 def test_cards_answer_an_hour_without_cellular(sites):
     chosen = np.ones(len(sites), np.bool_)
-    demand = np.linspace(0.0, 3000.0, len(sites))
+    n = np.linspace(0.0, 300.0, len(sites))
+    demand = np.stack([n, 2 * n, 3 * n])
     told = BEIDOU.sizing.build(reply_cards, sites, chosen, demand, SETTINGS, 0)
-    per_person = terminals_per_person(SETTINGS)
-    mean = (per_person * np.array([0.0, 1.0, 12.0])).sum() / per_person.sum()
-    answers = demand * mean * 0.5
+    answers = 0.5 * (2 * n * 1.0 + 3 * n * 12.0)
     cards = np.minimum(np.maximum(np.ceil(answers / 60 - 1e-9), 1), 20)
     assert told.servers.tolist() == cards.tolist()
     assert told.is_overloaded.tolist() == (np.ceil(answers / 60 - 1e-9) > 20).tolist()
     assert (told.capex_cny == sites.capex_cny + (cards - 1) * 8000).all()
+    assert told.load == pytest.approx(6 * n)
 
 
 def test_messages_in_segments():
@@ -159,53 +204,6 @@ def test_messages_in_segments():
 def test_impossible_messages_are_named(call, names):
     with pytest.raises(ValueError, match=names):
         call()
-
-
-def in_some_triangle(point, stations):
-    """Whether the point lies strictly inside a triangle of three of the stations."""
-    for a, b, c in combinations(stations, 3):
-        sides = [
-            (q[0] - p[0]) * (point[1] - p[1]) - (q[1] - p[1]) * (point[0] - p[0])
-            for p, q in ((a, b), (b, c), (c, a))
-        ]
-        if all(s > 0 for s in sides) or all(s < 0 for s in sides):
-            return True
-    return False
-
-
-@given(st.integers(0, 10_000), st.integers(1, 8))
-@settings(deadline=None, max_examples=40)
-def test_shares_are_those_of_a_count_one_by_one(seed, n):
-    rng = np.random.default_rng(seed)
-    land = square_land(12, 4000.0, np.ones_like)
-    weight = rng.integers(0, 5, land.x_m.size).astype(float)
-    station = rng.uniform(0, 48_000, (n, 2))
-    told = network_shares(land, weight, station, reach_m=25_000.0, single_m=9_000.0, least=2)
-    got = np.zeros(4)
-    for x, y, w in zip(land.x_m, land.y_m, weight, strict=True):
-        d = np.hypot(station[:, 0] - x, station[:, 1] - y)
-        near = station[d <= 25_000.0]
-        is_met = ((d <= 9_000).sum() >= 1, (d <= 9_000).sum() >= 2, len(near) >= 2,
-                  in_some_triangle((x, y), near))  # fmt: skip
-        got += w * np.array(is_met)
-    assert np.array(told) == pytest.approx(got / max(weight.sum(), 1.0), abs=1e-9)
-
-
-def test_no_station_serves_nobody(land):
-    none = network_shares(land, land.people, np.zeros((0, 2)), reach_m=7e4, single_m=1.5e4, least=3)
-    assert none == (0.0, 0.0, 0.0, 0.0)
-    assert not surrounded(np.full((3, 4), np.nan)).any()
-    assert surrounded(np.array([[0.0, 2.1, -2.1]])).tolist() == [True]
-    assert surrounded(np.array([[0.0, 1.0, 2.0]])).tolist() == [False]
-
-
-def test_blocks_keep_the_demand(land):
-    middle, total = blocks(land, land.people)
-    assert total.sum() == pytest.approx(land.people.sum())
-    assert len(total) == (SIDE * 1000 // int(BLOCK_M)) ** 2
-    assert (middle.T @ total) / total.sum() == pytest.approx(
-        [np.average(land.x_m, weights=land.people), np.average(land.y_m, weights=land.people)]
-    )
 
 
 class Flat:

@@ -320,10 +320,47 @@ def cost_sentence(record: Mapping[str, Any]) -> tuple[str, str]:
     )
 
 
+def backup_sentence(record: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the answer for a system that is to hold when a site fails."""
+    scale, total, unit = record["demand_scale"], record["demand_total"], record["demand_unit"]
+    counts, backup = record["counts"], record["backup"]
+    planned = counts["upgrade"] + counts["share"] + counts["new"]
+    value, ratio = record["value"] / scale, record["value"] / total
+    english = (
+        f"{record['title']}: with {counts['upgrade']:,} sites upgraded, "
+        f"{counts['share']:,} shared and {counts['new']:,} new for "
+        f"{record['cost_cny'] / 1e9:,.2f} bn CNY, {value:,.0f} {unit} ({ratio:.2%}, before "
+        f"{record['base_value'] / total:.2%}) have a site near enough or several around them, "
+        f"{backup['firm_ratio']:.2%} also when any one site fails. "
+    )
+    chinese = (
+        f"{record['title_zh']}：升级{counts['upgrade']:,}、共享{counts['share']:,}、"
+        f"新建{counts['new']:,}处，投资{record['cost_cny'] / 1e8:,.1f}亿元；单站或网络解服务率由"
+        f"{record['base_value'] / total:.2%}升至{ratio:.2%}，任一站失效时仍为"
+        f"{backup['firm_ratio']:.2%}。"
+    )
+    if not planned:
+        return english + "Nothing is added.", chinese + "不新增。"
+    if backup["is_only_plan"]:
+        return (
+            english + "All that stands is upgraded: there is no other such plan.",
+            chinese + "现有站全部升级，方案唯一。",
+        )
+    return (
+        english + f"No plan with as many sites, those that stand upgraded first, can serve more "
+        f"than {record['bound'] / total:.2%}, or more than {backup['firm_bound_ratio']:.2%} when "
+        "one fails.",
+        chinese + f"在优先升级现有站、站点数量相同的前提下，任何方案的服务率不超过"
+        f"{record['bound'] / total:.2%}，单站失效时不超过{backup['firm_bound_ratio']:.2%}。",
+    )
+
+
 def answer_sentence(record: Mapping[str, Any]) -> tuple[str, str]:
     """Return the answer for one system in English and Chinese, bound included."""
     if record.get("decision") == "capacitated":
         return cost_sentence(record)
+    if record.get("decision") == "backup":
+        return backup_sentence(record)
     scale, total = record["demand_scale"], record["demand_total"]
     value, bound = record["value"] / scale, record["bound"] / scale
     counts = record["counts"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields as columns_of
 from dataclasses import replace
 from typing import Any
@@ -14,6 +14,7 @@ from groundplan.errors import DataError, Findings
 from groundplan.plan.columns import check_attributes
 from groundplan.plan.kinds import (
     ALLOCATION_KINDS,
+    BACKUP_KINDS,
     DECIDED_BY,
     PASSAGE_KINDS,
     REACH_KINDS,
@@ -24,6 +25,7 @@ from groundplan.plan.reports import REPORT_KINDS
 from groundplan.plan.system import complete_settings
 from groundplan.plan.toy import check_toy_plan, toy_land
 from groundplan.plan.toy_allocation import check_toy_allocation, two_town_land
+from groundplan.plan.toy_backup import check_toy_backup, wide_land
 from groundplan.plan.toy_passage import check_toy_passage, road_land
 from groundplan.quantity import CONFIDENCES, UNITS, Field, unit_of
 from groundplan.sectors.contract import Action, Land, Sector, Sites
@@ -37,6 +39,15 @@ FAULTS = (ArithmeticError, LookupError, TypeError, ValueError, DataError)
 COUNTS = ("sites", "servers", "nothing")
 #: Fields of `Land` that are no arrays.
 ALONE = ("cell_m", "roads")
+
+
+#: Land of the toy plan and its check, by kind of decision.
+TOYS: Mapping[str, tuple[Callable[[], Land], Callable[..., None]]] = {
+    "covering": (toy_land, check_toy_plan),
+    "capacitated": (two_town_land, check_toy_allocation),
+    "backup": (wide_land, check_toy_backup),
+    "passage": (road_land, check_toy_passage),
+}
 
 
 def check_sector(sector: Sector, land: Land | None = None) -> None:
@@ -53,8 +64,9 @@ def check_sector(sector: Sector, land: Land | None = None) -> None:
     ----------
     sector : Sector
     land : Land, optional
-        Where to try it; default the land for which `Sector.toy_value` holds: `toy_land()`, or
-        `two_town_land()` for a capacitated system, `road_land()` for one of passage.
+        Where to try it; default the land for which `Sector.toy_value` holds: `toy_land()`,
+        `two_town_land()` for a capacitated system, `road_land()` for one of passage, `wide_land()`
+        for a backup system.
 
     Raises
     ------
@@ -64,17 +76,15 @@ def check_sector(sector: Sector, land: Land | None = None) -> None:
     check_form(found, sector)
     found.raise_if_any()
     is_standard = land is None
-    lay, check_plan = {
-        "covering": (toy_land, check_toy_plan),
-        "capacitated": (two_town_land, check_toy_allocation),
-        "passage": (road_land, check_toy_passage),
-    }[sector.decision]
-    land = land or lay()
+    default_land, check_plan = TOYS[sector.decision]
+    land = land or default_land()
     settings = complete_settings(sector, {}, f"sector {sector.key}")
     check_reach(found, sector, settings)
     check_demand(found, sector, land, settings)
     check_classes(found, sector, land)
     found.raise_if_any()
+    check_backup(found, sector, settings)
+    check_points(found, sector, land, settings)
     check_sites(found, sector, land, settings)
     check_empty(found, sector, land, settings)
     check_register(found, sector, land, settings)
@@ -120,6 +130,11 @@ def check_form(found: Findings, sector: Sector) -> None:
             ()
             if sector.passage is None
             else (("passage.kind", sector.passage.kind, tuple(PASSAGE_KINDS)),)
+        ),
+        *(
+            ()
+            if sector.backup is None
+            else (("backup.kind", sector.backup.kind, tuple(BACKUP_KINDS)),)
         ),
     ):
         if word not in known:
@@ -271,6 +286,56 @@ def check_classes(found: Findings, sector: Sector, land: Land) -> None:
     order = np.random.default_rng(2).permutation(land.people.size)
     if not np.array_equal(told[order], classify(permuted(land, order))):
         found.add(0, "service.classify", "depends on the order of cells", "a function of cells")
+
+
+def check_backup(found: Findings, sector: Sector, settings: dict[str, Any]) -> None:
+    """Note where a backup system's parameters cannot be, or its reach depends on the land."""
+    if sector.backup is None:
+        return
+    try:
+        told = sector.backup.parameters(settings)
+        if np.shape(told["near_m"]) != (len(sector.layers),):
+            found.add(0, "backup.near_m", np.shape(told["near_m"]), f"({len(sector.layers)},)")
+        for name, least, most in (
+            ("network_m", 0, np.inf),
+            ("worth_ratio", 0, 1),
+            ("square_m", 1, np.inf),
+            ("directions_count", 3, 360),
+        ):
+            if not least <= told[name] <= most or not np.isfinite(told[name]):
+                found.add(0, f"backup.{name}", told[name], f"{least}..{most:g}")
+    except FAULTS as error:
+        found.add(0, "backup.parameters", f"{type(error).__name__}: {error}", "what its kind takes")
+    if sector.service.kind != "distance" or sector.allocation is not None:
+        found.add(0, "backup", sector.service.kind, "a covering system that serves by distance")
+        return
+    reach_m, _ = reach_of(sector.service, settings)
+    if (reach_m != reach_m[:, :1]).any():
+        found.add(0, "backup", "reach depends on the class of land", "one reach for each layer")
+
+
+def check_points(found: Findings, sector: Sector, land: Land, settings: dict[str, Any]) -> None:
+    """Note where a file of demand is declared in halves, or not taken as it says."""
+    demand = sector.demand
+    if bool(demand.fields) != (demand.from_points is not None):
+        found.add(0, "demand", "fields or from_points alone", "both, or neither")
+    if demand.from_points is None or not demand.fields:
+        return
+    columns = {
+        item.name: np.array([item.choices[0] if item.choices else item.type(item.ge or 0)])
+        for item in demand.fields
+    }
+    before = demand.build(land, settings)
+    given = before.copy()
+    try:
+        told = demand.from_points(columns, np.zeros(1, np.int64), given, settings)
+    except FAULTS as error:
+        found.add(0, "demand.from_points", f"{type(error).__name__}: {error}", "a demand")
+        return
+    if told.shape != before.shape or told.dtype != np.int64 or (told < 0).any():
+        found.add(0, "demand.from_points", f"{told.dtype} of shape {told.shape}", "as `build`")
+    if not np.array_equal(given, before):
+        found.add(0, "demand.from_points", "changes the demand it is given", "a pure function")
 
 
 def draw_sites(sector: Sector, land: Land, settings: dict[str, Any]) -> tuple[Sites, Sites]:

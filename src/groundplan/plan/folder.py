@@ -19,6 +19,7 @@ from groundplan.plan.answer import (
     sector_record,
     target_records,
 )
+from groundplan.plan.backup_plan import backup_record
 from groundplan.plan.capacitated import allocation_record, modules_by_year
 from groundplan.plan.columns import attribute_columns, column_record, county_of_points
 from groundplan.plan.exports import asset_table, write_assets, write_cells
@@ -36,6 +37,9 @@ from groundplan.sectors.contract import Action, Sector
 
 __all__ = ["write_plan_folder"]
 
+#: Layer of an asset that serves every one of its system.
+ALL_LAYERS = "all"
+
 
 def asset_columns(
     plan: SystemPlan,
@@ -51,6 +55,8 @@ def asset_columns(
     action = sites.action[at]
     kept = action == Action.KEEP
     layers = np.array([layer.key for layer in system.sector.layers])[sites.layer[at]]
+    if plan.backed is not None:
+        layers = np.full(at.size, ALL_LAYERS)
     environments = np.array(system.sector.environments)[sites.environment[at]]
     prefix = f"{system.sector.key}-"
     outside = sites.outside_id
@@ -305,9 +311,14 @@ def fill_folder(
             layers[key] = road_layer(plan, ground, counties)
             sectors[key] |= passage_record(plan) | road_record(study, key)
             sectors[key]["roads_file"] = write_roads(aside, key, layers[key])
+        if plan.backed is not None:
+            sectors[key] |= backup_record(plan)
         sectors[key]["columns"] = column_record(plan)
         sectors[key]["is_asked"] = is_asked(study, plan.system.sector)
+        if plan.system.demand_file is not None:
+            sectors[key]["demand_file"] = dict(plan.system.demand_file)
         sectors[key]["tables"] = report_tables(study, ground, plan, counties)
+        write_table_files(aside, sectors[key]["tables"])
         meaning = {column["name"]: column["doc"] for column in sectors[key]["columns"]}
         tables[key] = asset_table(
             asset_columns(plan, region, of_site, counties, years),
@@ -324,6 +335,14 @@ def fill_folder(
     record["inputs"] = {"study.toml": file_hash(aside / "study.toml"), **study.file_hashes()}
     write_json(aside / "plan.json", record)
     return record
+
+
+def write_table_files(folder: Path, tables: list[dict[str, Any]]) -> None:
+    """Write the files that belong to tables; the record keeps their names alone."""
+    for told in tables:
+        if "file" in told:
+            file = told["file"]
+            (folder / file["name"]).write_text(file.pop("text"), encoding="utf-8")
 
 
 def cell_columns(ground: Any, plans: Mapping[str, SystemPlan]) -> dict[str, NDArray[Any]]:
@@ -344,6 +363,11 @@ def cell_columns(ground: Any, plans: Mapping[str, SystemPlan]) -> dict[str, NDAr
             for layer in range(served.shape[0]):
                 bits |= served[layer].astype(np.uint8) << layer
             columns[f"{key}_{name}"] = bits
+        if plan.backed is not None:
+            bits = np.zeros(len(grid), np.uint8)
+            for layer, firm in enumerate(plan.backed.firm_cells):
+                bits |= firm.astype(np.uint8) << layer
+            columns[f"{key}_firm"] = bits
         for number, offered in enumerate(plan.system.sector.layers):
             columns[f"{key}_demand_{offered.key}"] = plan.system.demand[number].astype(np.int32)
         columns[f"{key}_environment"] = plan.system.cell_environment

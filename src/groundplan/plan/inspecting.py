@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from groundplan.errors import DataError, Finding, UsageError
+from groundplan.plan.demand_file import read_demand
 from groundplan.plan.finish import check_study, unknown_system
 from groundplan.plan.pipeline import read_people, read_polygons
 from groundplan.plan.register import guard, read_existing
@@ -22,7 +23,7 @@ def check_systems(
 ) -> list[Finding]:
     """Return what only the sectors know to be wrong with the systems of a study.
 
-    Verified: each exists, its settings fit, its files of existing assets, roads and
+    Verified: each exists, its settings fit, its files of existing assets, demand, roads and
     traffic can be read as declared.
 
     Parameters
@@ -40,6 +41,13 @@ def check_systems(
     available = load_sectors()
     findings: list[Finding] = []
     for key, choice in systems.items():
+        if choice.demand is not None and key in available and choice.demand.path.is_file():
+            try:
+                table = read_demand(choice.demand, available[key])
+                if region is not None:
+                    guard(choice.demand, table, region, cell_m)
+            except DataError as error:
+                findings += error.findings
         if key not in available:
             findings.append(unknown_system(key, available, file))
             continue

@@ -13,11 +13,13 @@ from groundplan.sectors.contract import Catchment, Settings
 
 __all__ = [
     "ALLOCATION_KINDS",
+    "BACKUP_KINDS",
     "DECIDED_BY",
     "PASSAGE_KINDS",
     "REACH_KINDS",
     "SIZING_KINDS",
     "allocation_model",
+    "backup_model",
     "passage_model",
     "reach_of",
     "site_reach",
@@ -183,6 +185,18 @@ PASSAGE_KINDS: Mapping[str, Callable[[], Callable[..., Any]]] = {
 }
 
 
+def _backup_covering() -> Callable[..., Any]:
+    from groundplan.engine.location import backup_covering
+
+    return backup_covering
+
+
+#: How sites are chosen that are to serve when one of them fails.
+BACKUP_KINDS: Mapping[str, Callable[[], Callable[..., Any]]] = {
+    "backup_covering": _backup_covering,
+}
+
+
 def reach_of(service: Catchment, settings: Settings) -> tuple[NDArray[np.float64], list[list[Any]]]:
     """Return the reach of each (layer, environment), metres, and how it came about."""
     if service.kind not in REACH_KINDS:
@@ -228,3 +242,11 @@ def passage_model(kind: str) -> Callable[..., Any]:
         known = ", ".join(sorted(PASSAGE_KINDS))
         raise UsageError(f"no passage of kind {kind!r}; known: {known}")
     return PASSAGE_KINDS[kind]()
+
+
+def backup_model(kind: str) -> Callable[..., Any]:
+    """Return the engine function behind a kind of backup."""
+    if kind not in BACKUP_KINDS:
+        known = ", ".join(sorted(BACKUP_KINDS))
+        raise UsageError(f"no backup of kind {kind!r}; known: {known}")
+    return BACKUP_KINDS[kind]()

@@ -22,8 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.errors import StoppedError, UsageError
+from groundplan.plan.backup_plan import hold
 from groundplan.plan.capacitated import allocate
 from groundplan.plan.checkpoint import Workbench
+from groundplan.plan.demand_file import with_demand
 from groundplan.plan.folder import write_plan_folder
 from groundplan.plan.manifest import canonical_json, library_versions
 from groundplan.plan.passage import decide_passage, settle_passage
@@ -269,6 +271,9 @@ def solve_system(
         seed=study.seed,
     )
 
+    if choice.demand is not None:
+        system = with_demand(study, sector, ground, system)
+
     def told(stage: str, done: int, total: int, value: float, bound: float) -> None:
         progress(f"{sector.key}: {stage}", done, total, value=value, bound=bound)
 
@@ -291,6 +296,12 @@ def solve_system(
         return replace(
             settle_passage(system, decision, servers_needed=servers, tick=tick), register=found
         )
+    if sector.backup is not None:
+        plan = hold(
+            system, ground.land, gap=options.gap, steps=options.steps, sweeps=options.sweeps,
+            seed=study.seed, progress=told, stop=stop, tick=tick,
+        )  # fmt: skip
+        return replace(plan, register=found)
     if ground.relief is not None:
         stage = f"{sector.key}: terrain"
         progress(stage)

@@ -25,6 +25,11 @@ from groundplan.plan.proof_allocation import (
     verify_allocation,
     write_allocation_proof,
 )
+from groundplan.plan.proof_backup import (
+    BACKUP_FORMAT,
+    verify_backup_plan,
+    write_backup_proof,
+)
 from groundplan.plan.proof_passage import PASSAGE_FORMAT, verify_passage, write_passage_proof
 
 if TYPE_CHECKING:
@@ -40,6 +45,9 @@ def write_proof(folder: Path, plan: SystemPlan, record: Mapping[str, Any]) -> No
         return
     if plan.system.laid is not None:
         write_passage_proof(folder, plan, record)
+        return
+    if plan.backed is not None:
+        write_backup_proof(folder, plan, record)
         return
     system, sites, decision = plan.system, plan.system.sites, plan.decision
     key = system.sector.key
@@ -176,6 +184,8 @@ def verify_system(folder: Path, note: Mapping[str, Any], key: str) -> dict[str, 
         return verify_allocation(folder, note, key, stored)
     if stored["format"] == PASSAGE_FORMAT:
         return verify_passage(folder, key, stored)
+    if stored["format"] == BACKUP_FORMAT:
+        return verify_backup_plan(folder, note, key, stored)
     with np.load(folder / "certificate" / f"{key}.npz", allow_pickle=False) as arrays:
         proof = {name: arrays[name] for name in arrays.files}
     names = [f"{key}_demand_{layer}" for layer in stored["layers"]]

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from groundplan.plan.answer import PLACES
+from groundplan.plan.backup_reports import corrections, farms, further
 from groundplan.plan.day_reports import broken_stations, classes, day_hours, day_promise
-from groundplan.plan.network import network_shares
 from groundplan.plan.report_form import Counties, Table, column, plain, table
 from groundplan.plan.road_reports import roads, station_peaks
 from groundplan.plan.sky import county_sky, relief_of
@@ -165,13 +165,14 @@ def message_load(
     )
 
 
-def services(
-    _study: Any, ground: Any, _plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
+def messages(
+    _study: Any, _ground: Any, plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
 ) -> Table:
     """Return terminals and short messages of each service in an hour without cellular."""
     from groundplan.engine.models import message_budget
 
-    terminals = np.asarray(given["terminals"](ground.land)).sum(axis=1)
+    layers = plan.system.sector.layers
+    terminals = plan.system.demand.sum(axis=1) / DEMAND_SCALE
     told = message_budget(
         terminals,
         given["messages_per_h"],
@@ -180,15 +181,17 @@ def services(
         card_interval_s=given["card_interval_s"],
         uplink_per_h=given["uplink_per_h"],
     )
-    rows = [
+    rows: list[list[Any]] = [
         [
-            list(title),
+            [layer.title, layer.title_zh],
             round(float(terminals[i])),
             float(given["messages_per_h"][i]),
+            round(float(given["message_bit"][i])),
             round(float(told.segments_per_h[i])),
             float(told.card_ratio[i]),
+            float(told.segments_per_h[i] / given["uplink_per_h"]),
         ]
-        for i, title in enumerate(given["titles"])
+        for i, layer in enumerate(layers)
     ]
     verdict, verdict_zh = (
         ("more than the part of the service taken here", "超出可用份额")
@@ -200,62 +203,16 @@ def services(
             column("service", "服务", "text"),
             column("terminals", "终端数"),
             column("messages of a terminal an hour", "每终端每小时短报文", "decimal"),
+            column("bits of a message", "每条比特数"),
             column("messages an hour", "每小时短报文"),
             column("use of a terminal's card", "终端卡使用率", "percent"),
+            column("share of what may be sent", "占可用份额", "percent"),
         ],
         rows,
         f"With cellular down everywhere the terminals send {told.segments_per_h.sum():,.0f} "
         f"messages an hour, {told.uplink_ratio:.1%} of {given['uplink_per_h']:,.0f}: {verdict}.",
         f"公网全部中断时每小时发送{told.segments_per_h.sum():,.0f}条，为{given['uplink_per_h']:,.0f}"
         f"条的{told.uplink_ratio:.1%}，{verdict_zh}。",
-    )
-
-
-def network(
-    _study: Any, ground: Any, plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
-) -> Table:
-    """Return the share of demand with one or several stations near, and inside a triangle."""
-    system = plan.system
-    at = np.flatnonzero(plan.chosen)
-    told = network_shares(
-        ground.land,
-        system.demand.sum(axis=0) / DEMAND_SCALE,
-        np.column_stack([system.sites.x_m[at], system.sites.y_m[at]]),
-        reach_m=given["reach_m"],
-        single_m=given["single_m"],
-        least=given["least"],
-    )
-    single_km, reach_km = given["single_m"] / 1000.0, given["reach_m"] / 1000.0
-    least = given["least"]
-    rows: list[list[Any]] = [
-        [[f"a station within {single_km:g} km", f"{single_km:g}公里内有站"], told.single_ratio],
-        [
-            [
-                f"{least} stations or more within {single_km:g} km",
-                f"{single_km:g}公里内有{least}站以上",
-            ],
-            told.single_several_ratio,
-        ],
-        [
-            [
-                f"{least} stations or more within {reach_km:g} km",
-                f"{reach_km:g}公里内有{least}站以上",
-            ],
-            told.several_ratio,
-        ],
-        [
-            [
-                f"inside a triangle of stations within {reach_km:g} km",
-                f"位于{reach_km:g}公里内三站三角形中",
-            ],
-            told.triangle_ratio,
-        ],
-    ]
-    return table(
-        [column("condition", "条件", "text"), column("share of terminals", "终端占比", "percent")],
-        rows,
-        "Stations of the plan alone; those that are not upgraded count for nothing here.",
-        "仅计本方案内的站；未升级的站不计。",
     )
 
 
@@ -312,15 +269,17 @@ def sky(
 REPORT_KINDS: Mapping[str, Callable[[Any, Any, SystemPlan, Counties, Mapping[str, Any]], Table]] = {
     "broken_stations": broken_stations,
     "classes": classes,
+    "corrections": corrections,
     "coverage_classes": coverage_classes,
     "day_hours": day_hours,
     "day_promise": day_promise,
+    "farms": farms,
+    "further": further,
     "growth": growth,
     "message_load": message_load,
-    "network": network,
+    "messages": messages,
     "roads": roads,
     "station_peaks": station_peaks,
-    "services": services,
     "sky": sky,
 }
 

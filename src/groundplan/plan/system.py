@@ -78,6 +78,8 @@ class System:
     ruled_out: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None
     laid: Laid | None = None
     terrain: Mapping[str, Any] | None = None
+    #: The user's file of demand, where the study names one.
+    demand_file: Mapping[str, Any] | None = None
 
     @property
     def existing(self) -> NDArray[np.bool_]:
@@ -109,6 +111,8 @@ class SystemPlan:
     #: What was assigned to each site, as sizing took it, and the servers that targets ask to add.
     loads: NDArray[np.float64] | None = None
     servers_needed: int = 0
+    #: What holds when a site fails, in a backup system.
+    backed: Any = None
     #: Rasters of the planned network's signal.
     signals: tuple[Any, ...] = ()
 

@@ -10,12 +10,15 @@ that other layers cannot give: the two shared 5G networks, for instance. A deman
 (layer, cell). A *site* is a place where equipment of one layer may stand or stands; sites with
 the same `host` share the physical structure (mast, lot).
 
-Three kinds of decision. *Covering*: so many sites as the target asks are chosen to serve the most;
+Four kinds of decision. *Covering*: so many sites as the target asks are chosen to serve the most;
 a site serves whom it reaches, then it is sized. *Capacitated* (`Sector.allocation` is given): the
 target says how many servers are needed in all, every layer is served whole, and sites, modules and
 who serves whom are chosen together at the least cost. There a site may serve every layer.
 *Passage* (`Sector.passage` is given): sites stand on a road network, and so many as the target asks
 are chosen that the most trips can be driven from end to end with the range of a vehicle.
+*Backup* (`Sector.backup` is given): so many sites as the target asks serve whom they reach alone or
+several together, and are chosen to serve the most, also when one of them fails; every site serves
+every layer.
 """
 
 from __future__ import annotations
@@ -29,11 +32,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.quantity import Field
+from groundplan.sectors.decisions import Backup
 
 __all__ = [
     "Action",
     "Allocation",
     "AssetType",
+    "Backup",
     "Catchment",
     "Cost",
     "Demand",
@@ -163,7 +168,8 @@ class Sites:
     x_m, y_m : (n_site,) float64
         Position, equal-area coordinates of the region.
     layer : (n_site,) int8
-        Index into `Sector.layers`; 0 in a capacitated system until it is decided whom it serves.
+        Index into `Sector.layers`; 0 in a capacitated system until it is decided whom it serves,
+        and in a backup system, where every site serves every layer.
     environment : (n_site,) int8
         Index into `Sector.environments`: decides capacity and, with the environment of the cell,
         reach.
@@ -249,12 +255,20 @@ class Demand:
     ``shares(settings) -> (n_part, n_environment)``, where the demand is made of parts that differ
     by the class of the cell: columns add up to 1. Sizing is then given the demand of a site by
     part, (n_site, n_part); the choice of sites knows the sum alone.
+    A user's file of points may take the place of what is modelled: `fields` are its columns beside
+    the position, and ``from_points(columns, cell, demand, settings) -> (n_layer, n_cell) int64``
+    gives the demand with them, `cell` (n_point,) being the cell of each. Without `fields` the
+    system takes no such file.
     """
 
     per: str
     unit: str
     build: Callable[[Land, Settings], IntArray]
     shares: Callable[[Settings], FloatArray] | None = None
+    fields: tuple[Field, ...] = ()
+    from_points: (
+        Callable[[Mapping[str, NDArray[Any]], IntArray, IntArray, Settings], IntArray] | None
+    ) = None
 
 
 @dataclass(frozen=True)
@@ -320,9 +334,10 @@ class Sizing:
     function (or a tuple of some) that `plan` keeps under `kind`, `chosen` (n_site,) bool marks
     sites that serve in the plan (existing ones included), `demand` (n_site,) float64 is what was
     assigned to each, in the demand's unit (in servers where the system is capacitated; (n_site,
-    n_part) where `Demand.shares` is given; where the system is one of passage, the kilometres of
-    trips that are driven on what the site gives, in trips of the demand's unit times km), and
-    `needed` is how many servers the study's targets ask to add (0: none asked).
+    n_part) where `Demand.shares` is given; by layer, (n_layer, n_site), in a backup system; where
+    the system is one of passage, the kilometres of trips that are driven on what the site gives,
+    in trips of the demand's unit times km), and `needed` is how many servers the study's targets
+    ask to add (0: none asked).
     """
 
     kind: str
@@ -544,6 +559,8 @@ class Sector:
         What makes the system a capacitated one; None for the others.
     passage : Passage or None
         What makes the system one of passage; None for the others.
+    backup : Backup or None
+        What makes the system one that is to hold when a site fails; None for the others.
     rules : callable or None
         ``(settings) -> (name, value, expected, hint), ...``: what settings that fit one by one
         break together.
@@ -576,13 +593,16 @@ class Sector:
     reports: tuple[Report, ...] = ()
     allocation: Allocation | None = None
     passage: Passage | None = None
+    backup: Backup | None = None
     rules: Callable[[Settings], Iterable[tuple[str, object, str, str]]] | None = None
 
     @property
     def decision(self) -> str:
-        """Kind of the decision: ``"covering"``, ``"capacitated"`` or ``"passage"``."""
+        """Kind: ``"covering"``, ``"capacitated"``, ``"passage"`` or ``"backup"``."""
         if self.passage is not None:
             return "passage"
+        if self.backup is not None:
+            return "backup"
         return "covering" if self.allocation is None else "capacitated"
 
     @property

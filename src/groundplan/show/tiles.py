@@ -67,7 +67,11 @@ def map_data(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
         whole = total(np.sum(demand, axis=0))
         # what a capacitated system is asked is new: nothing serves it before
         is_new = part.get("decision") == "capacitated"
-        for when in ("after",) if is_new else ("before", "after"):
+        times: tuple[str, ...] = ("after",) if is_new else ("before", "after")
+        if part.get("decision") == "backup":
+            # a map of nothing is no map
+            times = ("before", "after", "firm") if part["base_value"] else ("after", "firm")
+        for when in times:
             bits = table[f"{key}_{when}"].to_numpy()
             served = np.sum([d * (bits >> k & 1) for k, d in enumerate(demand)], axis=0)
             part_ratio = np.divide(total(served), whole, out=np.zeros(n), where=whole > 0)
@@ -195,7 +199,10 @@ def site_data(
         order = np.argsort(np.where(action == 0, 0, 1), kind="stable")
         layer_keys = [layer["key"] for layer in part["layers"]]
         environments = sorted({r["environment"] for r in part["reach"]})
-        layer = np.array([layer_keys.index(v) for v in rows["layer"].to_pylist()], np.uint8)
+        # an asset that serves every layer has the number after the last
+        at_layer = {name: number for number, name in enumerate(layer_keys)}
+        named = [at_layer.get(v, len(layer_keys)) for v in rows["layer"].to_pylist()]
+        layer = np.array(named, np.uint8)
         kind = np.array([environments.index(v) for v in rows["environment"].to_pylist()], np.uint8)
         x = (rows["x_m"].to_numpy() - note["x0_m"]) / width
         y = (note["y1_m"] - rows["y_m"].to_numpy()) / height

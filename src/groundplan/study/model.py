@@ -180,9 +180,9 @@ class RegionChoice(Record):
 
 
 class ExistingFile(Record):
-    """The user's register of existing assets of one system."""
+    """A file of the user about one system: its register of existing assets, or its demand."""
 
-    path: FileName = Field(description="the file with the assets")
+    path: FileName = Field(description="the file with the assets or the points of demand")
     format: Literal["table", "ocpi", "openchargemap", "opencellid"] = Field(
         "table",
         description="table: CSV, XLSX, GeoPackage, GeoJSON, GeoParquet or shapefile with the "
@@ -259,6 +259,9 @@ class SectorChoice(Record):
     traffic: TrafficFile | None = Field(
         None, description="traffic on these roads; without it trips follow a gravity law"
     )
+    demand: ExistingFile | None = Field(
+        None, description="table with points of demand; without it demand is modelled"
+    )
     budget_cny: int | None = Field(None, gt=0, description="ceiling of this system, CNY")
 
     @classmethod
@@ -274,7 +277,12 @@ class SectorChoice(Record):
 
     def files(self) -> dict[str, ExistingFile | RoadFile | TrafficFile]:
         """Return the files that the system names, by the key of their table."""
-        named = {"existing": self.existing, "roads": self.roads, "traffic": self.traffic}
+        named = {
+            "existing": self.existing,
+            "demand": self.demand,
+            "roads": self.roads,
+            "traffic": self.traffic,
+        }
         return {name: given for name, given in named.items() if given is not None}
 
     def placed(self, base: Path) -> SectorChoice:

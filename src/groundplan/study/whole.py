@@ -222,7 +222,7 @@ class Whole:
         named = [("region.polygons", None if polygons in CARRIED else polygons)]
         named.append(("region.population.path", (region.get("population") or {}).get("path")))
         for key, system in self.systems.items():
-            for part in ("existing", "roads", "traffic"):
+            for part in ("existing", "demand", "roads", "traffic"):
                 path = (system.get(part) or {}).get("path")
                 named.append((f"sectors.{key}.{part}.path", path))
         for place, path in named:

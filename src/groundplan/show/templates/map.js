@@ -163,7 +163,9 @@
     }
     let text = "";
     if (best) {
-      const [key, i] = best, s = sites[key], part = data.sectors[key], a = actions[s.action[i]], l = part.layers[s.layer[i]];
+      const [key, i] = best, s = sites[key], part = data.sectors[key], a = actions[s.action[i]];
+      // an asset that serves every layer has the number after the last
+      const l = part.layers[s.layer[i]] || { key: part.layers[0].key, title: "all", title_zh: "全部" };
       const environment = s.environments[s.environment[i]];
       text += `<div><strong>${say(safe(part.title), safe(part.title_zh))}</strong><dl class="pairs">`;
       text += row("asset", "编号", safe(`${key}-${String(s.number[i]).padStart(7, "0")}`)) + row("layer", "服务层", say(safe(l.title), safe(l.title_zh)));
@@ -229,6 +231,7 @@
     const part = data.sectors[key];
     if (data.layers[`${key}_before`]) areas.push([`${key}_before`, say(`${safe(part.title)}: served before`, `${safe(part.title_zh)}：此前服务率`)]);
     if (data.layers[`${key}_after`]) areas.push([`${key}_after`, say(`${safe(part.title)}: served after`, `${safe(part.title_zh)}：方案后服务率`)]);
+    if (data.layers[`${key}_firm`]) areas.push([`${key}_firm`, say(`${safe(part.title)}: served whichever site fails`, `${safe(part.title_zh)}：任一站失效仍有服务`)]);
   }
   for (const s of data.signals) areas.push([s.key, say(safe(s.title), safe(s.title_zh))]);
   areas.push(["none", say("none", "无")]);
