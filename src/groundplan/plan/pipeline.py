@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from groundplan.errors import StoppedError, UsageError
 from groundplan.plan.capacitated import allocate
 from groundplan.plan.checkpoint import Workbench
-from groundplan.plan.folder import write_plan_folder
+from groundplan.plan.folder import due_year, write_plan_folder
 from groundplan.plan.manifest import canonical_json, library_versions
 from groundplan.plan.placing import make_room
 from groundplan.plan.register import read_register
@@ -276,6 +276,7 @@ def solve_system(
         plan = allocate(
             system, ground.land, gap=options.gap, seed=study.seed, effort=options.effort,
             progress=told, stop=stop, tick=tick, counties=names,
+            n_year=due_year(study, sector.key) - study.years[0] + 1,
         )  # fmt: skip
         return replace(plan, register=found)
     if ground.relief is not None:

@@ -19,6 +19,7 @@ from groundplan.engine.location.certificate import seal
 from groundplan.engine.problem import Decision
 from groundplan.errors import DataError, Finding, InfeasibleError
 from groundplan.plan.allocation import Flows, Rows, demand_rows
+from groundplan.plan.expansion import Expansion
 from groundplan.plan.kinds import reach_of, site_reach, sizing_model
 from groundplan.sectors.contract import Action, Land, Offer, Sector, Settings, Sites, Sized
 from groundplan.study.faults import near
@@ -102,6 +103,8 @@ class SystemPlan:
     #: Who serves whom, and the engine's decision with split modules, in a capacitated system.
     flows: Flows | None = None
     relaxed: Decision | None = None
+    #: What stands at the end of each year, in a capacitated system.
+    expansion: Expansion | None = None
     #: Rasters of the planned network's signal.
     signals: tuple[Any, ...] = ()
 
