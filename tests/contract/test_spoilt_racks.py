@@ -194,7 +194,8 @@ def test_a_target_due_later_is_built_year_by_year(tmp_path):
         y for a, y in zip(table["action"].to_pylist(), table["phase_year"].to_pylist(), strict=True)
         if a != "keep"
     ]  # fmt: skip
-    assert set(years) == {2023}
+    # sites wait until they are needed
+    assert set(years) == {2023, 2024, 2025}
 
 
 def respoil(folder: Path, change) -> None:
@@ -252,10 +253,23 @@ def higher_prices(proof):
     proof["price_row"] = proof["price_row"] + 1
 
 
+def a_year_takes_away(proof):
+    at = np.flatnonzero(proof["year_modules"][:, -1])[0]
+    proof["year_modules"][at, 0] = proof["year_modules"][at, -1] + 1
+
+
+def a_year_serves_less(proof):
+    proof["year_flow_servers"][0] -= 1
+
+
+def a_last_year_of_its_own(proof):
+    proof["year_modules"][np.flatnonzero(proof["year_modules"][:, -1])[0], -1] += 1
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        one_module_less, one_module_more, beyond_the_feeder, a_row_unserved, another_site,
+        a_year_takes_away, a_year_serves_less, a_last_year_of_its_own, one_module_less, one_module_more, beyond_the_feeder, a_row_unserved, another_site,
         a_cheaper_site, cheaper_energy, a_longer_reach, fewer_racks, higher_prices,
     ],
 )  # fmt: skip

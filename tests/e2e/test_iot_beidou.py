@@ -69,12 +69,30 @@ def test_the_tables_of_iot(record):
     for first in (0, 3, 6):
         assert sum(row[3] for row in classes[first : first + 3]) == pytest.approx(1.0)
         assert classes[first][2] < classes[first + 1][2] < classes[first + 2][2]
+    served = record["sectors"]["iot"]["value"] / record["sectors"]["iot"]["demand_scale"]
+    assert sum(row[4] for row in classes) == pytest.approx(served, rel=1e-3)
+    for first in (0, 3, 6):
+        near, middle, deep = classes[first : first + 3]
+        # what is deep repeats, so a carrier carries fewer; the mix lies between
+        assert near[5] > middle[5] > deep[5]
+        assert deep[5] < deep[7]
+        assert all(row[6] == pytest.approx(row[4] / row[5], rel=1e-3) for row in (near, deep))
     growth = told["growth"]["rows"]
     assert [row[0] for row in growth] == [2023, 2024, 2025]
     assert all(low < middle < high for _, low, middle, high, _ in growth)
     assert growth[0][4] == 100_000_000
     assert growth[0][2] > 79_289_000
+    by_use = told["growth_by_use"]["rows"]
+    assert len(by_use) == 15
+    for year, *whole, _ in growth:
+        mine = [row for row in by_use if row[0] == year]
+        for k in range(3):
+            assert sum(row[2 + k] for row in mine) == pytest.approx(whole[k], abs=3)
     *uses, total = told["message_load"]["rows"]
+    for row, use in zip(by_use[:5], uses, strict=True):
+        assert row[1] == use[0]
+        assert row[3] / growth[0][2] == pytest.approx(use[1] / total[1], rel=1e-6)
+        assert row[5] / row[3] == pytest.approx(use[2] / use[1], abs=1e-6)
     assert total[1] == 100_000_000
     assert total[3] == pytest.approx(12_962.962962962964)
     assert sum(row[1] for row in uses) == pytest.approx(total[1], abs=3)

@@ -161,13 +161,23 @@ def test_the_horizon_is_the_steepest_ground(seed):
 
 
 def test_a_large_waiting_room_is_an_endless_one():
-    limited, endless = finite_waiting(5, 600, 4.0, 1.0), waiting_time(5, 4.0, 1.0)
+    limited, endless = finite_waiting(5, 600, 4.0, 1.0, 0.5), waiting_time(5, 4.0, 1.0, 0.5)
+    assert limited.p_exceed == pytest.approx(endless.p_exceed)
     assert limited.wait_h == pytest.approx(endless.wait_h)
     assert limited.p_wait == pytest.approx(erlang_c(5, 4.0))
     assert finite_waiting(1, 1, 3.0, 1.0).p_block == pytest.approx(0.75)
     busy = finite_waiting([3, 3], [3, 9], 30.0, 1.0)
     assert (busy.use_ratio <= 1).all()
     assert busy.p_block[0] > busy.p_block[1]
+    assert finite_waiting(3, 5, 0.0, 1.0).p_exceed == 0.0
+    # one bay behind one server: who waits, waits one exponential service
+    one = finite_waiting(1, 2, 1.5, 2.0, 0.25)
+    assert one.p_exceed == pytest.approx(one.p_wait * np.exp(-2.0 * 0.25))
+    limits = np.linspace(0.0, 3.0, 3001)
+    tail = finite_waiting(3, 9, 4.0, 1.0, limits)
+    assert tail.p_exceed[0] == pytest.approx(tail.p_wait[0])
+    long = finite_waiting(3, 9, 4.0, 1.0, np.linspace(0.0, 20.0, 20_001)).p_exceed
+    assert np.trapezoid(long, dx=1e-3) == pytest.approx(tail.wait_h[0], rel=1e-5)
 
 
 def test_random_access_does_not_depend_on_what_ran_before():

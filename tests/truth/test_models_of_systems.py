@@ -12,7 +12,6 @@ from groundplan.models import (
     Constellation,
     bass,
     dop,
-    forecast,
     random_access,
     sky_view,
     smart_charging_peak,
@@ -36,35 +35,6 @@ def test_bass(sectors):
     assert told.cumulative == pytest.approx(case["cumulative"], abs=1e-9)
     assert told.peak_time == pytest.approx([case["peak_time"]] * len(case["t"]), abs=1e-9)
     assert told.peak_rate == pytest.approx([case["peak_rate"]] * len(case["t"]), abs=1e-9)
-
-
-def months(path):
-    series: dict[str, list[tuple[float, float]]] = {}
-    with path.open(encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            year, month = row["date"][:7].split("-")
-            at = int(year) + int(month) / 12
-            series.setdefault(row["series"], []).append((at, float(row["value"])))
-    return {k: np.array(v) for k, v in series.items() if len(v) >= 4}
-
-
-def test_forecasts_of_the_last_points(sectors):
-    """The last one or two values of each series, told from those before them."""
-    inside, errors = [], []
-    for name, points in months(sectors / "adoption_series.csv").items():
-        for left_out in (1, 2):
-            if len(points) - left_out < 3:
-                continue
-            known, later = points[:-left_out], points[-left_out:]
-            told = forecast(known[:, 0], known[:, 1], later[:, 0])
-            hit = (told.low <= later[:, 1]) & (later[:, 1] <= told.high)
-            error = np.abs(told.central / later[:, 1] - 1)
-            print(f"{name} last {left_out}: error {error.round(3)}, inside 80 % {hit}")
-            inside += hit.tolist()
-            errors += error.tolist()
-    print(f"mean error {np.mean(errors):.1%}, {np.mean(inside):.0%} inside the 80 % interval")
-    assert np.mean(errors) <= 0.08
-    assert np.mean(inside) >= 0.8
 
 
 def test_random_access(sectors):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from groundplan.errors import DataError, InfeasibleError
-from groundplan.plan.capacitated import allocate, least_apart_m, modules_by_year
+from groundplan.plan.capacitated import allocate, least_apart_m
 from groundplan.plan.kinds import reach_of, whole_modules
 from groundplan.plan.system import complete_settings, prepare
 from groundplan.plan.toy_allocation import two_town_land
@@ -38,11 +38,11 @@ def sites(land):
     return RACKS.candidates(land, existing, SETTINGS, np.random.default_rng(2))
 
 
-def plan_of(land, count=3000, existing=None, budget_cny=None, **changed):
+def plan_of(land, count=3000, existing=None, budget_cny=None, n_year=1, **changed):
     system = prepare(
         RACKS, land, existing, {**SETTINGS, **changed}, count=count, budget_cny=budget_cny, seed=3
     )
-    return allocate(system, land, gap=0.0, seed=3, effort=3)
+    return allocate(system, land, gap=0.0, seed=3, effort=3, n_year=n_year)
 
 
 def test_demand_is_shared_by_class_and_rural_residents_weigh_less(land):
@@ -247,17 +247,23 @@ def test_a_stopped_search_still_gives_a_valid_plan(land):
     assert given.tolist() == plan.system.rows.servers.tolist()
 
 
-def test_modules_by_year_meet_what_has_grown(land):
-    plan = plan_of(land, count=4321)
-    load = plan.flows.load(len(plan.system.sites))
-    added = modules_by_year(plan, (2023, 2026))
+def test_years_meet_what_has_grown_and_sites_open_late(land):
+    plan = plan_of(land, count=4321, n_year=4)
+    servers, years = plan.system.rows.servers, plan.expansion
+    added, load = years.added(), plan.flows.load(len(plan.system.sites))
     assert added.shape == (load.size, 4)
     assert (added >= 0).all()
-    for year in range(4):
-        held = 100 * added[:, : year + 1].sum(axis=1)
-        assert (held >= load * (year + 1) / 4).all()
-        assert (held - 100 < load * (year + 1) / 4)[held > 0].all()
+    for year, flows in enumerate(years.flows, start=1):
+        told = np.bincount(flows.row, flows.servers, servers.size)
+        assert (told == -(-servers * year // 4)).all()
+        held = 100 * years.modules[:, year - 1]
+        assert (flows.load(load.size) <= held).all()
     assert (100 * added.sum(axis=1) == np.where(load > 0, plan.sized.servers, 0)).all()
+    # interest is what makes a site wait
+    opened = (years.modules > 0).sum(axis=0)
+    assert opened[0] < opened[-1] == (load > 0).sum()
+    # a quarter of the racks need a quarter of the modules, and less than one a site more
+    assert 100 * years.modules[:, 0].sum() < 4321 / 4 + servers.size + 100 * opened[0]
 
 
 def test_wet_bulb_is_that_of_the_paper():

@@ -119,7 +119,12 @@ def test_the_example_holds_the_ten_numbers_with_their_readings():
     }  # fmt: skip
     for target in study.targets:
         assert target.note or target.kind == "milestone" or target.key in {"platforms", "racks_increment",
-            "iot_users_active", "public_facilities_sites"}, target.key  # fmt: skip
+            "public_facilities_sites"}, target.key  # fmt: skip
+        assert target.definition, target.key
+        assert target.vintage, target.key
+        assert target.source, target.key
+        # what counts as new needs a day from which it counts
+        assert target.kind != "increment" or target.baseline_on, target.key
     assert len(study.assumptions) == 33
     assert all(a.year for a in study.assumptions)
     assert all(a.used_by for a in study.assumptions)

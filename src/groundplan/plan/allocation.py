@@ -41,6 +41,7 @@ __all__ = [
     "choose_modules",
     "demand_rows",
     "demand_squares",
+    "grown",
     "least_distance_m",
     "plan_cost_cny",
     "service_cost_cny",
@@ -135,6 +136,17 @@ def shared_out(weight: IntArray, count: int) -> IntArray:
     order = sorted(range(weight.size), key=lambda i: (rest[i], i))
     share[order[: count - int(share.sum())]] += 1
     return share
+
+
+def grown(servers: IntArray, year: int, span: int) -> IntArray:
+    """Return what rows ask at the end of a year, 1..span: equal steps, whole servers, rounded up.
+
+    Examples
+    --------
+    >>> grown(np.array([1, 5, 9]), 1, 3).tolist(), grown(np.array([1, 5, 9]), 3, 3).tolist()
+    ([1, 2, 3], [1, 5, 9])
+    """
+    return -(-servers * year // span)
 
 
 def demand_rows(

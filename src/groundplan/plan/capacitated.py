@@ -21,6 +21,7 @@ from groundplan.plan.allocation import (
     demand_squares,
     plan_cost_cny,
 )
+from groundplan.plan.expansion import Expansion, expand
 from groundplan.plan.kinds import allocation_model, sizing_model
 from groundplan.plan.system import System, SystemPlan
 from groundplan.sectors.contract import Action, Land, Offer
@@ -29,8 +30,8 @@ __all__ = [
     "allocate",
     "allocation_record",
     "decided_of",
+    "expansion_of",
     "layer_reach_m",
-    "modules_by_year",
     "offer_of",
 ]
 
@@ -94,6 +95,7 @@ def allocate(
     stop: Callable[[], bool] = lambda: False,
     tick: Callable[[str], None] = lambda _stage: None,
     counties: Sequence[str] | None = None,
+    n_year: int = 1,
 ) -> SystemPlan:
     """Decide sites, modules and service of a capacitated system, and size it.
 
@@ -105,6 +107,8 @@ def allocate(
         0..3: how long sites are branched on.
     counties : sequence of str, optional
         Names of the counties, for messages.
+    n_year : int
+        Years in which the demand grows to what is asked.
 
     Raises
     ------
@@ -142,8 +146,14 @@ def allocate(
         gain_gap=relative,
         status=status,
     )
+    if n_year > 1:
+        tick("years")
+    expansion = expand(
+        kind, rows, sites, offer, pairs, flows, modules, n_year, seed=seed, stop=stop
+    )
     tick("size")
-    return settle_flows(system, land, decision, relaxed, flows)
+    plan = settle_flows(system, land, decision, relaxed, flows)
+    return replace(plan, expansion=expansion)
 
 
 def settle_flows(
@@ -224,18 +234,11 @@ def reached(system: System, land: Land, assignment: NDArray[np.int32]) -> NDArra
     return out
 
 
-def modules_by_year(plan: SystemPlan, years: tuple[int, int]) -> IntArray:
-    """Return the modules that each site adds in each year, (n_site, n_year).
-
-    Demand grows in equal steps from the first year to the last. At the end of each year every
-    site has the modules for what it then serves, so every year keeps every limit.
-    """
-    offer, _ = offer_of(plan.system)
-    load = decided_of(plan)[0].load(len(plan.system.sites))
-    span = years[1] - years[0] + 1
-    grown = load[:, None] * np.arange(1, span + 1)
-    needed = -(-grown // (span * offer.module_servers))
-    return np.asarray(np.diff(needed, axis=1, prepend=0))
+def expansion_of(plan: SystemPlan) -> Expansion:
+    """Return what stands at the end of each year in a capacitated plan."""
+    if plan.expansion is None:
+        raise TypeError(f"{plan.system.sector.key} is no capacitated system")
+    return plan.expansion
 
 
 def least_apart_m(plan: SystemPlan) -> float | None:
@@ -268,9 +271,10 @@ def allocation_record(
     north = sites.y_m[flows.site] - rows.y_m[flows.row]
     far_m = np.sqrt(east * east + north * north)
     layers = system.sector.layers
-    added = modules_by_year(plan, years)
+    added = expansion_of(plan).added()
     price = offer.module_cny[:, None] * added
-    price[:, 0] += np.where(planned, sites.capex_cny, 0)
+    opens = np.argmax(added > 0, axis=1)
+    price[planned, opens[planned]] += sites.capex_cny[planned]
     span = range(years[0], years[1] + 1)
     return {
         "decision": "capacitated",
@@ -291,6 +295,7 @@ def allocation_record(
         "phases": [
             {
                 "year": year,
+                "sites": int((opens[planned] == i).sum()),
                 "modules": int(added[:, i].sum()),
                 "servers": int(added[:, i].sum()) * offer.module_servers,
                 "cost_cny": int(price[:, i].sum()),

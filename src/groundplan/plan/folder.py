@@ -20,7 +20,7 @@ from groundplan.plan.answer import (
     target_records,
 )
 from groundplan.plan.backup_plan import backup_record
-from groundplan.plan.capacitated import allocation_record, modules_by_year
+from groundplan.plan.capacitated import allocation_record, expansion_of
 from groundplan.plan.columns import attribute_columns, column_record, county_of_points
 from groundplan.plan.exports import asset_table, write_assets, write_cells
 from groundplan.plan.manifest import file_hash, library_versions, write_json
@@ -35,7 +35,7 @@ from groundplan.plan.system import SystemPlan
 from groundplan.plan.workbook import write_workbook
 from groundplan.sectors.contract import Action, Sector
 
-__all__ = ["write_plan_folder"]
+__all__ = ["due_year", "write_plan_folder"]
 
 #: Layer of an asset that serves every one of its system.
 ALL_LAYERS = "all"
@@ -96,10 +96,10 @@ def phase_years(plan: SystemPlan, years: tuple[int, int]) -> NDArray[np.int64]:
     """Return the building year of each planned site: the most served per yuan come first.
 
     Equal numbers of sites a year from the first year of the study to the year the target is due.
-    A capacitated site opens with its first module, see `capacitated.modules_by_year`.
+    A capacitated site opens with its first module, see `expansion`.
     """
     if plan.flows is not None:
-        return np.asarray(years[0] + np.argmax(modules_by_year(plan, years) > 0, axis=1))
+        return np.asarray(years[0] + np.argmax(expansion_of(plan).added() > 0, axis=1))
     sites = plan.system.sites
     planned = np.flatnonzero(plan.chosen & ~plan.system.existing)
     gain = np.asarray(plan.sized.load, dtype=np.float64)[planned]

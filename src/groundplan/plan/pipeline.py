@@ -26,7 +26,7 @@ from groundplan.plan.backup_plan import hold
 from groundplan.plan.capacitated import allocate
 from groundplan.plan.checkpoint import Workbench
 from groundplan.plan.demand_file import with_demand
-from groundplan.plan.folder import write_plan_folder
+from groundplan.plan.folder import due_year, write_plan_folder
 from groundplan.plan.manifest import canonical_json, library_versions
 from groundplan.plan.passage import decide_passage, settle_passage
 from groundplan.plan.placing import make_room
@@ -286,6 +286,7 @@ def solve_system(
         plan = allocate(
             system, ground.land, gap=options.gap, seed=study.seed, effort=options.effort,
             progress=told, stop=stop, tick=tick, counties=names,
+            n_year=due_year(study, sector.key) - study.years[0] + 1,
         )  # fmt: skip
         return replace(plan, register=found)
     if system.laid is not None:

@@ -10,7 +10,7 @@ bound of the problem in which modules may be split.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from groundplan.plan.allocation import (
     build_problem,
     demand_rows,
     demand_squares,
+    grown,
     plan_cost_cny,
 )
 from groundplan.plan.manifest import write_json
@@ -43,19 +44,28 @@ ALLOCATION_FORMAT = "groundplan-allocation-certificate/1"
 #: Centres of demand recomputed from cells may differ by this much in rounding, metres.
 CENTRE_M = 1e-3
 ROW_COLUMNS = ("layer", "county", "servers", "x_m", "y_m")
+FLOW_COLUMNS = ("row", "site", "servers")
 OFFER_ARRAYS = ("modules_max", "module_cny", "server_cny", "copy_of")
-OFFER_NUMBERS = ("module_servers", "server_cny_per_m", "apart_m", "keep_ratio", "horizon_year")
+OFFER_NUMBERS = (
+    "module_servers",
+    "server_cny_per_m",
+    "apart_m",
+    "keep_ratio",
+    "horizon_year",
+    "discount_ratio",
+)
 
 
 def write_allocation_proof(folder: Path, plan: SystemPlan, record: Mapping[str, Any]) -> None:
     """Write the certificate of a capacitated system: arrays and a readable record."""
     # the check of a plan loads nothing that decides one
-    from groundplan.plan.capacitated import decided_of, layer_reach_m, offer_of
+    from groundplan.plan.capacitated import decided_of, expansion_of, layer_reach_m, offer_of
 
     system, (flows, relaxed) = plan.system, decided_of(plan)
     offer, rows = offer_of(system)
     key, sites = system.sector.key, system.sites
-    modules = -(-flows.load(len(sites)) // offer.module_servers)
+    expansion = expansion_of(plan)
+    year = np.repeat(np.arange(len(expansion.flows)), [f.row.size for f in expansion.flows])
     arrays: dict[str, Any] = {
         "x_m": sites.x_m,
         "y_m": sites.y_m,
@@ -67,7 +77,13 @@ def write_allocation_proof(folder: Path, plan: SystemPlan, record: Mapping[str, 
         "flow_row": flows.row,
         "flow_site": flows.site,
         "flow_servers": flows.servers,
-        "modules": modules,
+        "modules": expansion.modules[:, -1],
+        "year_modules": expansion.modules,
+        "year_flow_year": year,
+        **{
+            f"year_flow_{name}": np.concatenate([getattr(f, name) for f in expansion.flows])
+            for name in FLOW_COLUMNS
+        },
         "relaxed_sites": relaxed.sites,
         "relaxed_assignment": relaxed.assignment,
         **{f"price_{name}": array for name, array in relaxed.certificate.prices.items()},
@@ -161,6 +177,29 @@ def flow_faults(
     return found
 
 
+def year_faults(
+    rows: Rows,
+    offer: Offer,
+    pairs: Pairs,
+    modules: NDArray[np.int64],
+    proof: Mapping[str, NDArray[Any]],
+) -> list[str]:
+    """Return what is wrong with the years: each serves its own demand, and none takes away."""
+    standing, year = proof["year_modules"], proof["year_flow_year"]
+    if standing.shape[0] != modules.size or (standing[:, -1] != modules).any():
+        return ["the last year's modules are not those of the plan"]
+    found = []
+    if (np.diff(standing, axis=1, prepend=0) < 0).any():
+        found.append("a site has fewer modules than the year before")
+    span = standing.shape[1]
+    for number in range(span):
+        flows = Flows(*(proof[f"year_flow_{name}"][year == number] for name in FLOW_COLUMNS))
+        asked = replace(rows, servers=grown(rows.servers, number + 1, span))
+        faults = flow_faults(asked, offer, pairs, flows, standing[:, number])
+        found += [f"year {number + 1} of {span}: {fault}" for fault in faults]
+    return found
+
+
 def verify_allocation(
     folder: Path, note: Mapping[str, Any], key: str, stored: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -193,6 +232,7 @@ def verify_allocation(
     if proof["existing"][modules > 0].any():
         found.append("the plan adds modules under a site that stands")
     found += flow_faults(rows, offer, pairs, flows, modules)
+    found += year_faults(rows, offer, pairs, modules, proof)
     if found:
         raise VerificationError(found)
     value = plan_cost_cny(rows, sites, offer, flows, modules)

@@ -71,12 +71,37 @@ def growth(
     )
 
 
+def growth_by_use(
+    study: Any, ground: Any, plan: SystemPlan, counties: Counties, given: Mapping[str, Any]
+) -> Table:
+    """Return the same of each use, its share kept."""
+    rows: list[list[Any]] = []
+    for year, low, central, high, _ in growth(study, ground, plan, counties, given)["rows"]:
+        for title, title_zh, share, own in given["uses"]:
+            told = [round(part * share) for part in (low, central, high)]
+            rows.append([year, [title, title_zh], *told, round(central * own)])
+    return table(
+        [
+            column("end of", "年末", "year"),
+            column("use", "应用", "text"),
+            column("low (10 %)", "低（10%）"),
+            column("central", "中位"),
+            column("high (90 %)", "高（90%）"),
+            column("of the central NB-IoT", "中位中的NB-IoT"),
+        ],
+        rows,
+        given["uses_note"],
+        given["uses_note_zh"],
+    )
+
+
 def coverage_classes(
     _study: Any, _ground: Any, plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
 ) -> Table:
     """Return reach and share of devices of each coverage class, and what one carrier carries."""
     from groundplan.engine.radio import cell_reach
     from groundplan.engine.radio.iot_access import CLASS_LOSS_DB
+    from groundplan.engine.radio.iot_sizing import budget_links, class_capacity
     from groundplan.plan.kinds import sizing_model
 
     names = plan.system.sector.environments
@@ -96,18 +121,29 @@ def coverage_classes(
     )
     titles = {key: (title, title_zh) for key, title, title_zh in PLACES}
     rows: list[list[Any]] = []
+    served = np.bincount(plan.system.sites.environment, plan.sized.load, len(names))
+    links = budget_links(budget, len(names))
+    ends = [loss for loss, _ in reach]
     for k, name in enumerate(names):
         capacity = told.capacity[k]
+        alone = class_capacity(
+            links[k], largest, float(reach[-1][1][k]), ends, reports_per_h=given["reports_per_h"]
+        )
         for number, (loss, reach_m) in enumerate(reach):
             is_last = number + 1 == len(reach)
+            is_class = loss in CLASS_LOSS_DB
+            ratio = float(capacity.class_ratio[CLASS_LOSS_DB.index(loss)]) if is_class else None
+            devices = None if ratio is None else ratio * float(served[k])
+            is_known = devices is not None and bool(np.isfinite(alone[number]))
             rows.append(
                 [
                     list(titles.get(name, (name, name))),
                     loss,
                     float(reach_m[k]),
-                    float(capacity.class_ratio[CLASS_LOSS_DB.index(loss)])
-                    if loss in CLASS_LOSS_DB
-                    else None,
+                    ratio,
+                    None if devices is None else round(devices),
+                    round(float(alone[number])) if is_known else None,
+                    devices / float(alone[number]) if devices is not None and is_known else None,
                     round(capacity.device_count) if is_last else None,
                 ]
             )
@@ -117,15 +153,19 @@ def coverage_classes(
             column("coupling loss up to, dB", "耦合损耗上限（dB）"),
             column("reach, m", "半径（米）"),
             column("share of devices", "终端占比", "percent"),
-            column("devices of a carrier, each sector", "每扇区每载波终端数"),
+            column("devices served", "服务终端数"),
+            column("a carrier carries of them alone", "单载波仅承载该等级时终端数"),
+            column("carriers they fill", "占满载波数", "decimal"),
+            column("a carrier carries of the mix", "单载波承载混合终端数"),
         ],
         rows,
-        "Shares of devices spread evenly over the full reach; what binds a carrier: "
+        "Shares of devices spread evenly over the full reach, a carrier on one sector. Carriers "
+        "that a class fills are those of its load alone, however many stations it takes to reach "
+        "it. What binds a carrier of the mix: "
         + ", ".join(sorted({c.binding for c in told.capacity}))
         + ".",
-        "终端在整个半径内均匀分布时的占比；载波受限于："
-        + "、".join(sorted({c.binding for c in told.capacity}))
-        + "。",
+        "终端在整个半径内均匀分布时的占比，按单扇区载波计；占满载波数仅按负荷计，与覆盖所需站数无关。"
+        "混合承载受限于：" + "、".join(sorted({c.binding for c in told.capacity})) + "。",
     )
 
 
@@ -276,6 +316,7 @@ REPORT_KINDS: Mapping[str, Callable[[Any, Any, SystemPlan, Counties, Mapping[str
     "farms": farms,
     "further": further,
     "growth": growth,
+    "growth_by_use": growth_by_use,
     "message_load": message_load,
     "messages": messages,
     "roads": roads,

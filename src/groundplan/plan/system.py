@@ -19,6 +19,7 @@ from groundplan.engine.location.certificate import seal
 from groundplan.engine.problem import Decision
 from groundplan.errors import DataError, Finding, InfeasibleError
 from groundplan.plan.allocation import Flows, Rows, demand_rows
+from groundplan.plan.expansion import Expansion
 from groundplan.plan.kinds import reach_of, site_reach, sizing_model
 from groundplan.plan.trips import Laid, lay_trips
 from groundplan.sectors.contract import Action, Land, Offer, Sector, Settings, Sites, Sized
@@ -113,6 +114,8 @@ class SystemPlan:
     servers_needed: int = 0
     #: What holds when a site fails, in a backup system.
     backed: Any = None
+    #: What stands at the end of each year, in a capacitated system.
+    expansion: Expansion | None = None
     #: Rasters of the planned network's signal.
     signals: tuple[Any, ...] = ()
 

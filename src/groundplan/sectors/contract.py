@@ -372,6 +372,8 @@ class Offer:
         Share of a county's demand that must lie within reach of each site that serves it, 0..1.
     horizon_year : float
         Years over which running costs are added up.
+    discount_ratio : float
+        Yearly interest by which later money is worth less, >= 0; tells what building later saves.
     """
 
     modules_max: IntArray
@@ -383,6 +385,7 @@ class Offer:
     apart_m: float
     keep_ratio: float
     horizon_year: float
+    discount_ratio: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -213,6 +213,13 @@ def growth_parameters(settings: Settings) -> dict[str, Any]:
         "month": month,
         "per_person": settings["subscriptions_per_person_ratio"],
         "unit": "subscriptions",
+        # shares of one subscription: of all uses, and of these on NB-IoT
+        "uses": stock_by_use(1.0, settings),
+        "uses_note": (
+            "Counts by use are published for one date only (end of 2022), so each keeps its share: "
+            "no trend of a single use is known."
+        ),
+        "uses_note_zh": "分应用数量仅有2022年末一个时点，故各应用占比保持不变；单项应用趋势未知。",
         "note": (
             f"The region's count of {month} is taken to grow as the country's does. The interval "
             "is that of the country's series alone."
@@ -349,6 +356,12 @@ IOT = Sector(
         Report("coverage_classes", "Coverage classes", "覆盖等级", class_parameters),
         Report(
             "growth", "Subscriptions without a programme", "无计划情形的用户数", growth_parameters
+        ),
+        Report(
+            "growth_by_use",
+            "Subscriptions without a programme, by use",
+            "无计划情形的用户数（分应用）",
+            growth_parameters,
         ),
         Report(
             "message_load", "Stock by use and message load", "分应用存量与消息负荷", load_parameters

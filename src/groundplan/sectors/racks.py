@@ -177,6 +177,7 @@ def build_offer(land: Land, sites: Sites, settings: Settings) -> Offer:
         apart_m=1000.0 * settings["backup_km"],
         keep_ratio=settings["keep_ratio"],
         horizon_year=settings["horizon_year"],
+        discount_ratio=settings["discount_ratio"],
     )
 
 
@@ -408,8 +409,9 @@ RACKS = Sector(
             "needed; other classes have none."
         ),
         (
-            "Demand grows everywhere alike from year to year; when a site opens is not chosen. "
-            "Water, land prices and the price of power by place are not established."
+            "Demand grows everywhere alike from year to year; the years in which sites open are "
+            "decided backwards from the last, each given the one after it. Water, land prices and "
+            "the price of power by place are not established."
         ),
         "PUE comes from monthly normals of one place unless the study gives hours of its own.",
     ),
@@ -418,7 +420,7 @@ RACKS = Sector(
         "时延按直线距离乘绕行系数的光纤往返计算；各县允许少量需求超限，并列出逐格网核算的达标比例。",
         "无台账时，现有中心、馈线与灾害区均为生成的替代数据，均非真实；有台账时仅剔除台账所标灾害点。",
         "仅第一类需求的副本保证异地距离，且规则偏严；其他类别未设副本。",
-        "各地需求逐年同比例增长，不选择各站点的开放年份；用水、地价与分地电价未确立。",
+        "各地需求逐年同比例增长；站点开放年份自末年逐年倒推确定；用水、地价与分地电价未确立。",
         "除非研究给出自己的小时数，PUE由单一地点的月均气候推算。",
     ),
     toy_value=1_269_229_972,

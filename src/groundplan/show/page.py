@@ -142,12 +142,13 @@ def write_report(folder: Path, out: Path | None = None, *, name: str = "") -> Pa
     }
     # '</' inside a script element would end it
     embedded = json.dumps(data, ensure_ascii=False, sort_keys=True).replace("</", "<\\/")
+    scripts = [(TEMPLATES / n).read_text(encoding="utf-8") for n in ("inflate.js", "map.js")]
     page = environment.get_template("report.html.j2").render(
         plan=record,
         systems=systems,
         folder=name or folder.resolve().name,
         css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
-        js=Markup((TEMPLATES / "map.js").read_text(encoding="utf-8")),  # noqa: S704 - ours
+        js=Markup("".join(scripts)),  # noqa: S704 - ours
         data=Markup(embedded),  # noqa: S704 - escaped above
     )
     target = out or folder / "report.html"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,16 @@ NO_VALUE = 255
 
 
 def packed(array: NDArray[Any]) -> str:
-    """Return an array's little-endian bytes as base64."""
-    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    return base64.b64encode(little.tobytes()).decode("ascii")
+    """Return an array as base64 of its length in bytes (4, little-endian) and itself deflated."""
+    plain = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
+    # a raw stream: the page has no use for a checksum, the manifest has its own
+    press = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    body = press.compress(plain) + press.flush()
+    return base64.b64encode(len(plain).to_bytes(4, "little") + body).decode("ascii")
 
 
 def map_data(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
-    """Return everything the map needs as plain data with base64 arrays.
+    """Return everything the map needs as plain data with packed arrays.
 
     Parameters
     ----------

@@ -12,8 +12,12 @@ Logistic: :math:`N(t) = L + (M - L)/(1 + e^{-k(t - t_m)})`.
 
 A fit of a few published counts does not know the ceiling: many curves pass near the points. The
 forecast therefore keeps all of them. A grid of curves is weighed by how well each explains the
-points (errors relative to the value, their size unknown and integrated out), and quantiles of the
-weighed curves, with the error of a further observation added, are the interval.
+points, and quantiles of the weighed curves, with the way counts stray from them, are the interval.
+
+Counts do not scatter about a curve, they wander from it: a year above is followed by another. The
+logarithm of count over curve is therefore taken as a random walk, its steps normal with a variance
+in proportion to time and of unknown size (integrated out). A forecast starts at the last count and
+its error grows with the time from there.
 
 Left out: several generations that replace each other, price, seasons, revisions of the statistic.
 
@@ -180,6 +184,20 @@ def logistic(
     return Diffusion(*_plain(floor + rise * share, rate, midpoint.copy(), rise * growth_rate / 4.0))
 
 
+def _tied(t: FloatArray, error: FloatArray, asked: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return mean and variance (in units of time) of a random walk known at the times t.
+
+    Beyond the ends it goes on from the last known value; between two it is a bridge.
+    """
+    right = np.clip(np.searchsorted(t, asked), 1, t.size - 1)
+    before, after = t[right - 1], t[right]
+    part = np.clip((asked - before) / (after - before), 0.0, 1.0)
+    mean = error[:, right - 1] * (1.0 - part) + error[:, right] * part
+    inside = part * (1.0 - part) * (after - before)
+    outside = np.maximum(asked - t[-1], 0.0) + np.maximum(t[0] - asked, 0.0)
+    return mean, inside + outside
+
+
 def forecast(
     t: ArrayLike,
     value: ArrayLike,
@@ -193,12 +211,14 @@ def forecast(
 
     Curves have two numbers that the points must tell: ceiling and speed; for each pair the
     midpoint is fitted. Prior: ceiling even on a log scale from the last count to `ceiling_max`,
-    speed even on a log scale over doubling times of 1/20 to 20 spans of the data.
+    speed even on a log scale over doubling times of 1/20 to 20 spans of the data. Counts wander
+    from their curve by a random walk; between known counts it is tied at both ends.
 
     Parameters
     ----------
     t, value : (m,) array
-        Times and counts > 0, at least 3, at two or more times.
+        Times and counts > 0, at least 3, at two or more times; of several counts of one time the
+        geometric mean is taken.
     t_new : (n,) array
         Times asked.
     level : float
@@ -222,6 +242,9 @@ def forecast(
         raise ValueError(f"t and value must be 3 or more points at several times; got {t.shape}")
     if not 0.0 < level < 1.0:
         raise ValueError(f"level must be > 0 and < 1; got {level}")
+    t, inverse = np.unique(t, return_inverse=True)
+    log = np.bincount(inverse, weights=np.log(value)) / np.bincount(inverse)
+    value = np.exp(log)
     top = float(value.max())
     most = CEILING_MAX * top if ceiling_max is None else float(ceiling_max)
     if not most > top:
@@ -236,19 +259,22 @@ def forecast(
     weight = np.square(1.0 - value[None, :] / m[:, None])
     mid = ((t[None, :] - odds / k[:, None]) * weight).sum(1) / weight.sum(1)
     curve = logistic(t[None, :], m[:, None], k[:, None], mid[:, None]).cumulative
-    error = np.log(value)[None, :] - np.log(np.maximum(curve, 1e-300))
+    error = log[None, :] - np.log(np.maximum(curve, 1e-300))
     freedom = t.size - 1
-    spread = np.square(error).sum(1) + freedom * ERROR_MIN_RATIO**2
+    step = span / freedom
+    spread = np.square(np.diff(error, axis=1)) @ (step / np.diff(t)) + freedom * ERROR_MIN_RATIO**2
     chance = -0.5 * freedom * np.log(spread / spread.min())
     share = np.exp(chance)
     share /= share.sum()
     rng = np.random.Generator(np.random.Philox(key=seed))
     drawn = rng.choice(m.size, DRAWS, p=share)
     sigma = np.sqrt(spread[drawn] / rng.chisquare(freedom, DRAWS))
-    told = logistic(
-        t_new.ravel()[None, :], m[drawn, None], k[drawn, None], mid[drawn, None]
-    ).cumulative
-    told = told * np.exp(sigma[:, None] * rng.standard_normal(told.shape))
+    asked = t_new.ravel()
+    told = logistic(asked[None, :], m[drawn, None], k[drawn, None], mid[drawn, None]).cumulative
+    strayed, away = _tied(t, error[drawn], asked)
+    stray = sigma[:, None] * np.sqrt(away / step) * rng.standard_normal(told.shape)
+    stray += ERROR_MIN_RATIO * rng.standard_normal(told.shape)
+    told = told * np.exp(strayed + stray)
     tail = 0.5 * (1.0 - level)
     low, central, high = np.quantile(told, [tail, 0.5, 1.0 - tail], axis=0)
     ceilings = np.quantile(m[drawn], [tail, 0.5, 1.0 - tail])

@@ -39,7 +39,8 @@ class Waiting(NamedTuple):
     Attributes
     ----------
     p_wait : float or array
-        Share of customers that must wait at all.
+        Share of customers that must wait at all; that of Erlang C also where arrivals or services
+        are not Poisson, a few per cent off with several servers.
     wait_h : float or array
         Mean wait before service, hours; inf where the queue has no steady state.
     queue_length : float or array

@@ -20,7 +20,7 @@ back-off does to reports.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +32,13 @@ from groundplan.engine.radio.link import SURE_SIGHT_M, Link, served_ratio
 from groundplan.engine.radio.pathloss import MODELS, break_distance_m, model_name
 from groundplan.engine.radio.reliability import disc_mean
 
-__all__ = ["NbiotSizing", "coupling_losses", "nbiot_carriers", "reconnect_success"]
+__all__ = [
+    "NbiotSizing",
+    "class_capacity",
+    "coupling_losses",
+    "nbiot_carriers",
+    "reconnect_success",
+]
 
 FloatArray = NDArray[np.float64]
 #: Width of a class of coupling loss, and how far below the largest the least lies, dB.
@@ -99,6 +105,46 @@ def coupling_losses(link: Link, largest_db: float, reach_m: float) -> tuple[Floa
     summed = np.array([below(limit) for limit in loss])
     # what lies below the least class belongs to it
     return loss, np.maximum(np.diff(summed, prepend=0.0), 0.0)
+
+
+def class_capacity(
+    link: Link,
+    largest_db: float,
+    reach_m: float,
+    ends_db: Sequence[float],
+    *,
+    reports_per_h: float,
+) -> FloatArray:
+    """Return how many devices one carrier carries if all were of one coverage class.
+
+    Deep classes repeat every transmission, so a carrier carries fewer of them; devices of a class
+    over this number are the carriers that the class fills by itself.
+
+    Parameters
+    ----------
+    link, largest_db, reach_m
+        As in `coupling_losses`.
+    ends_db : (n,) sequence
+        Largest coupling loss of each class, ascending.
+    reports_per_h : float
+        Of a device.
+
+    Returns
+    -------
+    (n,) float64
+        NaN where no device of the class lies within reach.
+    """
+    loss, weight = coupling_losses(link, largest_db, reach_m)
+    told, least = [], -np.inf
+    for end in ends_db:
+        mine = np.where((loss > least) & (loss <= end), weight, 0.0)
+        told.append(
+            iot_capacity(loss, mine, reports_per_h=reports_per_h).device_count
+            if mine.sum() > 0.0
+            else np.nan
+        )
+        least = end
+    return np.array(told)
 
 
 def reconnect_success(devices: ArrayLike, window_s: float, config: RachConfig) -> FloatArray:

@@ -19,12 +19,17 @@
   const yuan = (v) => say(`${(v / 1e6).toFixed(2)} M CNY`, `${Math.round(v / 1e4).toLocaleString("en")}万元`);
   const word = (key) => { const w = data.words[key]; return w ? say(safe(w.en), safe(w.zh)) : safe(key); };
 
-  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  // arrays stand as base64 of their length in bytes (4, little-endian) and themselves deflated
+  const bytes = (text) => {
+    const packed = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+    return inflate(packed.subarray(4), new DataView(packed.buffer).getUint32(0, true));
+  };
   const words = (text) => new Uint16Array(bytes(text).buffer);
   const longs = (text) => new Uint32Array(bytes(text).buffer);
   const floats = (text) => new Float32Array(bytes(text).buffer);
   const { rows, cols } = data;
-  const layers = Object.fromEntries(Object.entries(data.layers).map(([k, v]) => [k, bytes(v)]));
+  // a raster is unpacked when it is first looked at
+  const layers = {}, rasterOf = (key) => { if (!layers[key] && data.layers[key]) layers[key] = bytes(data.layers[key]); return layers[key]; };
   const border = words(data.borders);
   const sites = Object.fromEntries(Object.entries(data.sites).map(([key, s]) => [key, {
     ...s, x: words(s.x), y: words(s.y), action: bytes(s.action), layer: bytes(s.layer),
@@ -54,7 +59,7 @@
   let area = "people";
   const paintArea = () => {
     const context = raster.getContext("2d"), image = context.createImageData(cols, rows);
-    const values = layers[area], people = area === "people", signal = signals[area];
+    const values = rasterOf(area), people = area === "people", signal = signals[area];
     const colours = (people ? ramp.people : signal ? ramp.signal : ramp.share).map(rgb);
     if (values) for (let i = 0; i < values.length; i += 1) {
       if (values[i] === 255) continue;
@@ -180,7 +185,7 @@
       text += "</dl></div>";
     }
     const c = Math.floor((px - view.x) / view.scale), r = Math.floor((py - view.y) / view.scale);
-    const county = c >= 0 && r >= 0 && c < cols && r < rows ? layers.county[r * cols + c] : 255;
+    const county = c >= 0 && r >= 0 && c < cols && r < rows ? rasterOf("county")[r * cols + c] : 255;
     if (county !== 255) {
       const note = data.counties[county], name = say(safe(note.name_en || note.name), safe(note.name));
       text += `<div><strong>${name}</strong><dl class="pairs">`;
