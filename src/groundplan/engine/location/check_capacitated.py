@@ -202,7 +202,12 @@ def list_price_faults(
     ):
         return [f"p must be a whole number >= 0, the certificate says {p!r}"]
     row, leaf = prices["row"], prices["leaf_site"]
-    if row.ndim != 2 or row.shape[1] != problem.n_row or leaf.shape[1:] != (problem.n_site,):
+    if (
+        row.ndim != 2
+        or not len(row)
+        or row.shape[1] != problem.n_row
+        or leaf.shape[1:] != (problem.n_site,)
+    ):
         return ["prices or leaves do not fit rows and sites"]
     found = list_leaf_faults(leaf[:, candidate], prices["leaf_price"], len(row))
     # every sum below stays within 63 bits: prices against costs that stay below 2 ** 52
