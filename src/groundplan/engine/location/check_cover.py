@@ -156,8 +156,8 @@ def verify_covering(
     Returns
     -------
     dict
-        ``value``, ``base_value``, and ``bound`` as the prices prove it; a bound by search may be
-        higher.
+        ``value``, and ``bound`` as the prices prove it; a bound by search may be higher.
+        With a share of the demand also ``base_value``, what is served already.
 
     Raises
     ------
@@ -219,8 +219,9 @@ def verify_covering(
         found.append(f"a search proved {told['bound_by_search']} / {scale} by the certificate")
     if found:
         raise VerificationError(found)
-    base = coverage.base_value if certificate.form == "partial_set_covering" else 0
-    return {"value": value, "base_value": base, "bound": bound}
+    if certificate.form == "set_covering":
+        return {"value": value, "bound": bound}
+    return {"value": value, "base_value": coverage.base_value, "bound": bound}
 
 
 def compare_bound(
