@@ -118,6 +118,7 @@ class CoverSearch:
         self.tree_rows = np.zeros(0, np.int64)
         self.parts: list[Part] = []
         self.carried: list[float] | None = None
+        self.price_bound = -np.inf
         self.base = 0
 
     @property
@@ -396,11 +397,18 @@ class CoverSearch:
         self.held = True
 
     def price_all(self) -> None:
-        """Carry the parts' prices to all rows and mend them where dropped sites are overpaid."""
-        rest, bounds = self.rest, [part.prices.bound for part in self.parts]
+        """Carry the parts' prices to all rows, unless those held prove more."""
+        bounds = [part.prices.bound for part in self.parts]
         if bounds == self.carried:
             return
         self.carried = bounds
+        held, best = self.prices, self.price_bound
+        self.carry_prices(self.rest)
+        if self.price_bound < best:
+            self.prices, self.price_bound = held, best
+
+    def carry_prices(self, rest: Reduced) -> None:
+        """Carry the parts' prices to all rows and mend them where dropped sites are overpaid."""
         lam = np.zeros(self.lists.n_row)
         for part in self.parts:
             lam[part.row] = part.lam
