@@ -309,6 +309,19 @@ def test_every_tampering_is_found(single):
         location.verify(other, d, **masks)
 
 
+def test_dear_pairs_do_not_blur_the_proof():
+    rng = np.random.default_rng(5)
+    cost = rng.uniform(1_000, 3_000, (300, 12)) * np.where(rng.random((300, 12)) < 0.4, 1.0, 500.0)
+    demand = rng.integers(1, 50, 300)
+    problem = location.CapacityProblem.from_matrix(
+        cost, demand, np.full(12, demand.sum()), rng.uniform(5_000, 9_000, 12)
+    )
+    d = location.capacitated_facility(problem)
+    location.verify(problem, d)
+    assert d.status == "optimal"
+    assert d.gap < 1e-10
+
+
 def test_same_seed_same_plan():
     for single in (False, True):
         a, b = (made(single)[1].certificate.record_hash for _ in range(2))

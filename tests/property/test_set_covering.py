@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from groundplan.engine.location.check_cover import verify_covering
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.setcover import set_covering
+from groundplan.engine.location.setcover_exact import finish
 from groundplan.engine.location.setcover_lists import lists_of, reduce
 from groundplan.errors import InfeasibleError, VerificationError
 
@@ -208,3 +210,41 @@ def test_prices_of_many_rows_under_one_fractional_cost_are_taken():
     cost = np.array([1.5414844])
     d = set_covering(coverage, cost=cost)
     assert verify_covering(coverage, d, cost=cost)["value"] == pytest.approx(1.5414844)
+
+
+def wide(n_row, n_site, per_site, seed):
+    """Lists of rows that many sites cover, every row by some."""
+    rng = np.random.default_rng(seed)
+    row = np.concatenate([rng.integers(0, n_row, n_site * per_site), np.arange(n_row)])
+    site = np.concatenate([np.repeat(np.arange(n_site), per_site), np.arange(n_row) % n_site])
+    key = np.unique(row * n_site + site)
+    indptr = np.zeros(n_row + 1, np.int64)
+    np.cumsum(np.bincount(key // n_site, minlength=n_row), out=indptr[1:])
+    return Coverage.from_csr(
+        indptr, (key % n_site).astype(np.int32), np.ones(n_row, np.int64), n_site
+    )
+
+
+def test_an_exact_search_stopped_before_any_bound_keeps_the_plan():
+    cover = wide(400, 6_000, 12, 3)
+    lists = lists_of(cover.row_indptr, cover.row_indices, 6_000)
+    cost = np.random.default_rng(4).integers(1, 100, 6_000)
+    every = np.ones(6_000, bool)
+    end = finish(lists, cost, every, np.arange(6_000), grain=1, nodes=10, time_limit_s=0.0)
+    assert end.value <= cost.sum()
+    assert end.bound <= end.value
+    assert not end.is_proven
+
+
+def test_first_prices_leave_time_for_the_search(monkeypatch):
+    seconds = iter(range(10**6))
+    # every look at the clock costs a second: prices may take their share and no more
+    clock = SimpleNamespace(monotonic=lambda: float(next(seconds)))
+    for module in ("setcover", "setcover_rounds"):
+        monkeypatch.setattr(f"groundplan.engine.location.{module}.time", clock)
+    told = []
+    set_covering(
+        wide(120, 90, 6, 5), time_limit_s=16.0,
+        progress=lambda stage, done, *_: told.append((stage, done)),
+    )  # fmt: skip
+    assert ("search", 1) in told

@@ -34,6 +34,8 @@ ROUNDS = 60
 PAIRS_AT_ONCE = 5_000
 #: Pairs that a linear program begins with at most; others come when they would pay.
 PAIRS_FIRST = 20_000
+#: Scaled prices of capacity are cut here: any price >= 0 gives a bound.
+MOST_UNIT = 2.0**61
 #: Problems of more rows are not branched on.
 ROWS_MAX = 3_000
 #: A share of service above that of its site by this much breaks the row ``x_ij <= y_j``.
@@ -61,7 +63,8 @@ class Branching:
         if self.pricing.single_source:
             return {"row": row}
         self.pricing.evaluate(row / scale)
-        unit = np.rint(self.pricing.unit * (scale * 2**UNIT_DIGITS)).astype(np.int64)
+        unit = np.rint(np.minimum(self.pricing.unit * (scale * 2**UNIT_DIGITS), MOST_UNIT))
+        unit = unit.astype(np.int64)
         return {"row": row, "unit": unit}
 
     def score(self, fix: NDArray[np.int8], prices: Prices) -> int:

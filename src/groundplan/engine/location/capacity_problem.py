@@ -14,8 +14,8 @@ from groundplan.errors import InfeasibleError
 
 __all__ = ["CapacityProblem"]
 
-#: Scaled costs of a plan stay below 2 ** this, so that sums with capacity prices fit 63 bits.
-TOTAL_DIGITS = 44
+#: Scaled costs of a plan stay below 2 ** this, and all sites together earn less than the other.
+TOTAL_DIGITS, MOST_DIGITS = 52, 60
 SCALE_DIGITS = 30
 #: Faults named in an error before "and n more".
 SHOWN = 5
@@ -111,7 +111,8 @@ class CapacityProblem:
         dearest = np.zeros(need.size)
         np.maximum.at(dearest, i, c)
         top = math.ceil(math.fsum(dearest.tolist()) + math.fsum(fee.tolist())) + 1
-        digits = min(SCALE_DIGITS, TOTAL_DIGITS - top.bit_length())
+        most = min(TOTAL_DIGITS, MOST_DIGITS - room.size.bit_length())
+        digits = min(SCALE_DIGITS, most - top.bit_length())
         if digits < 0 or int(need.sum()) >= 2**40 or int(room.max()) >= 2**40:
             raise ValueError("costs, demand or capacity are too large; use a coarser unit")
         at = i.astype(np.int32)

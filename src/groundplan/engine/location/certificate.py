@@ -230,6 +230,10 @@ def verify_maximal(
     candidate = ~coverage.existing
     if forbidden is not None:
         candidate &= ~forbidden
+    if certificate.prices["row"].shape != coverage.row_of.shape:
+        raise VerificationError(
+            f"{certificate.prices['row'].size} row prices for {coverage.row_of.size} rows"
+        )
     chosen = np.zeros(n_site, bool)
     chosen[decision.sites] = True
     covered = sum_lists(coverage.row_indptr, chosen[coverage.row_indices]) > 0

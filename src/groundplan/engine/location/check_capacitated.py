@@ -40,11 +40,14 @@ def site_gains(
 ) -> NDArray[np.int64]:
     """Return ``rho_j`` where demand may be split; rounding only raises it."""
     site = problem.site_of_pair()
+    # unit = high * 2 ** UNIT_DIGITS + low: the product of the whole might not fit 63 bits
+    high, low = unit >> UNIT_DIGITS, unit & ((1 << UNIT_DIGITS) - 1)
+    need = problem.demand[problem.row]
     left = price[problem.row] - problem.scaled(problem.cost)
-    left -= (unit[site] * problem.demand[problem.row]) >> UNIT_DIGITS
+    left -= high[site] * need + ((low[site] * need) >> UNIT_DIGITS)
     total = np.zeros(left.size + 1, np.int64)
     np.cumsum(np.maximum(left, 0), out=total[1:])
-    room = -((-unit * problem.capacity) >> UNIT_DIGITS)
+    room = high * problem.capacity - ((-low * problem.capacity) >> UNIT_DIGITS)
     return np.asarray(total[problem.site_ptr[1:]] - total[problem.site_ptr[:-1]] + room)
 
 
@@ -199,10 +202,15 @@ def list_price_faults(
     ):
         return [f"p must be a whole number >= 0, the certificate says {p!r}"]
     row, leaf = prices["row"], prices["leaf_site"]
-    if row.ndim != 2 or row.shape[1] != problem.n_row or leaf.shape[1:] != (problem.n_site,):
+    if (
+        row.ndim != 2
+        or not len(row)
+        or row.shape[1] != problem.n_row
+        or leaf.shape[1:] != (problem.n_site,)
+    ):
         return ["prices or leaves do not fit rows and sites"]
     found = list_leaf_faults(leaf[:, candidate], prices["leaf_price"], len(row))
-    # every sum below stays within 63 bits: prices against costs that stay below 2 ** 44
+    # every sum below stays within 63 bits: prices against costs that stay below 2 ** 52
     most_row = float(np.abs(row.astype(np.float64)).sum(axis=1).max())
     if most_row * max(1, problem.n_site) >= 2**61:
         found.append("row prices do not fit 63 bits")
@@ -210,8 +218,9 @@ def list_price_faults(
         unit = prices["unit"]
         if unit.shape != (len(row), problem.n_site) or unit.min(initial=0) < 0:
             return [*found, "every site needs one price >= 0 of its capacity"]
-        most = max(int(problem.demand.max()), int(problem.capacity.max()))
-        if int(unit.max(initial=0)) * most >= 2**62:
+        room = (unit * problem.capacity.astype(np.float64)).sum(axis=1) / 2**UNIT_DIGITS
+        need = (int(unit.max(initial=0)) >> UNIT_DIGITS) * int(problem.demand.max())
+        if float(room.max()) >= 2**61 or need >= 2**61:
             found.append("capacity prices do not fit 63 bits")
     return found
 

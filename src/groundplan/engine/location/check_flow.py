@@ -179,7 +179,7 @@ def verify_flow(
     found = list_leaf_faults(prices["leaf_site"][:, candidate], prices["leaf_price"], len(table))
     if table.min(initial=0) < 0:
         found.append("a price is negative")
-    if int(paths.volume.sum()) * scale >= 2**62 or table.max(initial=0) * n_slot >= 2**62:
+    if int(paths.volume.sum()) * scale >= 2**62 or int(table.max(initial=0)) * n_slot >= 2**62:
         found.append("volumes times the denominator do not fit 63 bits")
     sites = decision.sites
     if sites.size and not (sites.min() >= 0 and sites.max() < paths.n_site):

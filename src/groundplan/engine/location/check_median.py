@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine.location.assignment_cost import AssignmentCost
 from groundplan.engine.location.certificate import record_hash
+from groundplan.engine.location.check_center import radius
 from groundplan.engine.location.check_radius import Strips
 from groundplan.engine.location.points import hash_arrays
 from groundplan.engine.problem import Decision
@@ -127,11 +128,19 @@ def tree_bound(
         if done:
             raise VerificationError("the tree has nodes after its last leaf")
         if site >= 0:
-            if site >= costs.n_site or not candidate[site] or opened[site] or closed[site]:
+            if (
+                site >= costs.n_site
+                or k != -1
+                or not candidate[site]
+                or opened[site]
+                or closed[site]
+            ):
                 raise VerificationError(f"the tree splits on site {site}, which it cannot")
             opened[site] = True
             path.append((site, True))
             continue
+        if site != -1:
+            raise VerificationError(f"the tree splits on site {site}, which it cannot")
         if not 0 <= k < len(prices):
             raise VerificationError(f"a leaf names prices {k} of {len(prices)}")
         bound = leaf_bound(scores, income, k, opening, existing, candidate, opened, closed, p)
@@ -208,7 +217,8 @@ def verify_median(
     Returns
     -------
     dict
-        ``value``, ``bound``, ``bound_numerator``.
+        ``value``, ``base_value`` (what service from the existing sites alone costs, in whole
+        numbers), ``bound``, ``bound_numerator``.
 
     Raises
     ------
@@ -269,9 +279,15 @@ def verify_median(
             found.append(f"{name} is {true}, told is {told}")
     if decision.bound_by == "prices" and decision.bound != bound:
         found.append(f"bound is {bound}, told is {decision.bound}")
+    meets = decision.bound >= value if whole else value - decision.bound <= 1e-9 * value
+    if (decision.status == "optimal") is not bool(meets):
+        found.append(f"status {decision.status!r} with value {value}, bound {decision.bound}")
     if found:
         raise VerificationError(found)
-    return {"value": value, "bound": bound, "bound_numerator": numerator}
+    base = 0
+    if old.any():
+        base = int(costs.total(radius(costs, np.flatnonzero(old))[1]))
+    return {"value": value, "base_value": base, "bound": bound, "bound_numerator": numerator}
 
 
 def floor_scaled(cost: float, scale: int) -> int:

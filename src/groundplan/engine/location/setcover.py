@@ -271,6 +271,8 @@ def certify(
         "cost_hash": hash_arrays(given),
         "forbidden_hash": hash_arrays(None if forbidden is None else np.asarray(forbidden, bool)),
     }
+    if best > proven:
+        parameters["bound_by_search"] = best
     bound: int | float = best if scale == 1 else best / scale
     certificate = Certificate(
         "set_covering", parameters, coverage.input_hash, denominator, prices, value, numerator

@@ -163,7 +163,7 @@ def climb(
     *,
     tolerance: float = 2e-4,
     look: Callable[[Prices], bool] = lambda _: False,
-) -> None:
+) -> bool:
     """Raise the bound by at most `steps` steps, pricing all sites after every stretch of them.
 
     The stretch grows while the bound on the core agrees with the bound over all sites (Caprara,
@@ -177,6 +177,11 @@ def climb(
         Relative gain over 300 steps below which to end.
     look : callable
         Called after every stretch; true ends.
+
+    Returns
+    -------
+    bool
+        Whether it ended by itself and not by `look`.
     """
     small = lists.n_site <= 4 * lists.n_row
     direction = np.zeros(lists.n_row)
@@ -200,8 +205,9 @@ def climb(
             now = reduced_costs(lists, cost, prices.lam)
             prices.core = core_sites(lists, now, PER_ROW, 0.1 * float(cost.min()))
         if look(prices):
-            return
+            return False
         if done - marked >= 300:
             if prices.bound - mark < tolerance * abs(prices.bound) and apart <= 0.02:
-                return
+                return True
             mark, marked = prices.bound, done
+    return True

@@ -27,7 +27,8 @@ class Finish:
     plan : (n_site,) bool
     value : int
     bound : float
-        No plan costs less; HiGHS's own bound where it did not end.
+        No plan costs less; HiGHS's own bound where it did not end, minus infinity where it has
+        none yet.
     is_proven : bool
     """
 
@@ -111,8 +112,9 @@ def finish(
     solver.run()
     info = solver.getInfo()
     status = solver.getModelStatus()
+    # stopped before its first relaxation is solved, the solver says minus infinity
     bound = base + grain * np.ceil(info.mip_dual_bound - 1e-6)
-    if status == highspy.HighsModelStatus.kInfeasible or not np.isfinite(bound):
+    if status == highspy.HighsModelStatus.kInfeasible or not bound < np.inf:
         raise RuntimeError(f"the exact finish ended with {status} on a problem that has a plan")
     values = np.asarray(solver.getSolution().col_value)
     found = plan

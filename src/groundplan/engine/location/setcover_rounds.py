@@ -52,6 +52,10 @@ EXACT_SITES, EXACT_PAIRS, EXACT_GAP = 8_000, 400_000, 0.12
 TREE_NODES, EXACT_NODES = 20_000, 200
 #: Parts smaller than this are put together.
 TOGETHER = 150
+#: Share of the time that the first prices may take, and of what is left that a round adds to them.
+PRICING, PRICING_ON = 0.4, 0.15
+#: Steps of the prices of a part at most, and the relative gain at which they end.
+STEPS, STEPS_END = 6_000, 1e-4
 
 
 @dataclass
@@ -62,16 +66,22 @@ class Part:
     cost: IntArray
     site: IntArray
     row: IntArray
-    lam: FloatArray
+    prices: Prices
     plan: BoolArray
     bound: float
     xy_m: FloatArray | None
     core: IntArray
     weight: IntArray
     is_wide: bool
+    is_priced: bool = False
     is_proven: bool = False
     walker: Walk | None = None
     here: Lists | None = None
+
+    @property
+    def lam(self) -> FloatArray:
+        """Best prices of its rows."""
+        return self.prices.best
 
     @property
     def value(self) -> int:
@@ -107,6 +117,8 @@ class CoverSearch:
         self.tree: Tree | None = None
         self.tree_rows = np.zeros(0, np.int64)
         self.parts: list[Part] = []
+        self.carried: list[float] | None = None
+        self.price_bound = -np.inf
         self.base = 0
 
     @property
@@ -130,10 +142,11 @@ class CoverSearch:
         started = time.monotonic()
         rest = self.reduced()
         log["reduced"] = [rest.lists.n_row, rest.lists.n_site, int(rest.forced.size)]
+        self.rest = rest
         self.split(rest)
         log["parts"] = len(self.parts)
         self.gather()
-        self.price_all(rest)
+        self.price_all()
         done = 0
         while not self.halt() and not self.is_done(gap):
             if ends_at is None and done >= rounds:
@@ -148,9 +161,11 @@ class CoverSearch:
             early = ends_at is not None and used > 0.2 * (ends_at - started)
             if not self.is_done(gap) and (done == 3 or early) and "exact" not in log:
                 log["exact"] = True
+                self.price_all()
                 self.prove(progress)
                 self.gather()
         log["rounds"] = done
+        self.price_all()
         self.finish_bound()
         progress("search", done, rounds, self.value, self.bound())
 
@@ -197,35 +212,51 @@ class CoverSearch:
         lists = rest.lists
         if not lists.n_row:
             return
+        waiting = lists.n_row
         label, site_label = components(lists)
         order = np.argsort(label, kind="stable")
         for rows in np.split(order, np.flatnonzero(np.diff(label[order])) + 1):
             sites = np.flatnonzero(site_label == label[rows[0]])
             part = narrow(lists, rows, sites) if rows.size < lists.n_row else lists
-            self.parts.append(self.begin(part, rest.row[rows], rest.site[sites]))
+            share = PRICING * rows.size / waiting
+            waiting -= rows.size
+            self.parts.append(self.begin(part, rest.row[rows], rest.site[sites], share))
 
-    def begin(self, lists: Lists, row: IntArray, site: IntArray) -> Part:
+    def begin(self, lists: Lists, row: IntArray, site: IntArray, share: float) -> Part:
         """Return a part with prices, a greedy plan and the sites worth searching."""
         cost = self.cost[site]
         plan = cover_greedily(lists, cost, np.zeros(lists.n_row))
-        upper = int(cost[plan].sum())
-        prices = start_prices(lists, cost)
-        climb(lists, cost, prices, upper, 6_000, tolerance=1e-4, look=lambda _: self.halt())
-        priced = cover_greedily(lists, cost, prices.best)
-        if int(cost[priced].sum()) < upper:
-            plan = priced
-        bound = float(self.grain * np.ceil(prices.bound / self.grain - 1e-6))
         part = Part(
-            lists, cost, site, row, prices.best, plan, bound,
+            lists, cost, site, row, start_prices(lists, cost), plan, 0.0,
             None if self.xy_m is None else self.xy_m[site],
             np.arange(lists.n_site), np.ones(lists.n_row, np.int64),
             lists.n_site > 6 * lists.n_row and lists.n_site > 5_000,
         )  # fmt: skip
-        part.is_proven = part.bound >= part.value
+        self.price(part, share)
         return part
+
+    def price(self, part: Part, share: float) -> None:
+        """Raise the prices of a part within a share of the time left, and round to a plan."""
+        left = self.left()
+        until = None if left is None else time.monotonic() + share * left
+        part.is_priced = climb(
+            part.lists, part.cost, part.prices, part.value, STEPS, tolerance=STEPS_END,
+            look=lambda _: self.halt() or (until is not None and time.monotonic() > until),
+        )  # fmt: skip
+        priced = cover_greedily(part.lists, part.cost, part.lam)
+        if int(part.cost[priced].sum()) < part.value:
+            part.plan, part.walker = priced, None
+            part.core, part.here = np.union1d(part.core, np.flatnonzero(priced)), None
+        bound = float(self.grain * np.ceil(part.prices.bound / self.grain - 1e-6))
+        part.bound = max(part.bound, bound)
+        part.is_proven = part.bound >= part.value
 
     def improve(self, part: Part, number: int) -> None:
         """One round on a part: row weighting, whole or in tiles, then a refining dive."""
+        if not part.is_priced and number:
+            self.price(part, PRICING_ON)
+            if part.is_proven:
+                return
         if part.xy_m is not None and int(part.plan.sum()) > TILED:
             tiles = tiles_of(part.xy_m, self.reach_m, TILE_SITES, self.seed, number)
             search_tiles(
@@ -365,7 +396,18 @@ class CoverSearch:
             self.plan = plan
         self.held = True
 
-    def price_all(self, rest: Reduced) -> None:
+    def price_all(self) -> None:
+        """Carry the parts' prices to all rows, unless those held prove more."""
+        bounds = [part.prices.bound for part in self.parts]
+        if bounds == self.carried:
+            return
+        self.carried = bounds
+        held, best = self.prices, self.price_bound
+        self.carry_prices(self.rest)
+        if self.price_bound < best:
+            self.prices, self.price_bound = held, best
+
+    def carry_prices(self, rest: Reduced) -> None:
         """Carry the parts' prices to all rows and mend them where dropped sites are overpaid."""
         lam = np.zeros(self.lists.n_row)
         for part in self.parts:

@@ -6,6 +6,7 @@ import importlib
 import inspect
 from typing import Any
 
+from groundplan.engine.location.check_statement import check_form, check_statement
 from groundplan.engine.problem import Decision
 from groundplan.errors import VerificationError
 
@@ -78,5 +79,10 @@ def verify(problem: Any, decision: Decision, **asked: Any) -> dict[str, Any]:
         inspect.signature(check).bind(problem, decision, **asked)
     except TypeError as error:
         raise VerificationError(f"form {form!r} does not fit what is asked: {error}") from error
-    found: dict[str, Any] = check(problem, decision, **asked)
+    check_form(decision, problem.n_site)
+    try:
+        found: dict[str, Any] = check(problem, decision, **asked)
+    except OverflowError as error:
+        raise VerificationError(f"the certificate cannot be recomputed: {error}") from error
+    check_statement(decision, found)
     return found
