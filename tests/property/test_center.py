@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from itertools import combinations
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundplan import location
+from groundplan.engine.location import center
+from groundplan.engine.location.center_rows import Rows
+from groundplan.engine.location.certificate import seal
 from groundplan.errors import InfeasibleError, VerificationError
 
 COMMON = settings(deadline=None, derandomize=True, max_examples=30)
@@ -45,6 +49,70 @@ def test_center_equals_enumeration(seed, p):
     d = location.p_center(cost, p, moves=500, **masks)
     assert (d.value, d.status, d.bound_by) == (min(found), "optimal", "prices")
     location.verify(cost, d, **masks)
+
+
+@COMMON
+@given(seed=st.integers(0, 10_000), p=st.integers(1, 3), whole=st.booleans())
+def test_center_by_rows_added_late_equals_enumeration(seed, p, whole):
+    rng = np.random.default_rng(seed)
+    m = int(rng.integers(3, 12))
+    rows, sites = rng.uniform(0, 20, (70, 2)), rng.uniform(0, 20, (m, 2))
+    cost = location.AssignmentCost.from_points(rows, None, sites, truncated=whole)
+    far = cost.block(0, 70)
+    best = min(far[:, list(s)].min(axis=1).max() for s in combinations(range(m), min(p, m)))
+    with mock.patch.multiple(center, ROWS_MIN=3, PER_SITE=1):
+        d = location.p_center(cost, p, moves=50)
+    assert (d.value, d.status) == (best, "optimal")
+    assert d.log["rows"] < 70
+    location.verify(cost, d)
+
+
+def test_bands_list_what_all_pairs_list():
+    rng = np.random.default_rng(2)
+    rows, sites = rng.normal(0, 20, (300, 2)), rng.normal(0, 20, (1500, 2))
+    for truncated in (False, True):
+        cost = location.AssignmentCost.from_points(rows, None, sites, truncated=truncated)
+        looked = Rows(cost, np.ones(1500, bool), np.zeros(1500, bool))
+        assert looked.across is not None
+        looked.add(np.arange(0, 300, 7))
+        for limit in (0.0, 1.0, 6.5):
+            first = looked.within(limit)
+            far = cost.block(0, 300)[first.row]
+            for k, near in enumerate(far <= limit):
+                begin, end = first.lists.row_indptr[k : k + 2]
+                mine = first.lists.row_indices[begin:end]
+                assert np.array_equal(np.flatnonzero(np.isin(first.of, mine)), np.flatnonzero(near))
+            beyond = far[far > limit].min()
+            assert limit < first.beyond <= beyond
+        looked.add(np.arange(300))
+        grown = looked.within(6.5)
+        assert grown.lists.row_indices.size >= first.lists.row_indices.size
+        assert np.array_equal(np.sort(grown.row), np.arange(300))
+
+
+def test_a_tree_of_pairs_is_checked_leaf_by_leaf():
+    points = np.random.default_rng(1).uniform(0, 100, (300, 2))
+    cost = location.AssignmentCost.from_points(points, None, points)
+    d = location.p_center(cost, 12)
+    c = d.certificate
+    assert d.status == "optimal"
+    assert d.log["leaves"] > 2
+    location.verify(cost, d)
+    q = c.prices
+    spoilt = (
+        {"leaf_ask": q["leaf_ask"][1:], "leaf_price": q["leaf_price"][1:]},
+        {"leaf_ask": np.where(q["leaf_ask"] < 0, 0, q["leaf_ask"]).astype(np.int8)},
+        {"ask_row": q["ask_row"][::-1].copy()},
+        {"ask_row": q["ask_row"] * 0 - 1},
+        {"ask": q["ask"] * 0, "row": q["row"] // 2},
+        {"row_number": q["row_number"] * 0},
+        {"leaf_price": q["leaf_price"] + 1_000},
+        {"row": q["row"].astype(float)},
+    )
+    for change in spoilt:
+        false = seal(replace(c, prices={**q, **change}, record_hash=""), d.sites, d.assignment)
+        with pytest.raises(VerificationError):
+            location.verify(cost, replace(d, certificate=false))
 
 
 @COMMON

@@ -17,6 +17,11 @@ from groundplan import location
 
 POINTS = Path(__file__).parents[1] / "data" / "spopt_simulated_points.csv"
 EARTH_RADIUS_KM = 6371.0088  # as the shared case was read; see SOURCES.md beside it
+#: Radius of the vertex p-centre on OR-Library's pmed graphs: Pullan 2008, "A memetic genetic
+#: algorithm for the vertex p-center problem", doi 10.1162/evco.2008.16.3.417, as copied in
+#: github.com/timothy-ch-cheung/k-center (src/server/dataset/ORLIB/kcenteropt.txt).
+PMED = {1: 127, 3: 93, 5: 48, 7: 64, 9: 37, 11: 59, 13: 36, 15: 18, 17: 39, 19: 18}
+PMED |= {21: 40, 23: 22, 25: 11, 27: 32, 29: 13, 31: 30, 33: 15, 35: 30, 37: 15, 39: 23}
 STAND = np.array([False, False, False, True, True])
 
 
@@ -61,4 +66,20 @@ def test_seats_equal_enumeration(shared, p):
     d = location.p_center(cost, p)
     assert d.value == pytest.approx(known["pcenter"][p - 1]["radius_km"], abs=1e-5)
     assert d.status == "optimal"
+    location.verify(cost, d)
+
+
+def pmed(path):
+    """Return the distances of an OR-Library graph and its p."""
+    words = np.array(path.read_text(encoding="utf-8").split(), np.int64)
+    n, edges, p = (int(v) for v in words[:3])
+    tail, head, length = words[3 : 3 + 3 * edges].reshape(-1, 3).T
+    return location.AssignmentCost.from_graph(n, tail - 1, head - 1, length), p
+
+
+@pytest.mark.parametrize("number", sorted(PMED))
+def test_graphs_of_or_library_are_proven_at_the_published_radius(shared, number):
+    cost, p = pmed(shared / f"benchmarks/location/orlib_pmed/pmed{number}.txt")
+    d = location.p_center(cost, p)
+    assert (d.value, d.status, d.bound_by) == (PMED[number], "optimal", "prices")
     location.verify(cost, d)

@@ -413,7 +413,7 @@ def gradual_coverage(
     """Return a coverage in which demand served from farther away is worth less.
 
     A row within ``reach_m[k]`` of its nearest chosen site earns ``weight * worth[k]`` (gradual
-    covering: Berman, Krass, Drezner 2003, doi 10.1016/S0377-2217(02)00364-8). Each step becomes a
+    covering: Berman, Krass, Drezner 2003, EJOR 151, 474-480). Each step becomes a
     row of its own with the weight ``weight * (worth[k] - worth[k + 1])``, so that
     `maximal_covering` and its certificate serve as they are.
 

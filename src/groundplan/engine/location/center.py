@@ -1,11 +1,12 @@
 r"""p-centre: at most p sites so that the largest distance to the nearest site is least.
 
 The radius is one of the distances, so the search halves an interval of distances and asks whether p
-sites cover every row within one (Minieka 1970, doi 10.1137/1012016). "Yes" is a plan, found by a
-walk over plans of exactly p sites whose uncovered rows gain weight (Gao, Weise and Li 2015, EJOR
-246:750, for set covering). "No" is proven by prices of the rows: if they add up to more than any p
-sites earn, no p sites cover. The prices come from primal-dual steps, and where the
-relaxation cannot tell, from branching on sites with a linear program a node.
+sites reach every row within one (Minieka 1970, doi 10.1137/1012016). It looks at few rows and adds
+those that a plan leaves out (`center_rows`). "Yes" is a plan, found by a walk over plans of exactly
+p sites whose rows left out gain weight (`center_walk`). "No" is proven by prices of the rows: if
+they add up to more than any p sites earn, no p sites reach them. The prices come from a linear
+program, from primal-dual steps where that is large, and from a search over pairs of rows where the
+relaxation cannot tell (`center_tree`).
 """
 
 from __future__ import annotations
@@ -17,322 +18,239 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.engine._jit import jit
 from groundplan.engine.location.assignment_cost import AssignmentCost
+from groundplan.engine.location.center_rows import Near, Rows, nearest
+from groundplan.engine.location.center_tree import (
+    DENOMINATOR,
+    Leaf,
+    Node,
+    Pairs,
+    Proof,
+    relax,
+    search_pairs,
+)
+from groundplan.engine.location.center_walk import walk
 from groundplan.engine.location.certificate import seal
-from groundplan.engine.location.check_center import leaf_excess, masks, radius
-from groundplan.engine.location.coverage import transpose
+from groundplan.engine.location.check_center import between, masks, radius
 from groundplan.engine.location.dual import start_dual, step_dual
 from groundplan.engine.location.program import plain_program
-from groundplan.engine.location.relaxation import Relaxation
-from groundplan.engine.location.tree import CLOSED, FREE, OPEN, Tree, branch
 from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import InfeasibleError
 
 __all__ = ["p_center"]
 
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-#: Prices are whole multiples of 1 / this.
-DENOMINATOR = 2**20
-#: Up to this many pairs within the radius, linear programs are solved and branched on.
-PAIRS_MAX = 150_000
-#: Distances tried for the bound alone, once no better plan is found.
-PROOFS = 6
-#: Distances held at once.
-AT_ONCE = 4_000_000
+#: Rows looked at first, for each site to be chosen, and at least.
+PER_SITE, ROWS_MIN = 20, 200
+#: Times that a plan may name rows which it leaves out, for each distance.
+TURNS = 30
+#: Share of the distance below which an interval of distances is not halved before trees are tried.
+FINE = 0.002
+#: Nodes of the first trees; each round of trees may take `DEEPER` times as many.
+FIRST_NODES, DEEPER = 120, 3
+#: Up to this many pairs of rows and sites a linear program is solved, above steps are taken.
+PAIRS_MAX = 60_000
+#: Pairs of rows and sites that the programs of one tree hold together, for each node allowed.
+WORK_A_NODE = 60_000
+#: Relative distance between value and bound below which the tree is asked about the value itself.
+LAST = 0.01
+#: The walk tries this share below the best distance before a round of trees.
+TRY = 0.004
 
 
 def nothing(*_args: Any) -> None:
     """Take a report and do nothing."""
 
 
-@jit
-def _next(state):
-    state ^= state << np.uint64(13)
-    state ^= state >> np.uint64(7)
-    state ^= state << np.uint64(17)
-    return state
-
-
-@jit
-def walk(row_indptr, row_indices, site_indptr, site_indices, fixed, usable, chosen, moves, seed):
-    """Exchange sites of a plan of fixed size until every row is covered; returns uncovered rows.
-
-    The site whose loss weighs least leaves, one that covers a random uncovered row enters, and
-    rows that stay uncovered gain weight, so that the walk does not circle.
-    """
-    n = row_indptr.size - 1
-    m = site_indptr.size - 1
-    weight = np.ones(n, np.int64)
-    count = np.zeros(n, np.int32)
-    score = np.zeros(m, np.int64)
-    stamp = np.zeros(m, np.int64)
-    open_row = np.empty(n, np.int64)
-    where = np.full(n, -1, np.int64)
-    opened = np.empty(m, np.int64)
-    n_open = 0
-    left = 0
-    for j in range(m):
-        if chosen[j] or fixed[j]:
-            for q in range(site_indptr[j], site_indptr[j + 1]):
-                count[site_indices[q]] += 1
-        if chosen[j]:
-            opened[n_open] = j
-            n_open += 1
-    for i in range(n):
-        if count[i] == 0:
-            open_row[left] = i
-            where[i] = left
-            left += 1
-    # score: weight lost by closing an open site, gained by opening a closed one
-    for i in range(n):
-        if count[i] <= 1:
-            for q in range(row_indptr[i], row_indptr[i + 1]):
-                j = row_indices[q]
-                if count[i] == 0 or chosen[j]:
-                    score[j] += 1
-    state = seed
-    for move in range(1, moves + 1):
-        if left == 0 or n_open == 0:
-            break
-        out = 0
-        for e in range(1, n_open):
-            a = opened[e]
-            b = opened[out]
-            if score[a] < score[b] or (score[a] == score[b] and stamp[a] < stamp[b]):
-                out = e
-        for turn in range(2):
-            if turn == 0:
-                j = opened[out]
-                by = -1
-            else:
-                state = _next(state)
-                i = open_row[np.int64(state % np.uint64(left))]
-                j = -1
-                for q in range(row_indptr[i], row_indptr[i + 1]):
-                    k = row_indices[q]
-                    if (
-                        usable[k]
-                        and not chosen[k]
-                        and stamp[k] != move
-                        and (
-                            j < 0
-                            or score[k] > score[j]
-                            or (score[k] == score[j] and stamp[k] < stamp[j])
-                        )
-                    ):
-                        j = k
-                if j < 0:
-                    j = opened[out]
-                by = 1
-            chosen[j] = by > 0
-            stamp[j] = move
-            if by > 0:
-                opened[out] = j
-            for q in range(site_indptr[j], site_indptr[j + 1]):
-                i = site_indices[q]
-                count[i] += by
-                if by > 0 and count[i] == 1:
-                    # covered now: others gain nothing here, j alone holds it
-                    for t in range(row_indptr[i], row_indptr[i + 1]):
-                        if row_indices[t] != j:
-                            score[row_indices[t]] -= weight[i]
-                    left -= 1
-                    last = open_row[left]
-                    open_row[where[i]] = last
-                    where[last] = where[i]
-                    where[i] = -1
-                elif by > 0 and count[i] == 2:
-                    for t in range(row_indptr[i], row_indptr[i + 1]):
-                        k = row_indices[t]
-                        if k != j and chosen[k]:
-                            score[k] -= weight[i]
-                    score[j] -= weight[i]
-                elif by > 0:
-                    score[j] -= weight[i]
-                elif count[i] == 0:
-                    for t in range(row_indptr[i], row_indptr[i + 1]):
-                        if row_indices[t] != j:
-                            score[row_indices[t]] += weight[i]
-                    open_row[left] = i
-                    where[i] = left
-                    left += 1
-                elif count[i] == 1:
-                    for t in range(row_indptr[i], row_indptr[i + 1]):
-                        k = row_indices[t]
-                        if k != j and chosen[k]:
-                            score[k] += weight[i]
-            if by > 0:
-                # recount what closing j would lose: only rows it alone covers
-                total = 0
-                for q in range(site_indptr[j], site_indptr[j + 1]):
-                    if count[site_indices[q]] == 1:
-                        total += weight[site_indices[q]]
-                score[j] = total
-            else:
-                total = 0
-                for q in range(site_indptr[j], site_indptr[j + 1]):
-                    if count[site_indices[q]] == 0:
-                        total += weight[site_indices[q]]
-                score[j] = total
-        for e in range(left):
-            i = open_row[e]
-            weight[i] += 1
-            for q in range(row_indptr[i], row_indptr[i + 1]):
-                score[row_indices[q]] += 1
-    return left
-
-
-class Question:
-    """Do p sites cover every row within a distance? A plan, prices that say no, or neither."""
+class Search:
+    """State of one solve: the best plan, the distance that is excluded, and its proof."""
 
     def __init__(
-        self, cost: AssignmentCost, candidate: BoolArray, old: BoolArray, p: int, limit: float
+        self, cost: AssignmentCost, candidate: BoolArray, old: BoolArray, p: int, seed: int
     ) -> None:
-        self.candidate, self.old, self.p = candidate, old, p
-        n, m = cost.n_row, cost.n_site
-        usable = candidate | old
-        parts, counts = [], []
-        step = max(1, AT_ONCE // max(1, m))
-        self.beyond = np.inf
-        for a in range(0, n, step):
-            block = cost.block(a, min(a + step, n))
-            near = (block <= limit) & usable
-            parts.append(np.nonzero(near)[1].astype(np.int32))
-            counts.append(near.sum(axis=1))
-            further = block[(block > limit) & usable]
-            if further.size:
-                self.beyond = min(self.beyond, float(further.min()))
-        self.indices = np.concatenate(parts)
-        self.indptr = np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64)
-        self.site_indptr = np.zeros(m + 1, np.int64)
-        np.cumsum(np.bincount(self.indices, minlength=m), out=self.site_indptr[1:])
-        self.site_indices = np.empty(self.indices.size, np.int32)
-        transpose(self.indptr, self.indices, self.site_indptr[:-1].copy(), self.site_indices)
-        self.root = np.where(candidate, FREE, np.where(old, OPEN, CLOSED)).astype(np.int8)
+        self.cost, self.p, self.seed = cost, p, seed
+        self.rows = Rows(cost, candidate, old)
+        self.best, first = self.start()
+        self.rows.add(first)
+        self.far, _ = nearest(cost, self.best, self.rows.held)
+        self.value = float(self.far.max(initial=0.0))
+        self.bound = 0.0
+        none = np.zeros(0, np.int64)
+        self.proof = Proof([Leaf({}, none, none, none, none)])
+        self.walks = 0
+        #: Distinct sites and their shares in the last fractional plan.
+        self.share = (none, np.zeros(0))
 
-    def plan(self, start: BoolArray, moves: int, seed: int) -> BoolArray | None:
-        """Return p sites that cover every row, if the walk finds them."""
-        chosen = start.copy()
-        draw = np.random.Generator(np.random.Philox(key=[seed, 3]))
-        left = walk(
-            self.indptr, self.indices, self.site_indptr, self.site_indices, self.old,
-            self.candidate, chosen, moves, draw.integers(1, 2**63, dtype=np.uint64),
-        )  # fmt: skip
-        return chosen if left == 0 else None
+    def start(self) -> tuple[IntArray, IntArray]:
+        """Return a plan of sites found one by one, and the rows that were furthest each time.
 
-    def score(self, fix: NDArray[np.int8], prices: dict[str, NDArray[np.int64]]) -> int:
-        """Return by how much prices exceed what any plan of a leaf earns, by the check's sum."""
-        row = prices["row"]
-        total = np.zeros(self.indices.size + 1, np.int64)
-        np.cumsum(row[self.site_indices], out=total[1:])
-        earned = total[self.site_indptr[1:]] - total[self.site_indptr[:-1]]
-        return leaf_excess(int(row.sum()), earned, fix, self.candidate, self.old, self.p)
+        The site nearest to the row that is furthest is added (Gonzalez 1985,
+        doi 10.1016/0304-3975(85)90224-5), beyond p for the sake of the rows.
+        """
+        cost, number = self.cost, self.rows.number
+        every = np.arange(cost.n_row)
+        far = self.rows.held.copy()
+        taken, seen = np.zeros(number.size, np.bool_), np.zeros(cost.n_row, np.bool_)
+        chosen: list[int] = []
+        worst: list[int] = []
+        most = min(number.size, max(ROWS_MIN, PER_SITE * self.p))
+        for _ in range(most):
+            row = int(far.argmax()) if far.size else 0
+            if len(chosen) >= self.p and (not far.size or far[row] <= 0.0):
+                break
+            worst.append(row)
+            seen[row] = True
+            away = between(cost, np.array([row]), number)[0].astype(np.float64)
+            away[taken] = np.inf
+            at = int(away.argmin())
+            taken[at] = True
+            chosen.append(int(number[at]))
+            far = np.minimum(far, cost.pairs(every, np.full(every.size, chosen[-1])))
+            far[seen] = 0.0
+        return np.array(chosen[: self.p], np.int64), np.unique(np.array(worst, np.int64))
 
-    def alone(self) -> dict[str, NDArray[np.int64]] | None:
-        """Return the price that rows without any site need, if there is such a row."""
-        empty = np.flatnonzero(np.diff(self.indptr) == 0)
-        if not empty.size:
-            return None
-        row = np.zeros(self.indptr.size - 1, np.int64)
-        row[empty[0]] = DENOMINATOR
-        return {"row": row}
+    def take(self, plan: IntArray, limit: float) -> bool:
+        """Keep a plan where it is the best; add rows it leaves out; return if there are none."""
+        far, which = nearest(self.cost, plan, self.rows.held)
+        value = float(far.max(initial=0.0))
+        if value < self.value:
+            self.value, self.best, self.far = value, plan, far
+        out = np.flatnonzero(far > limit)
+        if not out.size:
+            return True
+        # of each site the row it serves furthest away
+        order = out[np.lexsort((out, -far[out]))]
+        _, first = np.unique(which[order], return_index=True)
+        self.rows.add(order[first])
+        return False
 
-    def priced(self, steps: int) -> dict[str, NDArray[np.int64]]:
-        """Return prices by primal-dual steps on the rows that no existing site covers."""
-        n, m = self.indptr.size - 1, self.candidate.size
-        row = np.repeat(np.arange(n), np.diff(self.indptr))
-        held = np.zeros(n, bool)
-        held[row[self.old[self.indices]]] = True
-        keep = ~held[row] & self.candidate[self.indices]
-        rows = np.flatnonzero(~held)
-        local = np.full(n, -1)
-        local[rows] = np.arange(rows.size)
-        indptr = np.zeros(rows.size + 1, np.int64)
-        np.cumsum(np.bincount(local[row[keep]], minlength=rows.size), out=indptr[1:])
-        indices = self.indices[keep]
-        ones = np.ones(rows.size, np.int64)
-        program = plain_program(indptr, indices, ones, np.ones(m, np.int64), self.p)
-        price = np.zeros(n, np.int64)
-        if rows.size and self.p > 0:
-            weight = np.ones(rows.size, np.float32)
+    def cover(self, limit: float, moves: int, halt: Callable[[], bool]) -> bool:
+        """Look for p sites that reach every row within `limit`."""
+        plan = self.best
+        for _ in range(TURNS):
+            near = self.rows.within(limit)
+            node = Pairs(near, self.p).node({})
+            if node.lost >= 0 or halt():
+                return False
+            chosen = self.mark(near, node, plan)
+            self.walks += 1
+            draw = np.random.Generator(np.random.Philox(key=[self.seed, self.walks]))
+            lists = node.lists
+            left = walk(
+                lists.row_indptr, lists.row_indices, lists.site_indptr, lists.site_indices,
+                chosen, moves, draw.integers(1, 2**63, dtype=np.uint64),
+            )  # fmt: skip
+            if left:
+                return False
+            plan = near.site[node.site[chosen]]
+            if self.take(plan, limit):
+                return True
+        return False
+
+    def mark(self, near: Near, node: Node, plan: IntArray) -> BoolArray:
+        """Return a plan on the sites of a node: those of `plan` left there, and greedy ones."""
+        lists = node.lists
+        place = np.full(near.site.size + 1, -1, np.int64)
+        place[node.site] = np.arange(node.site.size)
+        at = place[near.of[np.searchsorted(self.rows.number, plan)]]
+        chosen = np.zeros(node.site.size, np.bool_)
+        chosen[at[at >= 0]] = True
+        row = np.repeat(np.arange(lists.n_row), np.diff(lists.row_indptr))
+        open_pair = ~np.isin(row, row[chosen[lists.row_indices]])
+        for _ in range(min(self.p, chosen.size) - int(chosen.sum())):
+            gain = np.bincount(lists.row_indices[open_pair], minlength=chosen.size)
+            gain[chosen] = -1
+            best = int(gain.argmax())
+            chosen[best] = True
+            mine = lists.site_indices[lists.site_indptr[best] : lists.site_indptr[best + 1]]
+            open_pair &= ~np.isin(row, mine)
+        return chosen
+
+    def refuse(self, near: Near, steps: int) -> bool:
+        """Look for prices that say no; keep them as the proof."""
+        search, lists, p = Pairs(near, self.p), near.lists, self.p
+        self.share = (near.site, np.zeros(near.site.size))
+        if not near.row.size:
+            return False
+        node = search.node({})
+        if node.lost >= 0 or p == 0:
+            leaf = search.priced({}, np.array([max(0, node.lost)]), np.ones(1))
+        elif node.lists.row_indices.size <= PAIRS_MAX:
+            solved = relax(node.lists)
+            if solved is None:
+                return False
+            leaf = search.priced({}, node.row, solved[2])
+            self.share[1][node.site] = solved[1]
+        else:
+            lists, n = node.lists, node.lists.n_row
+            program = plain_program(
+                lists.row_indptr, lists.row_indices, np.ones(n, np.int64),
+                np.ones(lists.n_site, np.int64), p,
+            )  # fmt: skip
+            weight = np.ones(n, np.float32)
             state = start_dual(program, weight)
-            sure = rows.size * (1.0 - 1e-7)
+            sure = n * (1.0 - 1e-7)
             step_dual(
                 program, weight, state, steps, 1e-6,
                 lambda s: s.bound < sure - 1e-3 or s.fractional > sure,
             )  # fmt: skip
-            price[rows] = np.rint(state.best_u.astype(np.float64) * DENOMINATOR).astype(np.int64)
-        else:
-            price[rows] = 1
-        return {"row": price}
+            leaf = search.priced({}, node.row, state.best_u.astype(np.float64))
+            self.share[1][node.site] = state.best_y
+        if search.excess(leaf) <= 0:
+            return False
+        self.prove(Proof([leaf]), near)
+        return True
 
-    def branched(
-        self, first: dict[str, NDArray[np.int64]], nodes: int, halt: Callable[[], bool]
-    ) -> tuple[Tree | None, BoolArray | None]:
-        """Return leaves that say no, or a plan, or neither."""
-        n, m = self.indptr.size - 1, self.candidate.size
-        indptr = np.concatenate([self.indptr + np.arange(n + 1), [0]])
-        indptr[-1] = indptr[-2] + m
-        indices = np.empty(int(indptr[-1]), np.int64)
-        values = np.ones(indices.size)
-        at = np.ones(int(indptr[-2]), bool)
-        at[indptr[1:-1] - 1] = False
-        indices[: at.size][at] = self.indices
-        indices[: at.size][~at] = m + np.arange(n)
-        indices[at.size :] = np.arange(m)
-        values[at.size :] = self.candidate
-        program = Relaxation(
-            np.concatenate([np.zeros(m), np.ones(n)]), np.zeros(m + n), np.ones(m + n),
-            indptr, indices, values, np.concatenate([np.ones(n), [-np.inf]]),
-            np.concatenate([np.full(n, np.inf), [float(self.p)]]),
+    def prove(self, proof: Proof, near: Near) -> None:
+        """Keep a proof and the distance that it excludes everything below of."""
+        found = min(near.beyond, self.value)
+        if found > self.bound:
+            self.bound, self.proof = found, proof
+
+    def more_rows(self, limit: float, count: int) -> int:
+        """Add rows that the last fractional plan leaves out; returns how many were added."""
+        sites, share = self.share
+        used = share > 1e-3
+        sites, share = sites[used], share[used]
+        step = max(1, 2_000_000 // max(1, sites.size))
+        n = self.cost.n_row
+        served = np.ones(n)
+        for a in range(0, n, step):
+            b = min(a + step, n)
+            served[a:b] = (self.cost.block(a, b, sites) <= limit) @ share
+        served[self.rows.held <= limit] = 1.0
+        served[self.rows.row] = 1.0
+        worst = np.argsort(served, kind="stable")[:count]
+        return self.rows.add(worst[served[worst] < 0.95])
+
+    def ask(
+        self, limit: float, moves: int, steps: int, nodes: int, halt: Callable[[], bool]
+    ) -> bool | None:
+        """Return whether p sites reach every row within `limit`, none where it was not decided."""
+
+        def accept(plan: IntArray) -> Near | None:
+            return None if self.take(plan, limit) else self.rows.within(limit)
+
+        if self.refuse(self.rows.within(limit), steps):
+            return False
+        if moves and self.cover(limit, moves, halt):
+            return True
+        added = self.more_rows(limit, 10 * self.p)
+        if (moves or added) and self.refuse(self.rows.within(limit), steps):
+            return False
+        if not nodes:
+            return None
+        proof, found = search_pairs(
+            self.rows.within(limit), self.p, accept, nodes=nodes, work=nodes * WORK_A_NODE,
+            halt=halt,
         )  # fmt: skip
-        plans: list[BoolArray] = []
-
-        def price(fix: NDArray[np.int8]) -> tuple[Any, Any]:
-            opened = self.old | (self.candidate & (fix == OPEN))
-            maybe = opened | (self.candidate & (fix == FREE))
-            program.fix(np.arange(m), opened.astype(float), maybe.astype(float))
-            solved = program.solve()
-            if solved is None:
-                return None, None
-            share = solved[0][:m]
-            plan = (share > 0.5) & self.candidate
-            covered = np.zeros(n, bool)
-            row = np.repeat(np.arange(n), np.diff(self.indptr))
-            covered[row[(plan | self.old)[self.indices]]] = True
-            if covered.all() and int(plan.sum()) <= self.p:
-                plans.append(plan)
-            row_price = np.rint(np.maximum(solved[1][:n], 0.0) * DENOMINATOR).astype(np.int64)
-            return {"row": row_price}, share
-
-        tree = branch(
-            self.root, first, price, self.score, lambda: 1, nodes=nodes,
-            halt=lambda: bool(plans) or halt(),
-        )  # fmt: skip
-        if plans:
-            return None, plans[-1]
-        return (tree, None) if tree.bound >= 1 else (None, None)
-
-
-def first_plan(
-    cost: AssignmentCost, candidate: BoolArray, old: BoolArray, p: int
-) -> NDArray[np.int64]:
-    """Return sites found one by one: the usable site nearest to the row that is furthest."""
-    n = cost.n_row
-    rows = np.arange(n)
-    far = np.full(n, np.inf)
-    for j in np.flatnonzero(old):
-        far = np.minimum(far, cost.pairs(rows, np.full(n, j)))
-    number = np.flatnonzero(candidate)
-    chosen: list[int] = []
-    for _ in range(min(p, number.size)):
-        worst = int(far.argmax())
-        away = cost.pairs(np.full(number.size, worst), number).astype(np.float64)
-        away[np.isin(number, chosen)] = np.inf
-        chosen.append(int(number[away.argmin()]))
-        far = np.minimum(far, cost.pairs(rows, np.full(n, chosen[-1])))
-    return np.array(sorted(chosen), np.int64)
+        if proof is None:
+            return True if found else None
+        # rows may have been added on the way
+        self.prove(proof, self.rows.within(limit))
+        return False
 
 
 def p_center(
@@ -346,7 +264,7 @@ def p_center(
     seed: int = 0,
     moves: int = 20_000,
     steps: int = 1_000,
-    nodes: int = 500,
+    nodes: int = 1_080,
     progress: Callable[[str, int, int, float, float], None] = nothing,
     stop: Callable[[], bool] = lambda: False,
 ) -> Decision:
@@ -366,11 +284,12 @@ def p_center(
         Makes the answer depend on the machine; without it the answer depends on the seed alone.
     seed : int
     moves, steps, nodes : int
-        Most exchanges of a walk, steps of the bound and branchings, for each distance tried.
+        Most exchanges of a walk, steps of the bound and nodes of a tree, for each distance tried.
+        Trees begin small and grow up to `nodes`.
     progress : callable
         ``progress(stage, done, total, value, bound)``.
     stop : callable
-        Polled at each distance; true returns the best plan so far.
+        Polled at each distance and node; true returns the best plan so far.
 
     Returns
     -------
@@ -380,6 +299,10 @@ def p_center(
     Raises
     ------
     ValueError, InfeasibleError
+
+    Notes
+    -----
+    Memory holds the pairs of the rows looked at and the sites near them, never all pairs.
     """
     candidate, old = masks(cost.n_site, existing, forbidden)
     if candidate.shape != (cost.n_site,) or p < 0:
@@ -391,63 +314,86 @@ def p_center(
     def halt() -> bool:
         return stop() or (ends_at is not None and time.monotonic() > ends_at)
 
-    best = first_plan(cost, candidate, old, p)
-    stand = np.flatnonzero(old)
-    value, _ = radius(cost, np.union1d(best, stand))
-    root = np.where(candidate, FREE, np.where(old, OPEN, CLOSED)).astype(np.int8)
-    proof = Tree([root], [{"row": np.zeros(cost.n_row, np.int64)}], 0, 0)
-    bound, asked = 0.0, 0
-    # below `low` no plan is known; distances from `unknown` on were answered neither way
-    low, unknown, more = 0.0, np.inf, PROOFS
-    while value - bound > gap * value and not halt():
-        if low < value:
-            limit = 0.5 * (low + value)
-        elif more > 0 and bound < unknown < np.inf:
-            limit, more = 0.5 * (bound + unknown), more - 1
-        else:
-            break
-        question = Question(cost, candidate, old, p, min(limit, float(np.nextafter(value, 0.0))))
+    search = Search(cost, candidate, old, p, seed)
+    asked = 0
+
+    def is_done() -> bool:
+        return search.value - search.bound <= gap * search.value or halt()
+
+    def tell(stage: str) -> None:
+        nonlocal asked
         asked += 1
-        start = np.zeros(cost.n_site, bool)
-        start[best] = True
-        prices = question.alone()
-        plan = None if prices or low >= value else question.plan(start, moves, seed)
-        tree: Tree | None = None
-        if plan is None:
-            prices = prices or question.priced(steps)
-            if question.score(question.root, prices) >= 1:
-                tree = Tree([question.root], [prices], 1, 0)
-            elif question.indices.size <= PAIRS_MAX:
-                tree, plan = question.branched(prices, nodes, halt)
-        if plan is not None:
-            best = np.flatnonzero(plan)
-            value, _ = radius(cost, np.union1d(best, stand))
-        elif tree is not None:
-            bound, proof = min(question.beyond, value), tree
-            low = max(low, bound)
-            unknown = unknown if unknown > bound else np.inf
-        else:
+        progress(stage, asked, 0, search.value, search.bound)
+
+    def ask(stage: str, limit: float, moves: int, nodes: int) -> bool | None:
+        nonlocal asked
+        asked += 1
+        answer = search.ask(limit, moves, steps, nodes, halt)
+        progress(stage, asked, 0, search.value, search.bound)
+        return answer
+
+    few = min(FIRST_NODES, nodes)
+    # no plan is known below `low`; distances from `unknown` on were answered neither way
+    low, unknown = 0.5 * search.value, np.inf
+    while not is_done():
+        limit = between_of(search, low, search.value, FINE)
+        if limit is None:
+            break
+        answer = ask("halve", limit, moves, few)
+        if not answer:
+            low = float(np.nextafter(limit, np.inf))
+        if answer is None:
             unknown = min(unknown, limit)
-            low = max(low, question.beyond)
-        progress("halve", asked, 0, value, bound)
-    return certify(cost, best, old, p, proof, bound, value, gap, {"seed": seed, "asked": asked})
+    high = min(unknown, search.value)
+    while not is_done():
+        limit = between_of(search, search.bound, high, FINE)
+        if limit is None:
+            break
+        if not (answer := ask("bound", limit, 0, few)) and answer is None:
+            high = limit
+        high = min(high, search.value)
+    depth = few
+    while not is_done() and depth < nodes:
+        depth = min(nodes, depth * DEEPER)
+        while not is_done() and search.value * (1.0 - TRY) > search.bound:
+            if not ask("improve", search.value * (1.0 - TRY), moves * depth // few, 0):
+                break
+        high = search.value
+        while not is_done():
+            limit = between_of(search, search.bound, high, FINE if high < search.value else 0.0)
+            if limit is None:
+                break
+            if high >= search.value and search.value - search.bound < LAST * search.value:
+                limit = float(np.nextafter(search.value, 0.0))
+            answer = ask("tree", limit, 0, depth)
+            high = limit if answer is None else search.value
+    return certify(cost, search, old, p, gap, {"seed": seed, "asked": asked})
+
+
+def between_of(search: Search, low: float, high: float, fine: float) -> float | None:
+    """Return the distance to ask about next in low..high, none where they are `fine` apart."""
+    if search.cost.is_whole:
+        # distances below the bound are excluded, those from `high` on were asked
+        first, last = max(np.ceil(low), search.bound), np.ceil(high) - 1.0
+        return float((first + last) // 2) if first <= last else None
+    middle = 0.5 * (low + high)
+    return middle if high - low > fine * high and low < middle < high else None
 
 
 def certify(
     cost: AssignmentCost,
-    best: NDArray[np.int64],
+    search: Search,
     old: BoolArray,
     p: int,
-    proof: Tree,
-    bound: float,
-    value: float,
     gap: float,
     log: dict[str, Any],
 ) -> Decision:
     """Return the decision with the prices that exclude every smaller radius."""
-    _, assignment = radius(cost, np.union1d(best, np.flatnonzero(old)))
-    sites = best.astype(np.int32)
-    prices = proof.arrays() | {"distance": np.array([bound])}
+    value, assignment = radius(cost, np.union1d(search.best, np.flatnonzero(old)))
+    bound = min(search.bound, value)
+    sites = np.sort(search.best).astype(np.int32)
+    prices = search.proof.arrays() | {"distance": np.array([bound])}
+    log |= {"rows": int(search.rows.row.size), "leaves": len(search.proof.leaves)}
     certificate = Certificate(
         "p_center", {"p": int(p)}, cost.input_hash, DENOMINATOR, prices, value, 0
     )

@@ -1,14 +1,17 @@
 r"""The checks of p-centre and p-dispersion: plan, value and bound again, in plain NumPy.
 
-**p-centre.** No plan is better than R if for each leaf of the search whole prices ``lam_i >= 0``
+**p-centre.** Some rows carry prices. A search asked, of sets of them, whether one chosen site
+serves a whole set within less than R; a leaf holds answers, and all leaves together every plan. No
+plan is better than R if for each leaf whole prices ``lam >= 0`` of rows and of sets answered *yes*
 hold
 
-.. math:: \sum_i \lambda_i > \sum_{j\ \text{open}} s_j + \text{top}\, s, \qquad
-          s_j = \sum_{i: d_{ij} < R} \lambda_i :
+.. math:: \sum \lambda > \sum_{j\ \text{existing}} s_j + \text{top}_p\, s, \qquad
+          s_j = \sum_{i: d_{ij} < R} \lambda_i + \sum_{\text{sets within } R} \lambda_T ,
 
-sites that serve every row within less than R would earn every price. **p-dispersion.** No plan is
-better than R if the sites fall into fewer groups than are to be chosen, every two sites of a group
-lying no further apart than R: two chosen sites would share a group.
+where sites that serve a set answered *no* are out: sites that serve every row within less than R
+would earn every price. **p-dispersion.** No plan is better than R if the sites fall into fewer
+groups than are to be chosen, every two sites of a group lying no further apart than R: two chosen
+sites would share a group.
 """
 
 from __future__ import annotations
@@ -24,36 +27,61 @@ from groundplan.engine.location.check_tree import list_leaf_faults
 from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import VerificationError
 
-__all__ = ["verify_center", "verify_dispersion"]
+__all__ = [
+    "between",
+    "far_from",
+    "leaf_excess",
+    "masks",
+    "radius",
+    "verify_center",
+    "verify_dispersion",
+]
 
 #: Distances held at once.
 AT_ONCE = 4_000_000
+#: Arrays of a p-centre certificate: priced rows, their prices, sets of rows asked about and the
+#: prices of those, and for each leaf the answers (1 yes, 0 no, -1 not asked) and its prices.
+CENTER = {"distance", "row_number", "row", "ask_indptr", "ask_row", "ask", "leaf_ask", "leaf_price"}
 
 
 def leaf_excess(
-    total: int,
-    score: NDArray[np.int64],
-    fix: NDArray[np.int8],
-    candidate: NDArray[np.bool_],
-    existing: NDArray[np.bool_],
-    p: int,
+    total: int, score: NDArray[Any], usable: NDArray[np.bool_], existing: NDArray[np.bool_], p: int
 ) -> int:
-    """Return by how much the prices exceed what any plan of a leaf can earn; 1 where it has none.
+    """Return by how much the prices exceed what any plan of a leaf can earn.
 
     Parameters
     ----------
     total : int
         Sum of the prices.
-    score : (n_site,) int64
+    score : (n_site,) whole numbers
         What each site earns.
+    usable, existing : (n_site,) bool
+        Sites that may be chosen in this leaf, and those that stand.
     """
-    opened = candidate & (fix == 1)
-    left = p - int(opened.sum())
-    if left < 0:
-        return 1
-    mine = np.sort(score[candidate & (fix == -1)])
-    earned = int(score[existing | opened].sum()) + int(mine[max(0, mine.size - left) :].sum())
-    return total - earned
+    mine = score[usable]
+    if mine.size > p:
+        mine = np.partition(mine, mine.size - p)[mine.size - p :] if p else mine[:0]
+    return total - int(score[existing].sum()) - int(mine.sum())
+
+
+def between(cost: AssignmentCost, rows: NDArray[Any], sites: NDArray[Any]) -> NDArray[Any]:
+    """Return the distances from some rows to some sites."""
+    if cost.matrix is not None:
+        found: NDArray[Any] = cost.matrix[rows[:, None], sites[None, :]]
+        return found
+    if cost.row_xy is None or cost.site_xy is None:
+        raise ValueError("neither a matrix nor points")
+    return cost.distances(cost.row_xy[rows][:, None, :], cost.site_xy[sites][None, :, :])
+
+
+def far_from(cost: AssignmentCost, sites: NDArray[Any]) -> NDArray[np.float64]:
+    """Return each row's distance to the nearest of some sites, infinite where there are none."""
+    far = np.full(cost.n_row, np.inf)
+    step = max(1, AT_ONCE // max(1, sites.size))
+    for a in range(0, cost.n_row if sites.size else 0, step):
+        b = min(a + step, cost.n_row)
+        far[a:b] = cost.block(a, b, sites).min(axis=1)
+    return far
 
 
 def radius(cost: AssignmentCost, sites: NDArray[Any]) -> tuple[float, NDArray[np.int32]]:
@@ -70,15 +98,65 @@ def radius(cost: AssignmentCost, sites: NDArray[Any]) -> tuple[float, NDArray[np
     return float(np.concatenate(far).max()) if far else 0.0, assignment
 
 
-def earn(cost: AssignmentCost, price: NDArray[np.int64], below: float) -> NDArray[np.int64]:
-    """Return what each site earns from the rows nearer than `below`; one column a set of prices."""
-    score = np.zeros((cost.n_site, len(price)), np.int64)
+def earn(
+    cost: AssignmentCost, rows: NDArray[Any], price: NDArray[Any], below: float
+) -> NDArray[np.float64]:
+    """Return what each site earns from the rows nearer than `below`, a row a set of prices.
+
+    Whole numbers in doubles, exact below 2**53.
+    """
+    score = np.zeros((len(price), cost.n_site))
+    sites = np.arange(cost.n_site)
     step = max(1, AT_ONCE // max(1, cost.n_site))
-    for a in range(0, cost.n_row, step):
-        b = min(a + step, cost.n_row)
-        if price[:, a:b].any():
-            score += (cost.block(a, b) < below).T.astype(np.int64) @ price[:, a:b].T
+    for a in range(0, rows.size, step):
+        near = between(cost, rows[a : a + step], sites) < below
+        score += price[:, a : a + step].astype(np.float64) @ near.astype(np.float64)
     return score
+
+
+def serving(
+    cost: AssignmentCost, indptr: NDArray[Any], rows: NDArray[Any], below: float
+) -> NDArray[np.bool_]:
+    """Return for each set of rows the sites nearer than `below` to every row of it."""
+    every = np.unique(rows)
+    sites = np.arange(cost.n_site)
+    near = np.empty((every.size, cost.n_site), bool)
+    for k, row in enumerate(every):
+        near[k] = between(cost, np.array([row]), sites)[0] < below
+    at = np.searchsorted(every, rows)
+    found = np.empty((indptr.size - 1, cost.n_site), bool)
+    for q in range(indptr.size - 1):
+        found[q] = near[at[indptr[q] : indptr[q + 1]]].all(axis=0)
+    return found
+
+
+def list_form_faults(cost: AssignmentCost, c: Certificate, sites: NDArray[Any]) -> list[str]:
+    """Return what is wrong with the arrays of a p-centre certificate before they are used."""
+    q = c.prices
+    row, price, paid, number = q["row_number"], q["row"], q["ask"], q["leaf_price"]
+    indptr, rows, leaf = q["ask_indptr"], q["ask_row"], q["leaf_ask"]
+    n_ask = indptr.size - 1
+    whole = all(np.issubdtype(a.dtype, np.integer) for k, a in q.items() if k != "distance")
+    good = whole and q["distance"].shape == (1,) and row.ndim == number.ndim == rows.ndim == 1
+    good = good and indptr.ndim == 1 and n_ask >= 0 and paid.ndim == price.ndim == leaf.ndim == 2
+    good = good and price.shape == (len(paid), row.size) and leaf.shape == (number.size, n_ask)
+    if not good or paid.shape[1] != n_ask:
+        return ["prices, sets and leaves do not fit each other"]
+    for name, some in (("priced rows", row), ("rows of sets", rows)):
+        if some.size and not (some.min() >= 0 and some.max() < cost.n_row):
+            return [f"{name} are not rows of the problem"]
+    if indptr[0] != 0 or indptr[-1] != rows.size or (n_ask and np.diff(indptr).min() < 1):
+        return ["the sets of rows have no common form"]
+    found = []
+    if np.unique(row).size != row.size:
+        found.append("a row is priced twice")
+    most = max(int(price.max(initial=0)), int(paid.max(initial=0)))
+    least = min(int(price.min(initial=0)), int(paid.min(initial=0)))
+    if least < 0 or most * max(1, row.size + n_ask) >= 2**53:
+        found.append("prices are negative or their sum does not fit 53 bits")
+    if sites.size and not (sites.min() >= 0 and sites.max() < cost.n_site):
+        found.append("the plan names a site that does not exist")
+    return found + list_leaf_faults(leaf, number, len(price))
 
 
 def masks(
@@ -151,20 +229,10 @@ def verify_center(
     """
     c, sites = decision.certificate, decision.sites
     p = c.parameters.get("p")
-    needed = {"row", "leaf_site", "leaf_price", "distance"}
-    if c.form != "p_center" or set(c.prices) != needed or not isinstance(p, int) or p < 0:
+    if c.form != "p_center" or set(c.prices) != CENTER or not isinstance(p, int) or p < 0:
         raise VerificationError(f"form {c.form!r} with {sorted(c.prices)} is not known")
     candidate, old = masks(cost.n_site, existing, forbidden)
-    price, leaf = c.prices["row"], c.prices["leaf_site"]
-    if price.ndim != 2 or price.shape[1] != cost.n_row or leaf.shape[1:] != (cost.n_site,):
-        raise VerificationError("prices or leaves do not fit rows and sites")
-    if c.prices["distance"].shape != (1,):
-        raise VerificationError("the certificate must name one distance")
-    found = list_leaf_faults(leaf[:, candidate], c.prices["leaf_price"], len(price))
-    if price.min(initial=0) < 0 or int(price.max(initial=0)) * cost.n_row * cost.n_site >= 2**62:
-        found.append("prices are negative or do not fit 63 bits")
-    if sites.size and not (sites.min() >= 0 and sites.max() < cost.n_site):
-        found.append("the plan names a site that does not exist")
+    found = list_form_faults(cost, c, sites)
     if found:
         raise VerificationError(found)
     if sites.size > p:
@@ -172,13 +240,18 @@ def verify_center(
     value, assignment = radius(cost, np.union1d(sites, np.flatnonzero(old)))
     if decision.assignment is None or not np.array_equal(assignment, decision.assignment):
         found.append("the assignment is not to the nearest site")
-    below = proven(c)
-    score = earn(cost, price, below)
-    for fix, number in zip(leaf, c.prices["leaf_price"], strict=True):
-        total = int(price[number].sum())
-        if below > 0 and leaf_excess(total, score[:, number], fix, candidate, old, p) <= 0:
-            found.append(f"a leaf does not exclude a radius below {below}")
-            break
+    below, price = proven(c), c.prices["row"]
+    if below > 0:
+        score = earn(cost, c.prices["row_number"], price, below)
+        serves = serving(cost, c.prices["ask_indptr"], c.prices["ask_row"], below)
+        for answer, number in zip(c.prices["leaf_ask"], c.prices["leaf_price"], strict=True):
+            yes, paid = np.flatnonzero(answer == 1), c.prices["ask"][number].astype(np.float64)
+            total = int(price[number].sum()) + int(paid[yes].sum())
+            earned = score[number] + paid[yes] @ serves[yes]
+            usable = candidate & ~serves[answer == 0].any(axis=0)
+            if leaf_excess(total, earned, usable, old, p) <= 0:
+                found.append(f"a leaf does not exclude a radius below {below}")
+                break
     found += list_faults(decision, cost.input_hash, candidate, value, "min")
     if decision.bound != below or c.bound_numerator != 0:
         found.append(f"the prices prove {below}, the decision says {decision.bound}")

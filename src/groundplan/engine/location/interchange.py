@@ -3,7 +3,7 @@
 State: open sites and, for each row, its cheapest and second cheapest open site. Trying to open a
 site visits the rows it would serve as first or second choice and finds, for every open site that
 those rows use, what closing it instead would cost (Whitaker 1983; Resende and Werneck 2007, doi
-10.1007/s10732-006-9010-9); `loss` holds what closing each open site costs by itself. A tile changes
+10.1007/s10479-006-0154-0); `loss` holds what closing each open site costs by itself. A tile changes
 its own sites and the rows that were served by them when the round began, and reads the others as
 they stood then: tiles run side by side and the outcome does not depend on the threads.
 """

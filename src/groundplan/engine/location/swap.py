@@ -5,7 +5,7 @@ whole: a move puts a site in the place of a chosen one, mostly of one that it sh
 Tables make a refused move cheap: ``score[j]`` is the weight that site j alone covers, if chosen, or
 would add, if not, and the change by a swap is ``score[j] - score[o]`` plus the weight that only o
 covers and j covers too. The budget holds after every move, so nothing has to be repaired
-(cf. Resende and Werneck 2007, doi 10.1016/j.ejor.2005.05.049, for such tables of the p-median).
+(cf. Resende and Werneck 2007, doi 10.1007/s10479-006-0154-0, for such tables of the p-median).
 """
 
 from __future__ import annotations
