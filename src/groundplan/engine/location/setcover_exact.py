@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine.location.setcover_dual import bound_of, reduced_costs
 from groundplan.engine.location.setcover_lists import Lists, narrow, reduce
-from groundplan.engine.location.solver import silent_solver
+from groundplan.engine.location.solver import run_until, silent_solver
 
 __all__ = ["Finish", "finish", "promising"]
 
@@ -56,6 +57,7 @@ def finish(
     grain: int,
     nodes: int,
     time_limit_s: float | None,
+    halt: Callable[[], bool] | None = None,
 ) -> Finish:
     """Solve the problem on `sites` as an integer program.
 
@@ -67,6 +69,8 @@ def finish(
         Sites that a better plan may hold (see `promising`).
     nodes : int
         Most nodes of the branch-and-bound.
+    halt : callable, optional
+        True ends it from within.
     """
     import highspy
 
@@ -108,11 +112,13 @@ def finish(
         begin = highspy.HighsSolution()
         begin.col_value = held.astype(np.float64).tolist()
         solver.setSolution(begin)
-    solver.run()
+    run_until(solver, halt)
     info = solver.getInfo()
     status = solver.getModelStatus()
-    bound = base + grain * np.ceil(info.mip_dual_bound - 1e-6)
-    if status == highspy.HighsModelStatus.kInfeasible or not np.isfinite(bound):
+    # ended before its first relaxation it has no bound: costs are at least zero
+    proven = info.mip_dual_bound if np.isfinite(info.mip_dual_bound) else 0.0
+    bound = base + grain * np.ceil(proven - 1e-6)
+    if status == highspy.HighsModelStatus.kInfeasible:
         raise RuntimeError(f"the exact finish ended with {status} on a problem that has a plan")
     values = np.asarray(solver.getSolution().col_value)
     found = plan
