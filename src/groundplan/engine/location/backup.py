@@ -202,7 +202,7 @@ def solve_levels(
         return float("inf")
     left = None if ends_at is None else ends_at - time.monotonic()
     plan, bound = finish_levels(
-        problem.lists, problem.level, problem.have, problem.p, problem.plan, left,
+        problem.lists, problem.level, problem.have, problem.p, problem.plan, left, halt,
         keep_first=problem.is_cover,
     )  # fmt: skip
     if problem.value(plan) > problem.value(problem.plan):

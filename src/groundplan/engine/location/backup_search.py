@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine._jit import jit
 from groundplan.engine.location.setcover_lists import Lists
-from groundplan.engine.location.solver import silent_solver
+from groundplan.engine.location.solver import run_until, silent_solver
 
 __all__ = ["anneal_levels", "finish_levels", "level_value", "swap_greedily"]
 
@@ -177,7 +177,7 @@ def anneal_levels(
 
 def finish_levels(
     lists: Lists, level: IntArray, have: IntArray, p: int, plan: BoolArray,
-    time_limit_s: float | None, *, keep_first: bool,
+    time_limit_s: float | None, halt: Callable[[], bool], *, keep_first: bool,
 ) -> tuple[BoolArray, float]:  # fmt: skip
     """Solve as an integer program; returns its plan and bound, or the plan given and infinity."""
     import highspy
@@ -230,7 +230,7 @@ def finish_levels(
     begin = highspy.HighsSolution()
     begin.col_value = np.concatenate([plan.astype(np.float64), reached.ravel()]).tolist()
     solver.setSolution(begin)
-    solver.run()
+    run_until(solver, halt)
     info = solver.getInfo()
     found = np.asarray(solver.getSolution().col_value)
     if found.size == n + m * k and info.primal_solution_status == highspy.kSolutionStatusFeasible:

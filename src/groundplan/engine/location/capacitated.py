@@ -26,11 +26,13 @@ from groundplan.engine.location.capacity_dual import (
     first_prices,
     knapsack_grid,
     volume,
+    walk,
 )
 from groundplan.engine.location.capacity_grading import GROUPS, grade
 from groundplan.engine.location.capacity_groups import group_rows
 from groundplan.engine.location.capacity_plan import SplitPlans, WholePlans
 from groundplan.engine.location.capacity_problem import CapacityProblem
+from groundplan.engine.location.capacity_rounding import RoundedPlans
 from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.check_capacitated import ROUNDING
 from groundplan.engine.location.tree import CLOSED, FREE, OPEN, Tree, branch
@@ -42,6 +44,13 @@ __all__ = ["capacitated_facility", "capacitated_p_median"]
 BoolArray = NDArray[np.bool_]
 #: Relative distance of bound and best plan at which the volume algorithm ends.
 DUAL_TOLERANCE = 1e-7
+#: Above this many rows, or rows times sites, plans of single source come by way of split service.
+ROWS_WHOLE, TABLE_MAX = 600, 200_000
+#: Steps of 0/1 knapsacks from the prices of fractional ones, the first as a share of a full step,
+#: and steps without a better bound after which they shorten.
+WHOLE_STEPS, WHOLE_FIRST, WHOLE_PATIENCE = 240, 0.3, 6
+
+Plans = SplitPlans | WholePlans | RoundedPlans
 
 
 def nothing(*_args: Any) -> None:
@@ -111,34 +120,53 @@ def solve(
         return ends_at is not None and time.monotonic() > ends_at - left
 
     pricing = Pricing(problem, candidate, old, at_most, single_source)
-    large = problem.n_row > ROWS_MAX and not single_source
-    plans: SplitPlans | WholePlans
-    if single_source:
+    rounded = single_source and (
+        problem.n_row > ROWS_WHOLE or problem.n_row * problem.n_site > TABLE_MAX
+    )
+    large = problem.n_row > ROWS_MAX and (rounded or not single_source)
+    group = group_rows(problem, GROUPS) if large else None
+    plans: Plans
+    if rounded:
+        plans = RoundedPlans(pricing, seed, group)
+    elif single_source:
         plans = WholePlans(pricing, seed)
     else:
-        plans = SplitPlans(pricing, seed, group_rows(problem, GROUPS) if large else None)
+        plans = SplitPlans(pricing, seed, group)
+    # prices come from plans in which demand may be split, where those lead to whole ones
+    guide = plans.split if isinstance(plans, RoundedPlans) else plans
 
     def aim(share: NDArray[np.float64], bound: float) -> float:
-        plans.round(share)
-        return plans.value if math.isfinite(plans.value) else 1.1 * abs(bound) + 1.0
+        guide.round(share)
+        return guide.value if math.isfinite(guide.value) else 1.1 * abs(bound) + 1.0
 
     def look(step: int, bound: float) -> bool:
         progress("bound", step, steps, plans.value, bound)
-        return (not large and past(0.6)) or halt() or plans.value - bound <= gap * plans.value
+        is_close = math.isfinite(plans.value) and plans.value - bound <= gap * plans.value
+        return (not large and past(0.6)) or halt() or is_close
 
     def improve_early(share: NDArray[np.float64]) -> None:
-        plans.improve(share, tries, lambda: past(0.4) or halt())
+        guide.improve(share, tries, lambda: past(0.4) or halt())
         progress("improve", tries, tries, plans.value, 0.0)
 
-    if isinstance(plans, SplitPlans) and plans.small is not None:
-        price, share = grade(plans, steps=steps, look=look, halt=halt, improve=improve_early)
+    if isinstance(guide, SplitPlans) and guide.small is not None:
+        price, share = grade(guide, steps=steps, look=look, halt=halt, improve=improve_early)
     else:
         price, share, _bound = volume(
-            pricing, first_prices(problem, pricing.fee, candidate | old), aim,
-            steps=steps, tolerance=DUAL_TOLERANCE, look=look,
+            pricing if not isinstance(plans, RoundedPlans) else plans.split.pricing,
+            first_prices(problem, pricing.fee, candidate | old), aim,
+            steps=steps, tolerance=DUAL_TOLERANCE, look=look, halt=halt,
         )  # fmt: skip
-        plans.round(share)
-    problem_tree = Branching(problem, pricing, plans, p)
+        guide.round(share)
+    if isinstance(plans, RoundedPlans):
+        if not large:
+            plans.improve(share, tries, lambda: past(0.7) or halt())
+        plans.settle(lambda: past(0.85) or halt())
+        progress("improve", tries, tries, plans.value, 0.0)
+        price, _share, _bound, _aim = walk(
+            pricing, price, lambda *_: plans.split.value, steps=min(steps, WHOLE_STEPS), look=look,
+            first=WHOLE_FIRST, patience=WHOLE_PATIENCE, halt=halt,
+        )  # fmt: skip
+    problem_tree = Branching(problem, pricing, plans, p, halt)
     first = problem_tree.prices(price)
     root = np.where(candidate, FREE, np.where(old, OPEN, CLOSED)).astype(np.int8)
     tree = Tree([root], [first], problem_tree.score(root, first), 0)
@@ -148,11 +176,11 @@ def solve(
             return 2**62
         return math.ceil(plans.value * (1.0 - max(gap, ROUNDING / 2)) * problem.scale)
 
-    if not large and tree.bound < target() and not halt():
+    if not large and not rounded and tree.bound < target() and not halt():
         plans.improve(share, tries, halt)
         progress("improve", tries, tries, plans.value, tree.bound / problem.scale)
     if not math.isfinite(plans.value):
-        find_first(plans, p)
+        find_first(plans, p, halt)
     if not large and not single_source and tree.bound < target() and not halt():
         problem_tree.build(price, plans.value - tree.bound / problem.scale)
         fixed, leaves = settle(root, first, problem_tree.score, target())
@@ -168,15 +196,16 @@ def solve(
     return certify(problem, form, parameters, plans, tree, gap, log)
 
 
-def find_first(plans: SplitPlans | WholePlans, p: int | None) -> None:
+def find_first(plans: Plans, p: int | None, halt: Callable[[], bool]) -> None:
     """Find some plan, or say that there is none, or that none was found."""
     words = ["capacities", "allowed pairs", *([] if p is None else [f"at most {p} new sites"])]
     try:
-        found = plans.find_any()
+        found = plans.find_any(halt)
     except TimeoutError:
         raise StoppedError(
             "no plan was found that serves every row within the capacities, and it is not proven "
-            "that there is none; give more capacity, pairs or sites, or allow demand to be split"
+            "that there is none; give more time, capacity, pairs or sites, or allow demand to be "
+            "split"
         ) from None
     if not found:
         raise InfeasibleError("no plan serves every row within the capacities", words)
@@ -186,7 +215,7 @@ def certify(
     problem: CapacityProblem,
     form: str,
     parameters: dict[str, Any],
-    plans: SplitPlans | WholePlans,
+    plans: Plans,
     tree: Tree,
     gap: float,
     log: dict[str, Any],

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from groundplan.engine.location.capacity_dual import Pricing, knapsack_grid
 from groundplan.engine.location.capacity_plan import SplitPlans, WholePlans
 from groundplan.engine.location.capacity_problem import CapacityProblem
+from groundplan.engine.location.capacity_rounding import RoundedPlans
 from groundplan.engine.location.check_capacitated import (
     UNIT_DIGITS,
+    gains,
     leaf_bound,
-    site_gains,
-    whole_gains,
 )
 from groundplan.engine.location.relaxation import Relaxation
 from groundplan.engine.location.tree import CLOSED, FREE, OPEN
@@ -49,18 +49,23 @@ class Branching:
         self,
         problem: CapacityProblem,
         pricing: Pricing,
-        plans: SplitPlans | WholePlans,
+        plans: SplitPlans | WholePlans | RoundedPlans,
         p: int | None,
+        halt: Callable[[], bool],
     ) -> None:
         self.problem, self.pricing, self.plans, self.p = problem, pricing, plans, p
+        self.halt = halt
         self.fee = np.where(pricing.free, problem.scaled(problem.opening_cost), 0)
+        self.step = knapsack_grid(problem)
+        # knapsacks in coarse steps may say less than fractional ones
+        self.is_even = not (problem.demand % self.step).any()
         self.known: dict[int, tuple[Prices, int, NDArray[np.int64]]] = {}
 
     def prices(self, price: FloatArray) -> Prices:
         """Return whole-number prices of the rows and of each site's capacity."""
         scale = self.problem.scale
         row = np.rint(price * scale).astype(np.int64)
-        if self.pricing.single_source:
+        if self.pricing.single_source and self.is_even:
             return {"row": row}
         self.pricing.evaluate(row / scale)
         unit = np.rint(np.minimum(self.pricing.unit * (scale * 2**UNIT_DIGITS), MOST_UNIT))
@@ -71,10 +76,8 @@ class Branching:
         """Return the bound of one leaf times scale, by the very sums of the check."""
         if id(prices) not in self.known:
             row = prices["row"]
-            if self.pricing.single_source:
-                gain = whole_gains(self.problem, row, knapsack_grid(self.problem))
-            else:
-                gain = site_gains(self.problem, row, prices["unit"])
+            step = self.step if self.pricing.single_source else None
+            gain = gains(self.problem, row, prices.get("unit"), step)
             self.known[id(prices)] = (prices, int(row.sum()), gain - self.fee)
         _, total, net = self.known[id(prices)]
         bound = leaf_bound(
@@ -147,7 +150,7 @@ class Branching:
         self.program = Relaxation(
             cost, np.zeros(cost.size), np.ones(cost.size),
             np.concatenate([[0], np.cumsum(count)]), c[order], v[order],
-            np.concatenate(low), np.concatenate(high),
+            np.concatenate(low), np.concatenate(high), self.halt,
         )  # fmt: skip
 
     def price(self, fix: NDArray[np.int8]) -> tuple[Prices | None, FloatArray | None]:

@@ -27,7 +27,7 @@ __all__ = ["Pricing", "volume"]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 #: A 0/1 knapsack is solved on at most this many steps of capacity (coarser: demand rounded down).
-KNAPSACK_STEPS = 4_000
+KNAPSACK_STEPS = 60_000
 #: Fewer pairs than this are not worth a second thread.
 PAIRS_ALONE = 200_000
 #: Cost of a row against the mean at least, where it sets how far its price moves.
@@ -136,6 +136,74 @@ def _serve_fractional(sites, ptr, row, each, worth, demand, capacity, unit, serv
 
 
 @jit
+def _core(value, need, n, room, inside):
+    """Split items into sure ones (`inside` 1), excluded ones (0) and those in doubt (2).
+
+    An item whose reduced worth at the break price exceeds the distance of the fractional bound from
+    a plan stands in every best plan, or in none. Returns the worth and the need of the sure ones.
+    """
+    ratio = np.empty(n)
+    weight = np.empty(n)
+    for e in range(n):
+        ratio[e] = value[e] / need[e]
+        weight[e] = need[e]
+    out = np.empty(2)
+    _threshold(ratio, weight, n, float(room), out)
+    unit = out[1]
+    least = 0.0
+    left = room
+    best = 0.0
+    for e in range(n):
+        if value[e] / need[e] > unit:
+            least += value[e]
+            left -= need[e]
+    for e in range(n):
+        if value[e] / need[e] <= unit and need[e] <= left and value[e] > best:
+            best = value[e]
+    slack = 1e-9 * out[0]
+    for turn in range(2):
+        apart = out[0] - least - best + slack
+        doubt = 0
+        sure = 0.0
+        filled = 0
+        for e in range(n):
+            reduced = value[e] - unit * need[e]
+            if reduced > apart:
+                inside[e] = 1
+                sure += value[e]
+                filled += need[e]
+            elif reduced < -apart:
+                inside[e] = 0
+            else:
+                inside[e] = 2
+                doubt += 1
+        if turn == 0 and doubt > 8:
+            # a plan filled in order of worth brings the two closer
+            who = np.empty(doubt, np.int64)
+            key = np.empty(doubt)
+            k = 0
+            for e in range(n):
+                if inside[e] == 2:
+                    who[k] = e
+                    key[k] = -value[e] / need[e]
+                    k += 1
+            left = room - filled
+            found = sure
+            for at in np.argsort(key):
+                e = who[at]
+                if need[e] <= left:
+                    left -= need[e]
+                    found += value[e]
+            if found <= least + best:
+                break
+            least = found
+            best = 0.0
+        else:
+            break
+    return sure, filled
+
+
+@jit
 def _knapsack(j, ptr, row, cost, price, size, room, served, keep):
     """Solve the 0/1 knapsack of site j over `room` steps; with `keep` add its rows to `served`."""
     n = 0
@@ -153,30 +221,56 @@ def _knapsack(j, ptr, row, cost, price, size, room, served, keep):
                 if price[row[q]] - cost[q] > 0.0 and size[row[q]] <= room:
                     served[row[q]] += 1.0
         return total
-    best = np.zeros(room + 1)
-    took = np.zeros((n if keep else 1, room + 1), np.bool_)
+    value = np.empty(n)
+    need = np.empty(n, np.int64)
     who = np.empty(n, np.int64)
     n = 0
+    free = 0.0
     for q in range(ptr[j], ptr[j + 1]):
         i = row[q]
         v = price[i] - cost[q]
         if v <= 0.0 or size[i] > room:
             continue
+        if size[i] == 0:
+            # rounded down to nothing
+            free += v
+            if keep:
+                served[i] += 1.0
+            continue
+        value[n] = v
+        need[n] = size[i]
         who[n] = i
-        for r in range(room, size[i] - 1, -1):
-            w = best[r - size[i]] + v
+        n += 1
+    inside = np.empty(n, np.int8)
+    sure, filled = _core(value, need, n, room, inside)
+    left = room - filled
+    doubt = 0
+    for e in range(n):
+        doubt += inside[e] == 2
+    best = np.zeros(left + 1)
+    took = np.zeros((doubt if keep else 1, left + 1), np.bool_)
+    k = 0
+    for e in range(n):
+        if inside[e] != 2:
+            continue
+        for r in range(left, need[e] - 1, -1):
+            w = best[r - need[e]] + value[e]
             if w > best[r]:
                 best[r] = w
                 if keep:
-                    took[n, r] = True
-        n += 1
+                    took[k, r] = True
+        k += 1
     if keep:
-        r = room
+        r = left
         for e in range(n - 1, -1, -1):
-            if took[e, r]:
+            if inside[e] == 1:
                 served[who[e]] += 1.0
-                r -= size[who[e]]
-    return best[room]
+            elif inside[e] == 2:
+                k -= 1
+                if took[k, r]:
+                    served[who[e]] += 1.0
+                    r -= need[e]
+    return free + sure + best[left]
 
 
 @jit
@@ -189,7 +283,8 @@ def _whole(order, upper, fee, at_most, at_least, ptr, row, cost, price, size, ro
         if upper[j] - fee[j] <= kept[0]:
             gain[j] = upper[j]
             continue
-        gain[j] = _knapsack(j, ptr, row, cost, price, size, room[j], served, False)
+        # rounded down, demand may fit that even fractions of it would not
+        gain[j] = min(upper[j], _knapsack(j, ptr, row, cost, price, size, room[j], served, False))
         net = gain[j] - fee[j]
         if net > kept[0]:
             # the least of the best stands first
@@ -270,7 +365,7 @@ class Pricing:
             )  # fmt: skip
             fixed = np.flatnonzero(self.must)
             _whole(
-                fixed, np.full(p.n_site, np.inf), self.fee, max(1, fixed.size), 0,
+                fixed, self.gain, self.fee, max(1, fixed.size), fixed.size,
                 *pairs, self.size, self.room, gain,
             )  # fmt: skip
         net = gain - self.fee
@@ -306,6 +401,7 @@ def walk(
     look: Callable[[int, float], bool],
     first: float = 1.0,
     patience: int = 15,
+    halt: Callable[[], bool] = lambda: False,
 ) -> tuple[FloatArray, FloatArray, float, float]:
     """Return prices by deflected subgradient steps, which leave a poor start quickly.
 
@@ -340,7 +436,7 @@ def walk(
                 direction = violation
         if step % 100 == 0:
             goal = min(goal, aim(share, best))
-        if step % 20 == 0 and look(step, best):
+        if halt() or (step % 20 == 0 and look(step, best)):
             break
     return centre, share, best, goal
 
@@ -353,6 +449,7 @@ def volume(
     steps: int,
     tolerance: float,
     look: Callable[[int, float], bool],
+    halt: Callable[[], bool] = lambda: False,
 ) -> tuple[FloatArray, FloatArray, float]:
     """Return the best prices, the share of each site, and the bound.
 
@@ -368,8 +465,10 @@ def volume(
         Relative distance to the aim at which to end.
     look : callable
         ``look(step, bound)`` every 20 steps; true ends the steps.
+    halt : callable
+        Polled at every step.
     """
-    centre, share, best, goal = walk(pricing, price, aim, steps=steps // 4, look=look)
+    centre, share, best, goal = walk(pricing, price, aim, steps=steps // 4, look=look, halt=halt)
     bound, served, opened = pricing.evaluate(centre)
     weight = pricing.weight
     mean = 1.0 - served
@@ -400,6 +499,6 @@ def volume(
                 most = max(1e-3, most / 2.0)
             last = best
             goal = min(goal, aim(share, best))
-        if step % 20 == 0 and look(step, best):
+        if halt() or (step % 20 == 0 and look(step, best)):
             break
     return centre, share, best

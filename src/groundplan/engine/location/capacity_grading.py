@@ -78,6 +78,7 @@ def grade(
         steps=STEPS_GROUPS,
         look=lambda *_: halt(),
         patience=PATIENCE,
+        halt=halt,
     )
     plans.round(share)
     improve(share)
@@ -94,10 +95,11 @@ def grade(
             steps=STEPS_FINER,
             look=lambda *_: halt(),
             patience=PATIENCE,
+            halt=halt,
         )
         worth = (price / finer.demand)[group]
     price, share, _, _ = walk(
         rows, lift(rows, worth), aim(plans), steps=min(steps, STEPS_ROWS), look=look,
-        first=FIRST_STEP, patience=PATIENCE,
+        first=FIRST_STEP, patience=PATIENCE, halt=halt,
     )  # fmt: skip
     return price, share

@@ -150,9 +150,13 @@ class SplitPlans:
                 return opened
         return None
 
-    def find_any(self) -> bool:
+    def find_any(self, halt: Callable[[], bool]) -> bool:
         """Look for a plan by a mixed-integer program; false where it is proven that none exists."""
-        found = find_plan(self.problem, self.candidate, self.old, self.at_most, whole=False)
+        if halt():
+            raise TimeoutError
+        found = find_plan(
+            self.problem, self.candidate, self.old, self.at_most, whole=False, halt=halt
+        )
         if found is not None:
             self.offer(found[0] | self.old)
         return found is not None
@@ -240,9 +244,13 @@ class WholePlans:
             if halt():
                 return
 
-    def find_any(self) -> bool:
+    def find_any(self, halt: Callable[[], bool]) -> bool:
         """Look for a plan by a mixed-integer program; false where it is proven that none exists."""
-        found = find_plan(self.problem, self.candidate, self.old, self.at_most, whole=True)
+        if halt():
+            raise TimeoutError
+        found = find_plan(
+            self.problem, self.candidate, self.old, self.at_most, whole=True, halt=halt
+        )
         if found is None:
             return False
         self.place = found[1]

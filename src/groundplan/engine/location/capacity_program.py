@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,14 +18,21 @@ NODES = 20_000
 
 
 def find_plan(
-    problem: CapacityProblem, candidate: BoolArray, old: BoolArray, at_most: int, *, whole: bool
+    problem: CapacityProblem,
+    candidate: BoolArray,
+    old: BoolArray,
+    at_most: int,
+    *,
+    whole: bool,
+    nodes: int = NODES,
+    halt: Callable[[], bool] | None = None,
 ) -> tuple[BoolArray, NDArray[np.int32]] | None:
     """Return open sites and the site of each row, or none where it is proven that there is none.
 
     Raises
     ------
     TimeoutError
-        Where neither was found in `NODES` branchings.
+        Where neither was found in `nodes` branchings, or `halt` ended the search.
     """
     p = problem
     site = p.site_of_pair()
@@ -45,8 +54,8 @@ def find_plan(
     upper[: p.n_site] = candidate | old
     lower = np.zeros(cost.size)
     lower[: p.n_site] = old
-    program = Relaxation(cost, lower, upper, indptr, c[order], v[order], low, high)
-    found = program.solve_whole(cost.size if whole else p.n_site, NODES)
+    program = Relaxation(cost, lower, upper, indptr, c[order], v[order], low, high, halt)
+    found = program.solve_whole(cost.size if whole else p.n_site, nodes)
     if found is None:
         if program.is_infeasible():
             return None

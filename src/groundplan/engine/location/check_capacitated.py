@@ -6,8 +6,8 @@ Costs are ``C = floor(scale * c)``, fees likewise. With whole prices ``lam_i`` o
 .. math:: \frac{1}{\text{scale}} \Big( \sum_i \lambda_i - \sum_j (\rho_j - F_j)^+ \Big), \qquad
           \rho_j = u_j \text{cap}_j + \sum_i (\lambda_i - C_{ij} - u_j d_i)^+,
 
-and where every row has one site, ``rho_j`` is the best 0/1 knapsack by dynamic programming over
-``floor(d / step)`` within ``floor(cap / step)``. With at most p sites the p largest terms count;
+and where every row has one site, ``rho_j`` is the best 0/1 knapsack over ``floor(d / step)`` within
+``floor(cap / step)``. With at most p sites the p largest terms count;
 sites that must stand count in full; and since so many sites are needed that their capacities hold
 all demand, at least as many of the largest terms count, negative ones included. The bound is the
 least over the leaves of the search.
@@ -32,6 +32,10 @@ __all__ = ["verify_capacitated"]
 UNIT_DIGITS = 16
 #: A value this close to its bound is called optimal: costs are rounded down before they are added.
 ROUNDING = 1e-9
+#: Items tried after the first that does not fit, to have a plan to compare with.
+FILLED = 200
+#: Most steps of capacity in a knapsack.
+STEPS_MAX = 2**16
 FORMS = ("capacitated_facility", "capacitated_p_median")
 
 
@@ -61,14 +65,61 @@ def whole_gains(problem: CapacityProblem, price: NDArray[np.int64], step: int) -
         value, need = worth[part], size[problem.row[part]]
         good = (value > 0) & (need <= room[j])
         value, need = value[good], need[good]
-        if int(need.sum()) <= room[j]:
-            out[j] = value.sum()
-            continue
-        best = np.zeros(int(room[j]) + 1, np.int64)
-        for v, d in zip(value.tolist(), need.tolist(), strict=True):
-            best[d:] = np.maximum(best[d:], best[: best.size - d] + v)
-        out[j] = best[-1]
+        out[j] = value.sum() if int(need.sum()) <= room[j] else knapsack(value, need, int(room[j]))
     return out
+
+
+def gains(
+    problem: CapacityProblem,
+    price: NDArray[np.int64],
+    unit: NDArray[np.int64] | None,
+    step: int | None,
+) -> NDArray[np.int64]:
+    """Return ``rho_j``, the least of what the prices given prove.
+
+    Parameters
+    ----------
+    unit : (n_site,) int64, optional
+        Prices of capacity; they bound whole service as well as split.
+    step : int, optional
+        Of the knapsacks, where every row has one site.
+    """
+    if unit is None:
+        return whole_gains(problem, price, step or 1)
+    split = site_gains(problem, price, unit)
+    return split if step is None else np.minimum(split, whole_gains(problem, price, step))
+
+
+def knapsack(value: NDArray[np.int64], need: NDArray[np.int64], room: int) -> int:
+    """Return the most worth that fits; items that one plan already decides stay out of the table.
+
+    With b the first item by ``value / need`` that no longer fits, the reduced worth of an item is
+    ``r = value * need_b - value_b * need``. No plan is worth more than the sum of ``r+`` and
+    ``value_b * room`` (times ``need_b``); an item whose ``|r|`` exceeds that less the worth of some
+    plan stands in every best plan (r > 0) or in none.
+    """
+    free = need == 0
+    sure = int(value[free].sum())
+    value, need = value[~free], need[~free]
+    order = np.argsort(-(value / need), kind="stable")
+    value, need = value[order], need[order]
+    fits = int(np.searchsorted(np.cumsum(need), room, side="right"))
+    if fits == value.size:
+        return sure + int(value.sum())
+    unit, size = int(value[fits]), int(need[fits])
+    reduced = value * size - unit * need
+    left, worth = room - int(need[:fits].sum()), int(value[:fits].sum())
+    for at in range(fits + 1, min(value.size, fits + FILLED)):
+        if need[at] <= left:
+            left, worth = left - int(need[at]), worth + int(value[at])
+    apart = sum(reduced[reduced > 0].tolist()) + unit * room - worth * size
+    inside = reduced > apart
+    doubt = np.flatnonzero(np.abs(reduced) <= apart)
+    best = np.zeros(room - int(need[inside].sum()) + 1, np.int64)
+    for v, d in zip(value[doubt].tolist(), need[doubt].tolist(), strict=True):
+        if d < best.size:
+            best[d:] = np.maximum(best[d:], best[: best.size - d] + v)
+    return sure + int(value[inside].sum()) + int(best[-1])
 
 
 def leaf_bound(
@@ -165,10 +216,9 @@ def prove(
         at = int(number)
         if at not in known:
             price = prices["row"][at].astype(np.int64)
-            if certificate.parameters["single_source"]:
-                gain = whole_gains(problem, price, int(certificate.parameters["step"]))
-            else:
-                gain = site_gains(problem, price, prices["unit"][at].astype(np.int64))
+            step = certificate.parameters.get("step")
+            unit = prices["unit"][at].astype(np.int64) if "unit" in prices else None
+            gain = gains(problem, price, unit, step)
             known[at] = (int(price.sum()), gain - fee)
         bound = leaf_bound(
             *known[at],
@@ -191,7 +241,7 @@ def list_price_faults(
     prices, parameters = certificate.prices, certificate.parameters
     single = parameters.get("single_source")
     needed = {"row", "leaf_site", "leaf_price", "plan_row", "plan_site", "plan_amount"}
-    needed |= set() if single else {"unit"}
+    needed |= {"unit"} if not single or "unit" in prices else set()
     if certificate.form not in FORMS or set(prices) != needed or not isinstance(single, bool):
         return [f"form {certificate.form!r} with {sorted(prices)} is not known"]
     if single and not (isinstance(parameters.get("step"), int) and parameters["step"] >= 1):
@@ -214,7 +264,11 @@ def list_price_faults(
     most_row = float(np.abs(row.astype(np.float64)).sum(axis=1).max())
     if most_row * max(1, problem.n_site) >= 2**61:
         found.append("row prices do not fit 63 bits")
-    if not single:
+    if single:
+        steps = int(problem.capacity.max(initial=0)) // int(parameters["step"])
+        if steps > STEPS_MAX or int(np.abs(row).max(initial=0)) * (steps + 1) >= 2**62:
+            return [*found, f"knapsacks of {steps} steps of capacity do not fit 63 bits"]
+    if "unit" in prices:
         unit = prices["unit"]
         if unit.shape != (len(row), problem.n_site) or unit.min(initial=0) < 0:
             return [*found, "every site needs one price >= 0 of its capacity"]

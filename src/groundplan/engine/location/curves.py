@@ -8,6 +8,7 @@ of the one before.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -54,7 +55,7 @@ def curve(
     budgets, cost : sequence of int, (n_site,) int64, optional
         Amounts that may be spent, and what each site costs, instead of `p_values`.
     time_limit_s : float, optional
-        For each point of the curve.
+        For the whole curve; each point takes its part of what is left.
     steps : int
         Most steps of the bound at each point; the first takes twice as many.
     forbidden, gap, seed, sweeps, passes, effort, progress, stop
@@ -79,14 +80,18 @@ def curve(
     runs: list[Run] = []
     statuses: list[Decision] = []
     base: Program | None = None
+    ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
     for number, amount in enumerate(amounts):
         request: dict[str, Any] = {"p": amount} if p_values is not None else {"budget": amount}
         candidate, price, money, parameters = check_request(
             coverage.existing, request.get("p"), request.get("budget"), cost, forbidden
         )
+        part = None
+        if ends_at is not None:
+            part = max(0.0, ends_at - time.monotonic()) / (len(amounts) - number)
         run = Run(
             coverage, candidate, price, money, parameters,
-            gap=gap, time_limit_s=time_limit_s, seed=seed, progress=progress, stop=stop,
+            gap=gap, time_limit_s=part, seed=seed, progress=progress, stop=stop,
             checkpoint=nothing, program=None if base is None else replace(base, budget=money),
         )  # fmt: skip
         base = run.search.program

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine.location.program import Program
-from groundplan.engine.location.solver import silent_solver
+from groundplan.engine.location.solver import run_until, silent_solver
 
 __all__ = ["ROWS_MAX", "SITES_MAX", "solve_exactly"]
 
@@ -20,6 +22,7 @@ def solve_exactly(
     time_limit_s: float | None,
     *,
     nodes: int | None = None,
+    halt: Callable[[], bool] | None = None,
 ) -> tuple[NDArray[np.bool_], float, bool]:
     """Solve ``max w z, z_i <= sum y, f y <= B`` as a mixed-integer program.
 
@@ -31,6 +34,8 @@ def solve_exactly(
     time_limit_s : float or None
     nodes : int, optional
         Most nodes of the branch and bound.
+    halt : callable, optional
+        True ends it from within.
 
     Returns
     -------
@@ -79,7 +84,7 @@ def solve_exactly(
     covered[row[start[program.row_indices]]] = 1.0
     begin.col_value = np.concatenate([start.astype(np.float64), covered]).tolist()
     solver.setSolution(begin)
-    solver.run()
+    run_until(solver, halt)
     info = solver.getInfo()
     found = np.asarray(solver.getSolution().col_value)
     if found.size != n + m or info.primal_solution_status != highspy.kSolutionStatusFeasible:

@@ -12,6 +12,7 @@ bound on that question proves it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -38,6 +39,9 @@ __all__ = ["covering_with_floors"]
 IntArray = NDArray[np.int64]
 #: Rounds of prices; each is one maximal covering.
 ROUNDS = 14
+#: Share of the time left that one round takes, and the least time that a round is begun with, as a
+#: share of the limit.
+ROUND_SHARE, LEAST_SHARE = 0.4, 0.03
 
 
 def covering_with_floors(
@@ -66,7 +70,7 @@ def covering_with_floors(
     floor : (n_group,) int
         Least weight covered in each group, existing service included; 0 where there is none.
     p, budget, cost, forbidden, gap, time_limit_s, seed, progress, stop
-        As of `maximal_covering`; the time limit is for each round of prices.
+        As of `maximal_covering`; the time limit is for all rounds of prices together.
     **effort
         ``steps``, ``sweeps``, ``passes``, ``effort`` of `maximal_covering`.
 
@@ -88,6 +92,11 @@ def covering_with_floors(
         "p": p, "budget": budget, "cost": cost, "forbidden": forbidden, "gap": gap,
         "time_limit_s": time_limit_s, "seed": seed, "progress": progress, "stop": stop, **effort,
     }  # fmt: skip
+    begun = time.monotonic()
+
+    def left() -> float:
+        return (time_limit_s or 0.0) - (time.monotonic() - begun)
+
     price = np.zeros(floors.size, np.int64)
     low, high = np.zeros(floors.size), np.full(floors.size, np.inf)
     best: Decision | None = None
@@ -96,6 +105,8 @@ def covering_with_floors(
     rounds = 0
     while rounds < ROUNDS:
         rounds += 1
+        if time_limit_s is not None:
+            request["time_limit_s"] = max(0.0, ROUND_SHARE * left())
         found = maximal_covering(weighted(coverage, groups, price), **request)
         proven = found.certificate.bound_numerator / DENOMINATOR - int((price * floors).sum())
         if bound is None or proven < bound[0]:
@@ -113,10 +124,13 @@ def covering_with_floors(
         apart = np.where(np.isinf(high), 2.0 * np.maximum(low, 8.0), 0.5 * (low + high))
         new = np.where(short > 0, np.ceil(apart), np.where(price > 0, np.floor(apart), 0.0))
         new = np.minimum(new, 4096 * PRICE_PARTS).astype(np.int64)
-        if (new == price).all() or stop():
+        is_late = time_limit_s is not None and left() < LEAST_SHARE * time_limit_s
+        if (new == price).all() or stop() or is_late:
             break
         price = new
     if best is None:
+        if time_limit_s is not None:
+            request["time_limit_s"] = max(0.0, left()) / max(1, int((short > 0).sum()))
         refuse_impossible(coverage, groups, floors, short, request)
     return conclude(coverage, groups, floors, best, bound, short, gap, rounds)
 

@@ -154,7 +154,12 @@ def check_request(
 
 
 def finish_restricted(
-    paths: FlowPaths, search: Search, old: BoolArray, share: NDArray[np.float64], nodes: int
+    paths: FlowPaths,
+    search: Search,
+    old: BoolArray,
+    share: NDArray[np.float64],
+    nodes: int,
+    halt: Callable[[], bool],
 ) -> None:
     """Offer the best plan among the sites that relaxation or best plan use; sure ones stay open."""
     if not nodes:
@@ -165,7 +170,9 @@ def finish_restricted(
     if not 0 < windows.n_window <= RESTRICTED_MAX:
         return
     left = search.budget - int(search.cost[sure].sum())
-    plan = solve_windows(windows, likely & ~sure, search.cost, left, min(nodes, MIP_NODES))
+    plan = solve_windows(
+        windows, likely & ~sure, search.cost, left, min(nodes, MIP_NODES), halt=halt
+    )
     if plan is not None:
         search.offer(plan | sure)
 
@@ -173,10 +180,19 @@ def finish_restricted(
 class Branching:
     """Linear programs over windows with sites fixed, and the bound that their prices prove."""
 
-    def __init__(self, paths: FlowPaths, search: Search, old: BoolArray, use_p: bool) -> None:
+    def __init__(
+        self,
+        paths: FlowPaths,
+        search: Search,
+        old: BoolArray,
+        use_p: bool,
+        halt: Callable[[], bool],
+    ) -> None:
         self.paths, self.search, self.old, self.use_p = paths, search, old, use_p
         self.spans = requirement_spans(paths)
-        self.program = window_program(search.windows, search.candidate, search.cost, search.budget)
+        self.program = window_program(
+            search.windows, search.candidate, search.cost, search.budget, halt
+        )
 
     def prices(self, window: NDArray[np.float64], mu: float) -> dict[str, NDArray[np.int64]]:
         """Return whole-number prices of the raw requirements."""
@@ -306,7 +322,7 @@ def flow_refueling(
     u, mu, share, _ = price_flow(
         windows, candidate, price, amount, steps=steps, tolerance=DUAL_TOLERANCE, look=look
     )
-    problem = Branching(paths, search, old, p is not None)
+    problem = Branching(paths, search, old, p is not None, halt)
     window_price = u * windows.volume[windows.window_path]
     root = np.where(candidate, FREE, np.where(old, OPEN, CLOSED)).astype(np.int8)
     first = problem.prices(window_price, mu)
@@ -331,7 +347,7 @@ def flow_refueling(
         search.improve(share, seed, moves, halt)
         progress("improve", 1, 1, windows.base + search.value, total)
     if tree.bound < target() and not halt():
-        finish_restricted(paths, search, old, share, nodes)
+        finish_restricted(paths, search, old, share, nodes, halt)
         progress("restricted", 1, 1, windows.base + search.value, total)
     small = windows.n_window <= WINDOWS_MAX and int(candidate.sum()) <= SITES_MAX
     if tree.bound < target() and small and not halt():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +18,11 @@ MIP_NODES = 500
 
 
 def window_program(
-    windows: Windows, candidate: BoolArray, cost: NDArray[np.int64], budget: int
+    windows: Windows,
+    candidate: BoolArray,
+    cost: NDArray[np.int64],
+    budget: int,
+    halt: Callable[[], bool] | None = None,
 ) -> Relaxation:
     """Return ``max sum v z, z_q <= sum of y in each window, f y <= B``: sites first, then paths."""
     w, n = windows, windows.n_site
@@ -43,6 +49,7 @@ def window_program(
         np.zeros(upper.size), upper, indptr, indices, values,
         np.full(w.n_window + 1, -np.inf),
         np.concatenate([np.zeros(w.n_window), [float(budget)]]),
+        halt,
     )  # fmt: skip
 
 
@@ -52,8 +59,10 @@ def solve_windows(
     cost: NDArray[np.int64],
     budget: int,
     nodes: int = MIP_NODES,
+    *,
+    halt: Callable[[], bool] | None = None,
 ) -> BoolArray | None:
     """Return the best plan that the mixed-integer solver finds in so many branchings."""
-    program = window_program(windows, candidate, cost, budget)
+    program = window_program(windows, candidate, cost, budget, halt)
     share = program.solve_whole(windows.n_site, nodes)
     return None if share is None else (share[: windows.n_site] > 0.5) & candidate

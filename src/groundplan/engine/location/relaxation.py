@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.engine.location.solver import silent_solver
+from groundplan.engine.location.solver import run_until, silent_solver
 
 __all__ = ["Relaxation"]
 
@@ -15,7 +16,10 @@ FloatArray = NDArray[np.float64]
 
 
 class Relaxation:
-    """``min c x, low <= A x <= high, lower <= x <= upper`` with rows given as CSR arrays."""
+    """``min c x, low <= A x <= high, lower <= x <= upper`` with rows given as CSR arrays.
+
+    `halt` ends a solve from within; it then counts as one that found no optimum.
+    """
 
     def __init__(
         self,
@@ -27,6 +31,7 @@ class Relaxation:
         values: FloatArray,
         low: FloatArray,
         high: FloatArray,
+        halt: Callable[[], bool] | None = None,
     ) -> None:
         import highspy
 
@@ -43,6 +48,7 @@ class Relaxation:
         self.solver = silent_solver()
         self.solver.passModel(model)
         self.n_column = int(cost.size)
+        self.halt = halt
 
     def fix(self, columns: NDArray[Any], lower: FloatArray, upper: FloatArray) -> None:
         """Set the bounds of columns."""
@@ -72,7 +78,7 @@ class Relaxation:
 
     def solve(self) -> tuple[FloatArray, FloatArray] | None:
         """Return the columns and the rows' duals; none where no optimum was found."""
-        self.solver.run()
+        run_until(self.solver, self.halt)
         if self.solver.getModelStatus() != self._highspy.HighsModelStatus.kOptimal:
             return None
         solution = self.solver.getSolution()
@@ -81,10 +87,11 @@ class Relaxation:
     def solve_whole(self, n_whole: int, nodes: int) -> FloatArray | None:
         """Return the best columns found with the first `n_whole` of them whole numbers."""
         highspy = self._highspy
-        for column in range(n_whole):
-            self.solver.changeColIntegrality(column, highspy.HighsVarType.kInteger)
+        columns = np.arange(n_whole, dtype=np.int32)
+        kind = np.full(n_whole, int(highspy.HighsVarType.kInteger), np.uint8)
+        self.solver.changeColsIntegrality(n_whole, columns, kind)
         self.solver.setOptionValue("mip_max_nodes", nodes)
-        self.solver.run()
+        run_until(self.solver, self.halt)
         status = self.solver.getInfo().primal_solution_status
         if status != highspy.kSolutionStatusFeasible:
             return None

@@ -199,7 +199,9 @@ class Run:
             return False
         left = None if self.ends_at is None else max(0.0, self.ends_at - time.monotonic())
         search = self.search
-        chosen, bound, proven = solve_exactly(search.program, search.best, left, nodes=nodes)
+        chosen, bound, proven = solve_exactly(
+            search.program, search.best, left, nodes=nodes, halt=self.halt
+        )
         search.repair(chosen)
         self.log["highs_proven"] = proven
         if np.isfinite(bound):

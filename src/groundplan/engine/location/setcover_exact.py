@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine.location.setcover_dual import bound_of, reduced_costs
 from groundplan.engine.location.setcover_lists import Lists, narrow, reduce
-from groundplan.engine.location.solver import silent_solver
+from groundplan.engine.location.solver import run_until, silent_solver
 
 __all__ = ["Finish", "finish", "promising"]
 
@@ -57,6 +58,7 @@ def finish(
     grain: int,
     nodes: int,
     time_limit_s: float | None,
+    halt: Callable[[], bool] | None = None,
 ) -> Finish:
     """Solve the problem on `sites` as an integer program.
 
@@ -68,6 +70,8 @@ def finish(
         Sites that a better plan may hold (see `promising`).
     nodes : int
         Most nodes of the branch-and-bound.
+    halt : callable, optional
+        True ends it from within.
     """
     import highspy
 
@@ -109,11 +113,12 @@ def finish(
         begin = highspy.HighsSolution()
         begin.col_value = held.astype(np.float64).tolist()
         solver.setSolution(begin)
-    solver.run()
+    run_until(solver, halt)
     info = solver.getInfo()
     status = solver.getModelStatus()
-    # stopped before its first relaxation is solved, the solver says minus infinity
-    bound = base + grain * np.ceil(info.mip_dual_bound - 1e-6)
+    # ended before its first relaxation it says minus infinity: costs are at least zero
+    proven = max(0.0, info.mip_dual_bound)
+    bound = base + grain * np.ceil(proven - 1e-6) if proven < np.inf else np.inf
     if status == highspy.HighsModelStatus.kInfeasible or not bound < np.inf:
         raise RuntimeError(f"the exact finish ended with {status} on a problem that has a plan")
     values = np.asarray(solver.getSolution().col_value)

@@ -340,7 +340,7 @@ class CoverSearch:
                     return
             end = finish(
                 part.lists, part.cost, part.plan, sites, grain=self.grain, nodes=EXACT_NODES,
-                time_limit_s=limit,
+                time_limit_s=limit, halt=self.halt,
             )  # fmt: skip
             part.plan = end.plan
             drop_redundant(part.lists, part.cost, part.plan)

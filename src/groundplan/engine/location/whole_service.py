@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from groundplan.engine._jit import jit
 from groundplan.engine.location.capacity_problem import CapacityProblem
 
-__all__ = ["dense_costs", "search_whole"]
+__all__ = ["anneal_rows", "dense_costs", "search_whole", "settle_rows"]
 
 #: Open sites nearest to a row that shifts and exchanges look at.
 NEAR = 6
+#: Rounds of shifts where no exchanges are wanted: those take long where sites serve many rows.
+SHIFTS_ONLY = 20
 
 
 @jit
@@ -52,14 +54,14 @@ def _over(load, capacity):
 
 
 @jit
-def _settle(cost, demand, capacity, penalty, opened, n_open, near, place, load):
+def _settle(cost, demand, capacity, penalty, opened, n_open, near, place, load, rounds_max):
     """Shift rows and exchange pairs until neither helps."""
     n = cost.shape[0]
     first = np.empty(n_open + 1, np.int64)
     listed = np.empty(n, np.int64)
     better = True
     rounds = 0
-    while better and rounds < 50:
+    while better and rounds < rounds_max:
         better = False
         rounds += 1
         for i in range(n):
@@ -89,6 +91,8 @@ def _settle(cost, demand, capacity, penalty, opened, n_open, near, place, load):
                 load[best] += d
                 place[i] = best
                 better = True
+        if rounds_max == SHIFTS_ONLY:
+            continue
         first[:] = 0
         for i in range(n):
             first[place[i] + 1] += 1
@@ -176,7 +180,7 @@ def _improve(
         load[:] = 0
         for i in range(n):
             load[place[i]] += demand[i]
-        _settle(cost, demand, capacity, penalty, opened, n_open, near, place, load)
+        _settle(cost, demand, capacity, penalty, opened, n_open, near, place, load, 50)
         if not _relocate(
             cost, fee, capacity, penalty, opened, n_open, fixed, is_open, usable, place, load
         ):
@@ -322,6 +326,113 @@ def search_whole(
             is_open[:] = False
             for e in range(n_open):
                 is_open[opened[e]] = True
+    return best_cost
+
+
+@jit
+def settle_rows(cost, demand, capacity, penalty, near, place, rounds_max):
+    """Shift and exchange rows of a given plan until neither helps; returns what does not fit.
+
+    Parameters
+    ----------
+    cost : (n_row, n_open) float64
+        Infinite where a pair is not allowed.
+    penalty : float
+        Of a unit held too much.
+    near : (n_row, k) int64
+        Filled with the cheapest sites of each row.
+    place : (n_row,) int64
+        Changed in place.
+    rounds_max : int
+        `SHIFTS_ONLY` leaves out exchanges.
+    """
+    m = cost.shape[1]
+    opened = np.arange(m)
+    _nearest(cost, opened, m, near)
+    load = np.zeros(m + 1, np.int64)
+    for i in range(place.size):
+        load[place[i]] += demand[i]
+    _settle(cost, demand, capacity, penalty, opened, m, near, place, load, rounds_max)
+    over = 0
+    for e in range(m):
+        over += _over(load[e], capacity[e])
+    return over
+
+
+@jit
+def anneal_rows(
+    cost, demand, capacity, penalty, heat, near, place, moves, seed, best_place, best_cost
+):
+    """Shift and exchange rows at random, worse ones passing at `heat`; returns the least cost.
+
+    Plans that fit and beat `best_cost` go to `best_place`.
+    """
+    n, m = cost.shape
+    load = np.zeros(m, np.int64)
+    value = 0.0
+    for i in range(n):
+        load[place[i]] += demand[i]
+        value += cost[i, place[i]]
+    over = 0
+    for e in range(m):
+        over += _over(load[e], capacity[e])
+    # rows that look at a site are those that may come back from it
+    first = np.zeros(m + 1, np.int64)
+    for i in range(n):
+        for t in range(near.shape[1]):
+            if near[i, t] >= 0:
+                first[near[i, t] + 1] += 1
+    for e in range(m):
+        first[e + 1] += first[e]
+    around = np.empty(first[m], np.int64)
+    at = first[:-1].copy()
+    for i in range(n):
+        for t in range(near.shape[1]):
+            if near[i, t] >= 0:
+                around[at[near[i, t]]] = i
+                at[near[i, t]] += 1
+    state = seed
+    for _ in range(moves):
+        state = _next(state)
+        i = np.int64(state % np.uint64(n))
+        state = _next(state)
+        b = near[i, np.int64(state % np.uint64(near.shape[1]))]
+        a = place[i]
+        if b < 0 or b == a or not cost[i, b] < np.inf:
+            continue
+        k = np.int64(-1)
+        if load[b] + demand[i] > capacity[b]:
+            # a row of the fuller site comes back in exchange
+            for _try in range(12):
+                state = _next(state)
+                c = around[first[b] + np.int64(state % np.uint64(first[b + 1] - first[b]))]
+                if place[c] == b and cost[c, a] < np.inf:
+                    k = c
+                    break
+        step = demand[i]
+        change = cost[i, b] - cost[i, a]
+        if k >= 0:
+            step -= demand[k]
+            change += cost[k, a] - cost[k, b]
+        more = (
+            _over(load[a] - step, capacity[a])
+            - _over(load[a], capacity[a])
+            + _over(load[b] + step, capacity[b])
+            - _over(load[b], capacity[b])
+        )
+        state = _next(state)
+        uniform = np.float64(state >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+        if change + penalty * more <= -heat * np.log(uniform + 1e-300):
+            place[i] = b
+            if k >= 0:
+                place[k] = a
+            load[a] -= step
+            load[b] += step
+            value += change
+            over += more
+            if over == 0 and value < best_cost - 1e-9:
+                best_cost = value
+                best_place[:] = place
     return best_cost
 
 
