@@ -273,6 +273,47 @@ SPOILT |= {
 }  # fmt: skip
 
 
+CORRIDOR = SECTORS["corridor"]
+
+
+def with_network(**change):
+    """The corridors with a network that is changed before it is given out."""
+
+    def build(land, sites, settings):
+        network = CORRIDOR.passage.build(land, sites, settings)
+        return replace(network, **{k: v(getattr(network, k)) for k, v in change.items()})
+
+    return replace(CORRIDOR, passage=replace(CORRIDOR.passage, build=build))
+
+
+SPOILT |= {
+    "passage kind": (
+        replace(CORRIDOR, passage=replace(CORRIDOR.passage, kind="wish")),
+        "passage.kind: got wish, expected one of flow_refueling",
+    ),
+    "two decisions": (
+        replace(CORRIDOR, allocation=RACKS.allocation),
+        "passage: got an allocation too, expected one kind of decision",
+    ),
+    "sites moved": (
+        with_network(x_m=lambda a: a + 1.0),
+        "passage: got .* nodes for .* sites, expected the sites are the first nodes",
+    ),
+    "roads shortened": (
+        with_network(length_m=lambda a: a * 0.9),
+        "passage.length_m: got .* m of pieces, expected .* m, the roads' length",
+    ),
+    "a piece without length": (
+        with_network(length_m=lambda a: a * 0.0),
+        "passage: got ValueError: edge 0 must be longer than 0",
+    ),
+    "a shorter range": (
+        with_network(range_m=lambda r: 0.7 * r, start_range_m=lambda r: 0.7 * r),
+        "toy_value: got 1583043, expected",
+    ),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", SPOILT)
 def test_a_spoilt_sector_is_told(name):
     sector, sentence = SPOILT[name]

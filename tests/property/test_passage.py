@@ -87,7 +87,7 @@ def test_setting_sites_changes_no_distance(drawn):
         assert abs(before[o][d] - after[s][t]) <= 1.0 + 0.11 * n
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=12)
 @given(networks(), st.integers(20, 500), st.integers(1, 3))
 def test_the_plan_is_the_best_of_all(drawn, range_km, count):
     roads, x_m, y_m = drawn

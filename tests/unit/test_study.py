@@ -114,7 +114,7 @@ def test_the_example_holds_the_ten_numbers_with_their_readings():
     assert {name: len(keys) for name, keys in readings.items()} == {
         "stations_5g": 3, "racks": 3, "iot_users": 2, "smart_stations": 3, "public_facilities": 4,
         "smart_factories": 2, "platforms": 2, "core_industries": 2,
-        "satellite_fund": 1, "beidou": 1, "beidou_stations": 1, "data_gaps": 1,
+        "satellite_fund": 1, "beidou": 1, "beidou_stations": 1, "corridor_stations": 2, "data_gaps": 1,
         "beidou_emergency": 1, "beidou_environment": 1, "beidou_farming": 1,
     }  # fmt: skip
     for target in study.targets:

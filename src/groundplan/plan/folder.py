@@ -12,18 +12,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from groundplan.plan.answer import (
-    answer_sentence,
     county_rows,
-    money_record,
     place_rows,
     sector_record,
-    target_records,
 )
 from groundplan.plan.backup_plan import backup_record
 from groundplan.plan.capacitated import allocation_record, expansion_of
 from groundplan.plan.columns import attribute_columns, column_record, county_of_points
 from groundplan.plan.exports import asset_table, write_assets, write_cells
-from groundplan.plan.manifest import file_hash, library_versions, write_json
+from groundplan.plan.manifest import file_hash, write_json
 from groundplan.plan.passage import passage_counties, passage_record, road_samples
 from groundplan.plan.placing import new_folder, put_in_place
 from groundplan.plan.proof import write_proof
@@ -32,6 +29,7 @@ from groundplan.plan.road_input import road_record
 from groundplan.plan.roads import road_layer, write_roads
 from groundplan.plan.signal import write_signals
 from groundplan.plan.system import SystemPlan
+from groundplan.plan.whole_record import plan_record
 from groundplan.plan.workbook import write_workbook
 from groundplan.sectors.contract import Action, Sector
 
@@ -153,77 +151,6 @@ def due_year(study: Any, sector_key: str) -> int:
         if t.is_working and t.sector == sector_key and t.due_on is not None
     ]
     return min([*due, int(study.years[1])])
-
-
-def modelled_notes(ground: Any, plans: Mapping[str, SystemPlan]) -> list[dict[str, str]]:
-    """Return everything in the plan that is modelled or synthetic, in words."""
-    notes = []
-    if ground.people_note["is_modelled"]:
-        notes.append(
-            {
-                "what": "people",
-                "label": "Population surface: modelled; sums to the census by unit, synthetic "
-                "below about 5 km. Planning exercise data.",
-                "label_zh": "人口面为模拟数据：各普查单元合计与普查一致，"
-                "约5公里以下为合成。仅供规划演练。",
-            }
-        )
-    if ground.grid.is_synthetic:
-        notes.append(
-            {
-                "what": "geometry",
-                "label": f"County borders: {ground.grid.geometry_label}.",
-                "label_zh": "县界为合成几何，非测绘边界。",
-            }
-        )
-    if ground.relief is not None and ground.relief.record["is_synthetic"]:
-        notes.append(
-            {
-                "what": "terrain",
-                "label": "Terrain: synthetic heights, a test and no place.",
-                "label_zh": "地形为合成高程，仅供测试，并非实地。",
-            }
-        )
-    notes += [
-        {
-            "what": f"{key} existing assets",
-            "label": f"{plan.system.sector.title}: existing assets are a seeded stand-in "
-            "consistent with published counts, not a register.",
-            "label_zh": f"{plan.system.sector.title_zh}：现有设施为与公布数量一致的"
-            "随机替代数据，并非台账。",
-        }
-        for key, plan in plans.items()
-        if plan.system.sites.is_synthetic
-    ]
-    notes += [
-        {
-            "what": f"{key} roads",
-            "label": f"{plan.system.sector.title}: the road network is a seeded stand-in between "
-            "towns, no map.",
-            "label_zh": f"{plan.system.sector.title_zh}：路网为城镇间的替代网络，并非地图。",
-        }
-        for key, plan in plans.items()
-        if plan.system.laid is not None and plan.system.laid.network.roads.is_synthetic
-    ]
-    notes += [
-        {
-            "what": f"{key} trips",
-            "label": f"{plan.system.sector.title}: trips are modelled by gravity, not counted.",
-            "label_zh": f"{plan.system.sector.title_zh}：出行量按引力模型推算，并非观测。",
-        }
-        for key, plan in plans.items()
-        if plan.system.laid is not None and not plan.system.laid.network.roads.has_traffic
-    ]
-    notes += [
-        {
-            "what": f"{key} service",
-            "label": f"{plan.system.sector.title}: service is modelled "
-            f"({plan.system.sector.service.kind.replace('_', ' ')}), not measured.",
-            "label_zh": f"{plan.system.sector.title_zh}：服务范围为模型计算，非实测。",
-        }
-        for key, plan in plans.items()
-    ]
-    return notes
 
 
 def write_plan_folder(
@@ -390,124 +317,6 @@ def cell_note(ground: Any, counties: list[dict[str, str]]) -> dict[str, Any]:
             for c, n, p in zip(units.code, units.name, units.population, strict=True)
         ],
     }
-
-
-def plan_record(
-    study: Any, ground: Any, plans: Mapping[str, SystemPlan], sectors: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the record of ``plan.json``."""
-    from groundplan.study.money import price_programme
-
-    counts: dict[str, tuple[int, str]] = {}
-    supported: set[tuple[str, str]] = set()
-    planned: dict[str, int] = {}
-    spent: dict[str, int] = {}
-    for key, plan in plans.items():
-        new = plan.chosen & ~plan.system.existing
-        totals = {
-            "sites": int(plan.system.sites.units[new].sum()),
-            "servers": int(plan.sized.servers[new].sum()),
-            **{
-                name: int(column[new].sum())
-                for name, column in plan.sized.attributes.items()
-                if column.dtype.kind == "i"
-            },
-        }
-        for measure in plan.system.sector.measures:
-            if measure.counts in totals:
-                counts[measure.key] = (totals[measure.counts], key)
-            else:
-                supported.add((measure.key, key))
-        spent |= spent_by_line(study, plan, sectors[key]["cost_cny"])
-    for target in study.targets:
-        if target.is_working and target.sector in plans and target.measure in counts:
-            planned[target.key] = counts[target.measure][0]
-    answers = []
-    for key, part in sectors.items():
-        sentence, sentence_zh = answer_sentence(part)
-        answers.append({"sector": key, "sentence": sentence, "sentence_zh": sentence_zh})
-    region, grid = ground.region, ground.grid
-    return {
-        "format": "groundplan-plan/1",
-        "study": {
-            "name": study.name,
-            "title": study.title,
-            "title_zh": study.title_zh,
-            "region": region.key,
-            "region_name": region.name_en,
-            "region_name_zh": region.name_zh,
-            "years": list(study.years),
-            "seed": study.seed,
-        },
-        "grid": {
-            "cell_m": grid.cell_m,
-            "n_cell": len(grid),
-            "crs": grid.crs,
-            "geometry_label": grid.geometry_label,
-            "geometry_label_zh": "合成几何" if grid.is_synthetic else grid.geometry_label,
-            "is_synthetic": grid.is_synthetic,
-        },
-        "people": ground.people_note,
-        "answer": answers,
-        "targets": target_records(study.targets, planned, counts, supported),
-        "money": money_record(price_programme(study).record(), spent),
-        "sectors": sectors,
-        "assumptions": [*(a.record() for a in study.assumptions), *setting_rows(plans)],
-        "sources": [*(dict(s) for s in region.sources), *(s.record() for s in study.sources)],
-        "modelled": modelled_notes(ground, plans),
-        "ledger": list(ground.ledger.rows()),
-        "inputs": {},
-        "versions": library_versions(),
-    }
-
-
-def spent_by_line(study: Any, plan: SystemPlan, total_cny: int) -> dict[str, int]:
-    """Return what a system's plan spends on each of its lines in the programme.
-
-    A line whose target counts units that have a cost of their own (`Measure.cost`) takes that; the
-    first of the others takes the rest.
-    """
-    sector = plan.system.sector
-    new = plan.chosen & ~plan.system.existing
-    own = {m.key: m.cost for m in sector.measures if m.cost}
-    measure_of = {target.key: target.measure for target in study.targets}
-    spent: dict[str, int] = {}
-    others = []
-    for line in study.cost_lines:
-        if line.sector != sector.key:
-            continue
-        column = own.get(measure_of.get(line.target, ""))
-        if column is None:
-            others.append(line.key)
-        else:
-            spent[line.key] = int(plan.sized.attributes[column][new].sum())
-    if others:
-        spent[others[0]] = total_cny - sum(spent.values())
-    return spent
-
-
-def setting_rows(plans: Mapping[str, SystemPlan]) -> list[dict[str, Any]]:
-    """Return every setting and price that the sectors used, as rows of the assumptions table."""
-    rows = []
-    for key, plan in plans.items():
-        sector = plan.system.sector
-        for item in (*sector.settings, *sector.cost.fields):
-            value = plan.system.settings[item.name]
-            rows.append(
-                {
-                    "name": item.name,
-                    "value": value,
-                    "unit": item.unit,
-                    "low": None,
-                    "high": None,
-                    "year": item.year,
-                    "source": item.source if value == item.default else "set in study.toml",
-                    "confidence": item.confidence,
-                    "used_by": key,
-                    "note": item.doc,
-                }
-            )
-    return rows
 
 
 def is_asked(study: Any, sector: Sector) -> bool:

@@ -33,6 +33,8 @@ from numpy.typing import NDArray
 
 from groundplan.quantity import Field
 from groundplan.sectors.decisions import Backup
+from groundplan.sectors.offer import Offer
+from groundplan.sectors.road_network import Network, Roads
 
 __all__ = [
     "Action",
@@ -72,45 +74,6 @@ class Action(IntEnum):
     UPGRADE = 1  # stands today and gets new equipment of its own system
     SHARE = 2  # another owner's or layer's structure stands today and takes this equipment in
     NEW = 3  # nothing stands there
-
-
-@dataclass(frozen=True)
-class Roads:
-    """A road network, and the traffic between its nodes where it is known.
-
-    Attributes
-    ----------
-    x_m, y_m : (n_node,) float64
-        Ends, crossings and bends, equal-area coordinates of the region.
-    edge_from, edge_to : (n_edge,) int32
-        Nodes that each piece of road joins, both ways.
-    length_m : (n_edge,) float64
-        Along the road, > 0.
-    name : (n_edge,) str
-        Road that the piece belongs to; empty where it has no name.
-    trip_from, trip_to : (n_trip,) int32
-        Nodes where trips begin and end; both empty where traffic is not known.
-    trip_per_day : (n_trip,) float64
-        Vehicles of every drive a day, both ways together.
-    is_synthetic : bool
-        True where the network is a stand-in and no file of the user.
-    """
-
-    x_m: FloatArray
-    y_m: FloatArray
-    edge_from: NDArray[np.int32]
-    edge_to: NDArray[np.int32]
-    length_m: FloatArray
-    name: NDArray[np.str_]
-    trip_from: NDArray[np.int32]
-    trip_to: NDArray[np.int32]
-    trip_per_day: FloatArray
-    is_synthetic: bool = False
-
-    @property
-    def has_traffic(self) -> bool:
-        """Whether traffic between nodes is given."""
-        return bool(self.trip_from.size)
 
 
 @dataclass(frozen=True)
@@ -345,50 +308,6 @@ class Sizing:
 
 
 @dataclass(frozen=True)
-class Offer:
-    """What each site can hold and at which price, where sites have capacities.
-
-    Equipment comes in modules. Opening a site costs `Sites.capex_cny`, each module `module_cny`;
-    serving a unit of demand (a server) costs ``server_cny + server_cny_per_m * distance`` over the
-    horizon, distance being the straight line from the demand's centre.
-
-    Attributes
-    ----------
-    modules_max : (n_site,) int64
-        Modules that fit at most; 0 where nothing can be added (it stands, hazard, no feeder).
-    module_servers : int
-        Servers in one module, >= 1.
-    module_cny : (n_site,) int64
-        One module, >= 0.
-    server_cny : (n_site,) float64
-        Serving one server's worth over the horizon, whatever the distance (energy, care), >= 0.
-    server_cny_per_m : float
-        The same for each metre, >= 0.
-    copy_of : (n_layer,) int8
-        Layer whose copies a layer holds, -1 for a layer of its own.
-    apart_m : float
-        Least distance between a site and every site that holds copies of what it serves.
-    keep_ratio : float
-        Share of a county's demand that must lie within reach of each site that serves it, 0..1.
-    horizon_year : float
-        Years over which running costs are added up.
-    discount_ratio : float
-        Yearly interest by which later money is worth less, >= 0; tells what building later saves.
-    """
-
-    modules_max: IntArray
-    module_servers: int
-    module_cny: IntArray
-    server_cny: FloatArray
-    server_cny_per_m: float
-    copy_of: NDArray[np.int8]
-    apart_m: float
-    keep_ratio: float
-    horizon_year: float
-    discount_ratio: float = 0.0
-
-
-@dataclass(frozen=True)
 class Allocation:
     """Sites, modules and who serves whom, decided together at the least cost.
 
@@ -398,53 +317,6 @@ class Allocation:
 
     kind: str
     build: Callable[[Land, Sites, Settings], Offer]
-
-
-@dataclass(frozen=True)
-class Network:
-    """Sites on a road network, and the trips that are to get through.
-
-    Attributes
-    ----------
-    x_m, y_m : (n_node,) float64
-        Nodes; the first ones are the sites, in their order.
-    edge_from, edge_to : (n_edge,) int32
-        Nodes that each piece of road joins, both ways.
-    length_m : (n_edge,) float64
-        > 0.
-    road : (n_edge,) int32
-        Edge of `roads` that the piece is a part of.
-    trip_from, trip_to : (n_trip,) int32
-        Nodes where trips begin and end.
-    trips : (n_trip,) int64
-        Both ways together, hundredths of the demand's unit.
-    trip_min_m : float
-        Shorter ones need no charging under way and are left out.
-    range_m : float
-        Largest distance between two stations that a vehicle drives.
-    start_range_m, end_range_m : float
-        Largest distance to the first station and from the last, at most `range_m`.
-    roads : Roads
-        The network before sites were set on it.
-    is_on_road : (n_site,) bool
-        False where a site is too far from every road to serve anybody on it.
-    """
-
-    x_m: FloatArray
-    y_m: FloatArray
-    edge_from: NDArray[np.int32]
-    edge_to: NDArray[np.int32]
-    length_m: FloatArray
-    road: NDArray[np.int32]
-    trip_from: NDArray[np.int32]
-    trip_to: NDArray[np.int32]
-    trips: IntArray
-    trip_min_m: float
-    range_m: float
-    start_range_m: float
-    end_range_m: float
-    roads: Roads
-    is_on_road: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

