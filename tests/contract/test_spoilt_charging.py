@@ -15,7 +15,7 @@ from groundplan.study import read_study
 from groundplan.study.reading import DATA
 
 GOOD = (DATA / "henan.toml").read_text(encoding="utf-8")
-for key in ("mobile", "racks", "iot", "beidou"):
+for key in ("mobile", "racks", "iot", "beidou", "corridor"):
     TABLE = rf"(# [^\n]+\n)?\[sectors\.{key}(\.settings)?\]\n([^\n]+\n)*\n"
     GOOD, found = re.subn(TABLE, "", GOOD)
     assert found == 1, key
