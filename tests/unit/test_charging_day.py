@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from groundplan.plan.folder import spent_by_line
 from groundplan.plan.kinds import sizing_model
 from groundplan.plan.system import build_coverage, decide, prepare, settle
 from groundplan.plan.toy import toy_land
@@ -200,3 +202,28 @@ def test_hours_of_a_day_add_up(sites):
     assert not told.broken_count.any()
     assert told.exceed_ratio.max() <= 0.1
     assert told.undelivered_kwh == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("lines", "spent"),
+    [
+        (("smart_station", "public_facility"), {"smart_station": 93, "public_facility": 7}),
+        (("public_facility", "smart_station"), {"smart_station": 93, "public_facility": 7}),
+        (("smart_station",), {"smart_station": 100}),
+        (("public_facility",), {"public_facility": 100}),
+        ((), {}),
+    ],
+)
+def test_all_that_is_spent_stands_on_some_line(lines, spent):
+    """Chargers on the line of facilities, the rest on that of stations; nothing is lost."""
+    plan = SimpleNamespace(
+        system=SimpleNamespace(sector=CHARGING, existing=np.array([True, False, False])),
+        chosen=np.array([True, True, True]),
+        sized=SimpleNamespace(attributes={"added_chargers_cny": np.array([50, 3, 4])}),
+    )
+    study = SimpleNamespace(
+        targets=[SimpleNamespace(key=m, measure=m) for m in lines],
+        cost_lines=[SimpleNamespace(key=m, target=m, sector="charging") for m in lines]
+        + [SimpleNamespace(key="other", target="", sector="mobile")],
+    )
+    assert spent_by_line(study, plan, 100) == spent

@@ -85,7 +85,7 @@ def spent_by_line(study: Any, plan: SystemPlan, total_cny: int) -> dict[str, int
     """Return what a system's plan spends on each of its lines in the programme.
 
     A line whose target counts units that have a cost of their own (`Measure.cost`) takes that; the
-    first of the others takes the rest.
+    first of the others takes the rest, or the first of all where there is no other.
     """
     sector = plan.system.sector
     new = plan.chosen & ~plan.system.existing
@@ -101,8 +101,9 @@ def spent_by_line(study: Any, plan: SystemPlan, total_cny: int) -> dict[str, int
             others.append(line.key)
         else:
             spent[line.key] = int(plan.sized.attributes[column][new].sum())
-    if others:
-        spent[others[0]] = total_cny - sum(spent.values())
+    rest = others[0] if others else next(iter(spent), None)
+    if rest is not None:
+        spent[rest] = spent.get(rest, 0) + total_cny - sum(spent.values())
     return spent
 
 
