@@ -250,6 +250,10 @@ SPOILT |= {
     ),
     "copy of nothing": (with_offer(copy_of=lambda a: a + 9), "offer.copy_of: got 8..9"),
     "module of nothing": (with_offer(module_servers=lambda n: 0 * n), "offer.module_servers: got 0"),
+    "interest below zero": (
+        with_offer(discount_ratio=lambda r: -r),
+        "offer.discount_ratio: got -0.06",
+    ),
     "keep more than all": (with_offer(keep_ratio=lambda r: r + 1), "offer.keep_ratio: got 1.95"),
     "no room": (
         with_offer(modules_max=lambda a: 0 * a),

@@ -170,6 +170,8 @@ def check_offer(found: Findings, system: System) -> None:
         ("server_cny_per_m", 0, np.inf),
         ("apart_m", 0, np.inf),
         ("keep_ratio", 0, 1),
+        ("horizon_year", 1, np.inf),
+        ("discount_ratio", 0, np.inf),
     ):
         value = getattr(offer, name)
         if not (least <= value <= most and np.isfinite(value)):
