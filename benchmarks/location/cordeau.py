@@ -35,21 +35,21 @@ def customers(n: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield rng.uniform(0, SIZE, (size, 2)), rng.integers(1, 101, size)
 
 
-def stream(n: int, seed: int) -> location.Coverage:
+def stream(n: int, seed: int, reach: float = REACH) -> location.Coverage:
     """Return the coverage of all customers, merged as they come."""
-    parts = location.CoverageStream(facilities(seed), REACH)
+    parts = location.CoverageStream(facilities(seed), reach)
     for xy, weight in customers(n, seed):
         parts.add(xy, weight)
     return parts.finish()
 
 
-def value_on_rows(n: int, seed: int, chosen: list[int]) -> int:
+def value_on_rows(n: int, seed: int, chosen: list[int], reach: float = REACH) -> int:
     """Return the demand within reach of the chosen facilities, customer by customer."""
     sites, total = facilities(seed)[np.asarray(chosen, int)], 0
     for xy, weight in customers(n, seed):
         reached = np.zeros(len(xy), bool)
         for x, y in sites:
-            reached |= (xy[:, 0] - x) ** 2 + (xy[:, 1] - y) ** 2 <= REACH**2
+            reached |= (xy[:, 0] - x) ** 2 + (xy[:, 1] - y) ** 2 <= reach**2
         total += int(weight[reached].sum())
     return total
 
@@ -62,19 +62,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("customers", type=int)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--reach", type=float, default=REACH)
+    parser.add_argument("--p", type=int, default=P, help="facilities")
     a = parser.parse_args()
     warm_up()
     clock = fresh.Clock()
-    coverage = stream(a.customers, a.seed)
+    coverage = stream(a.customers, a.seed, a.reach)
     covered = clock.wall_s()
-    d = location.maximal_covering(coverage, P, gap=0.0)
+    d = location.maximal_covering(coverage, a.p, gap=0.0)
     print(
         f"{a.customers:,} customers -> {coverage.weight.size:,} rows in {covered:.1f} s; value "
         f"{d.value:,}, bound {d.bound:,}, {d.status} by {d.bound_by}; wall {clock.wall_s():.1f} s, "
         f"CPU {clock.cpu_s():.1f} s, peak {fresh.peak_mib():.0f} MiB"
     )
     location.verify(coverage, d)
-    found = value_on_rows(a.customers, a.seed, d.sites.tolist())
+    found = value_on_rows(a.customers, a.seed, d.sites.tolist(), a.reach)
     print(f"verified; value customer by customer {found:,}")
 
 

@@ -180,3 +180,13 @@ def test_positions_that_are_not_numbers_are_refused():
     xy = np.array([[0.0, np.nan], [1.0, 0.0]])
     with pytest.raises(ValueError, match="demand_xy_m must be finite"):
         Coverage.from_radius(xy, np.array([1, 1]), xy[1:], 1.0)
+
+
+def test_lists_that_name_a_site_twice_are_refused():
+    one = np.ones(2, np.int64)
+    with pytest.raises(ValueError, match="row 1 names site 2 twice"):
+        Coverage.from_csr(np.array([0, 1, 4]), np.array([0, 2, 1, 2], np.int32), one, 3)
+    with pytest.raises(ValueError, match="end at 3"):
+        Coverage.from_csr(np.array([0, 1, 2]), np.array([0, 2, 1], np.int32), one, 3)
+    with pytest.raises(ValueError, match="after row 1"):
+        Coverage.from_csr(np.array([0, 3, 2, 3]), np.zeros(3, np.int32), np.ones(3, np.int64), 3)

@@ -96,6 +96,25 @@ def test_every_one_of_a_thousand_changes_is_found(case):
     assert len(seen) == 12
 
 
+def test_a_certificate_without_what_its_form_needs_is_refused(case):
+    raw, reach, decision = case
+    c = decision.certificate
+    rest = {k: v for k, v in c.prices.items() if k != "row"}
+    for change in (
+        {"prices": rest},
+        {"prices": {**c.prices, "more": c.prices["row"]}},
+        {"prices": {**c.prices, "budget": c.prices["budget"][:0]}},
+        {"prices": {**c.prices, "row": c.prices["row"].astype(float)}},
+        {"parameters": {}},
+        {"parameters": {"p": -1}},
+        {"parameters": {"p": 70, "budget": 70}},
+        {"denominator": 0},
+        {"form": "covering"},
+    ):
+        with pytest.raises(VerificationError):
+            check(raw, reach, decision.sites, replace(c, **change))
+
+
 def test_a_record_sealed_anew_does_not_hide_a_better_bound(case):
     from groundplan.engine.location.certificate import seal
 

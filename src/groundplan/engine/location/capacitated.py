@@ -35,6 +35,7 @@ from groundplan.engine.location.capacity_problem import CapacityProblem
 from groundplan.engine.location.capacity_rounding import RoundedPlans
 from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.check_capacitated import ROUNDING
+from groundplan.engine.location.request import check_count, check_limits
 from groundplan.engine.location.tree import CLOSED, FREE, OPEN, Tree, branch
 from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import InfeasibleError, StoppedError
@@ -67,9 +68,7 @@ def check_sites(
             raise ValueError(f"{name} must have shape ({n},). Got {np.shape(mask)}")
     old = np.zeros(n, bool) if existing is None else np.asarray(existing, bool)
     candidate = ~old if forbidden is None else ~old & ~np.asarray(forbidden, bool)
-    if p is not None and p < 0:
-        raise ValueError(f"p must be >= 0. Got {p}")
-    at_most = n if p is None else int(p)
+    at_most = n if p is None else check_count(p, "p")
     need = int(problem.demand.sum())
     best = np.sort(problem.capacity[candidate])[::-1][:at_most]
     room = int(problem.capacity[old].sum()) + int(best.sum())
@@ -106,6 +105,7 @@ def solve(
     stop: Callable[[], bool],
 ) -> Decision:
     """Price, round, improve and, where the size allows, branch."""
+    check_limits(gap, time_limit_s)
     candidate, old, at_most = check_sites(problem, p, existing, forbidden)
     ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
     halted = [False]

@@ -20,6 +20,7 @@ from groundplan.engine.location.certificate import (
     reduced_scores,
     stated_bounds,
 )
+from groundplan.engine.location.check_statement import list_certificate_faults
 from groundplan.engine.location.check_tiles import check_tiles
 from groundplan.engine.location.points import hash_points
 from groundplan.engine.problem import Certificate
@@ -172,6 +173,9 @@ def verify_radius(
         With every difference found.
     """
     n = len(demand_xy_m)
+    faults = list_certificate_faults(certificate)
+    if faults:
+        raise VerificationError(faults)
     price = certificate.prices["row"]
     if price.shape != (n,):
         raise VerificationError(f"{price.size} row prices for {n} demand rows")

@@ -16,7 +16,7 @@ import numpy as np
 from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import VerificationError
 
-__all__ = ["check_form", "check_statement"]
+__all__ = ["check_form", "check_statement", "list_certificate_faults"]
 
 #: An optimal value and its bound lie this close: costs in fractions are rounded for the bound.
 ROUNDING = 1e-9
@@ -107,7 +107,7 @@ def check_form(decision: Decision, n_site: int) -> None:
         With every fault.
     """
     c, form = decision.certificate, FORMS[decision.certificate.form]
-    found = list_array_faults(c.prices, form) + list_parameter_faults(c, form)
+    found = list_certificate_faults(c)
     sites = decision.sites
     if not (isinstance(sites, np.ndarray) and sites.ndim == 1 and is_whole(sites)):
         found.append("the plan is no row of site numbers")
@@ -120,6 +120,15 @@ def check_form(decision: Decision, n_site: int) -> None:
         found.append(f"a decision of form {c.form!r} {word} assign rows")
     if found:
         raise VerificationError(found)
+
+
+def list_certificate_faults(certificate: Certificate) -> list[str]:
+    """Return what a certificate lacks of what its form needs, and what it may not hold."""
+    form = FORMS.get(certificate.form)
+    if form is None:
+        return [f"form {certificate.form!r} is not known"]
+    faults = list_array_faults(certificate.prices, form)
+    return faults + list_parameter_faults(certificate, form)
 
 
 def is_whole(array: np.ndarray[Any, Any]) -> bool:

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from groundplan.engine._jit import chunks, jit, spread
 from groundplan.engine.location.coverage_input import (
+    check_lists,
     check_pairs,
+    check_pointers,
     check_points,
     check_reach,
     check_weight,
@@ -237,12 +239,14 @@ class Coverage:
         existing : (n_site,) bool, optional
         """
         indptr = np.ascontiguousarray(row_indptr, np.int64)
+        check_pointers(indptr, np.size(row_indices))
         indices = sort_lists(indptr, np.ascontiguousarray(row_indices, np.int32))
         weight = check_weight(weight, indptr.size - 1)
         if indices.size and not (indices.min() >= 0 and indices.max() < n_site):
             raise ValueError(f"row_indices must be site numbers 0..{n_site - 1}")
         stands = np.zeros(n_site, bool) if existing is None else np.asarray(existing, bool)
         row = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
+        check_lists(row, indices)
         reached = np.zeros(indptr.size - 1, bool)
         reached[row[stands[indices]]] = True
         digest = hash_arrays(indptr, indices, weight, stands)

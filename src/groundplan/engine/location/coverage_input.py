@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from groundplan.engine.location.reach import RuledOut
 
-__all__ = ["check_pairs", "check_points", "check_reach", "check_weight", "frame_points"]
+__all__ = [
+    "check_lists",
+    "check_pairs",
+    "check_pointers",
+    "check_points",
+    "check_reach",
+    "check_weight",
+    "frame_points",
+]
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -39,6 +47,25 @@ def check_weight(weight: Any, n: int) -> IntArray:
     if out.size and out.min() < 0:
         raise ValueError(f"weight must be >= 0. Got {out.min()}")
     return out.astype(np.int64)
+
+
+def check_pointers(indptr: IntArray, n_pair: int) -> None:
+    """Raise where pointers do not lay out all pairs, row after row."""
+    if indptr.ndim != 1 or not indptr.size or indptr[0] != 0 or indptr[-1] != n_pair:
+        raise ValueError(f"row_indptr must begin at 0 and end at {n_pair}, the number of pairs")
+    if (np.diff(indptr) < 0).any():
+        at = int(np.flatnonzero(np.diff(indptr) < 0)[0])
+        raise ValueError(f"row_indptr must not fall. It does after row {at}")
+
+
+def check_lists(row: IntArray, site: NDArray[np.int32]) -> None:
+    """Raise where a sorted list names a site twice: cover would be counted twice."""
+    twice = np.flatnonzero((row[1:] == row[:-1]) & (site[1:] == site[:-1]))
+    if twice.size:
+        raise ValueError(
+            f"row {int(row[twice[0]])} names site {int(site[twice[0]])} twice "
+            f"({np.unique(row[twice]).size} rows at fault)"
+        )
 
 
 def check_points(

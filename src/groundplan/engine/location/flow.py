@@ -26,6 +26,7 @@ from groundplan.engine.location.flow_dual import price_flow
 from groundplan.engine.location.flow_paths import FlowPaths
 from groundplan.engine.location.flow_program import MIP_NODES, solve_windows, window_program
 from groundplan.engine.location.flow_windows import Windows, build_windows, climb, fill, reset
+from groundplan.engine.location.request import check_count, check_limits
 from groundplan.engine.location.tree import CLOSED, FREE, OPEN, Tree, branch
 from groundplan.engine.problem import Certificate, Decision
 
@@ -140,9 +141,8 @@ def check_request(
     old = np.zeros(n, bool) if existing is None else np.asarray(existing, bool)
     candidate = ~old if forbidden is None else ~old & ~np.asarray(forbidden, bool)
     if p is not None:
-        if p < 0:
-            raise ValueError(f"p must be >= 0. Got {p}")
-        return candidate, old, np.ones(n, np.int64), int(p), {"p": int(p)}
+        count = check_count(p, "p")
+        return candidate, old, np.ones(n, np.int64), count, {"p": count}
     if cost is None or np.shape(cost) != (n,):
         raise ValueError(f"budget needs cost of shape ({n},)")
     price = np.asarray(cost)
@@ -298,6 +298,7 @@ def flow_refueling(
     start with the tank that `FlowPaths` states. Left out: capacity, several vehicle ranges, sites
     inside an edge (split the edge).
     """
+    check_limits(gap, time_limit_s)
     candidate, old, price, amount, parameters = check_request(
         paths, p, budget, cost, existing, forbidden
     )

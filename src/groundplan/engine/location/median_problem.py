@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from groundplan.engine.location.assignment_cost import AssignmentCost
 from groundplan.engine.location.check_median import floor_scaled
 from groundplan.engine.location.near import fastest_cost
+from groundplan.engine.location.request import check_count
 from groundplan.errors import InfeasibleError
 
 __all__ = ["Problem", "check_request", "in_space_order"]
@@ -139,8 +140,8 @@ def check_request(
             raise ValueError(
                 f"opening_cost must be >= 0 and below 2**61 / scale. Got {opening[j]} at site {j}"
             )
-    if p is not None and p < 0:
-        raise ValueError(f"p must be >= 0. Got {p}")
+    if p is not None:
+        p = check_count(p, "p")
     if not old.any():
         if p == 0:
             raise InfeasibleError("no plan serves the demand", ["p is 0", "no site exists yet"])

@@ -23,6 +23,7 @@ from groundplan.engine.location.near import (
     restrict_near,
     typical_reach,
 )
+from groundplan.engine.location.request import check_limits
 from groundplan.engine.problem import Certificate, Decision
 
 __all__ = ["Progress", "Run", "solve"]
@@ -324,6 +325,7 @@ def solve(
     stop: Callable[[], bool], steps: int, rounds: int, nodes: int,
 ) -> Decision:  # fmt: skip
     """Find prices, a plan, and, where the gap stays open and the size allows, a tree of proofs."""
+    check_limits(gap, time_limit_s)
     problem, rows, sites = in_space_order(asked)
     run = Run(problem, gap, time_limit_s, seed, progress, stop)
     candidate = problem.candidate

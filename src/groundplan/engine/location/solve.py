@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.exact import ROWS_MAX, SITES_MAX
+from groundplan.engine.location.request import check_count, check_limits
 from groundplan.engine.location.run import LIFTS, Run, nothing
 from groundplan.engine.location.search import SWAP_MAX
 from groundplan.engine.location.strip import fits_mask
@@ -56,17 +57,15 @@ def check_request(
             raise ValueError(f"forbidden must have shape ({existing.size},)")
         candidate &= ~np.asarray(forbidden, bool)
     if p is not None:
-        if p < 0:
-            raise ValueError(f"p must be >= 0. Got {p}")
-        return candidate, np.ones(existing.size, np.int64), int(p), {"p": int(p)}
+        count = check_count(p, "p")
+        return candidate, np.ones(existing.size, np.int64), count, {"p": count}
     if cost is None or np.shape(cost) != (existing.size,):
         raise ValueError(f"budget needs cost of shape ({existing.size},)")
     price = np.asarray(cost)
     if not np.issubdtype(price.dtype, np.integer) or price[candidate].min(initial=1) <= 0:
         raise ValueError("cost must be whole numbers > 0 for every candidate")
-    if budget is None or budget < 0:
-        raise ValueError(f"budget must be >= 0. Got {budget}")
-    return candidate, price.astype(np.int64), int(budget), {"budget": int(budget)}
+    money = check_count(budget, "budget")
+    return candidate, price.astype(np.int64), money, {"budget": money}
 
 
 def maximal_covering(
@@ -136,6 +135,7 @@ def maximal_covering(
     -----
     Left out: groups, regional floors, several budgets, gradual and backup cover.
     """
+    check_limits(gap, time_limit_s)
     candidate, price, amount, parameters = check_request(
         coverage.existing, p, budget, cost, forbidden
     )

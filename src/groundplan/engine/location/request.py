@@ -1,0 +1,28 @@
+"""What every request may ask: a whole number of sites, a gap, a limit of time."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+__all__ = ["check_count", "check_limits"]
+
+
+def check_count(value: Any, name: str) -> int:
+    """Return a whole number >= 0, or say what is wrong with it."""
+    try:
+        count = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name} must be a whole number. Got {value!r}") from None
+    if count < 0:
+        raise ValueError(f"{name} must be >= 0. Got {value}")
+    return count
+
+
+def check_limits(gap: float, time_limit_s: float | None) -> None:
+    """Raise where a gap or a limit of time is none."""
+    if not (math.isfinite(gap) and gap >= 0):
+        raise ValueError(f"gap must be a number >= 0, as a share of the value. Got {gap}")
+    if time_limit_s is not None and not time_limit_s >= 0:
+        raise ValueError(f"time_limit_s must be >= 0, or None for no limit. Got {time_limit_s}")
