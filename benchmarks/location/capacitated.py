@@ -95,9 +95,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--peer", action="store_true")
     a = parser.parse_args()
-    for single in (False, True):  # keeps compilation out
+    for rows, single in ((60, False), (60, True), (650, True)):  # keeps compilation out
         location.capacitated_facility(
-            province(60, 12, 400.0, 1), single_source=single, steps=100, tries=10
+            province(rows, 12, 400.0, 1), single_source=single, steps=100, tries=10
         )
     print("case                     rows site            value best known            bound"
           "       gap status      wall     CPU peak MiB")  # fmt: skip

@@ -352,3 +352,102 @@ def test_the_check_loads_no_solver():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+@settings(deadline=None, derandomize=True, max_examples=200)
+@given(seed=st.integers(0, 100_000), room=st.integers(0, 60), n=st.integers(1, 25))
+def test_knapsacks_of_solver_and_check_equal_the_full_table(seed, room, n):
+    from groundplan.engine.location import capacity_knapsack as solver
+    from groundplan.engine.location.check_capacitated import knapsack
+
+    rng = np.random.default_rng(seed)
+    # few different items, so that ratios tie; needs of 0 come from rounding down
+    value, need = rng.integers(1, 12, n), rng.integers(0, 9, n)
+    best = np.zeros(room + 1, np.int64)
+    for v, d in zip(value, need, strict=True):
+        if d <= room:
+            best[d:] = np.maximum(best[d:], best[: best.size - d] + v)
+    fits = need <= room
+    if int(need[fits].sum()) > room:
+        assert knapsack(value[fits], need[fits], room) == best[-1]
+    served = np.zeros(n)
+    ptr, row, cost = np.array([0, n]), np.arange(n, dtype=np.int32), np.zeros(n)
+    found = solver._knapsack(0, ptr, row, cost, value.astype(float), need, room, served, True)
+    assert found == pytest.approx(best[-1], abs=1e-9)
+    assert served @ need <= room
+    assert served @ value == pytest.approx(best[-1], abs=1e-9)
+
+
+@COMMON
+@given(seed=st.integers(0, 10_000), p=st.integers(1, 4))
+def test_whole_rows_by_way_of_split_service_hold(seed, p):
+    case = instance(seed, n_row=6, n_site=4)
+    cost, demand, capacity, fee, masks = case
+    best = enumerate_best(case, p, serve_whole)
+    if demand.sum() > capacity.sum():
+        return
+    problem = location.CapacityProblem.from_matrix(cost, demand, capacity, fee)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(capacitated, "ROWS_WHOLE", 0)
+        try:
+            d = location.capacitated_facility(problem, p, single_source=True, **masks, **QUICK)
+        except InfeasibleError:
+            assert not np.isfinite(best)
+            return
+    assert d.bound <= best + 1e-9
+    assert d.value >= best - 1e-9
+    location.verify(problem, d, **masks)
+
+
+def test_many_whole_rows_end_by_counts():
+    rng = np.random.default_rng(1)
+    rows, sites = rng.uniform(0, 100, (700, 2)), rng.uniform(0, 100, (40, 2))
+    demand = rng.integers(1, 100, 700)
+    room = np.rint(demand.sum() * rng.uniform(1.5, 4.5, 40) / 40).astype(np.int64)
+    fee = np.rint(rng.uniform(0.5, 1.5, 40) * 40.0 * demand.sum() / 40)
+    problem = location.CapacityProblem.from_points(rows, sites, demand, room, fee)
+    d = location.capacitated_facility(problem, single_source=True, gap=0.005)
+    location.verify(problem, d)
+    assert d.gap < 0.015
+    again = location.capacitated_facility(problem, single_source=True, gap=0.005)
+    assert again.certificate.record_hash == d.certificate.record_hash
+
+
+def test_coarse_knapsacks_keep_the_bound_of_fractional_ones(monkeypatch):
+    from groundplan.engine.location import capacity_dual
+
+    monkeypatch.setattr(capacity_dual, "KNAPSACK_STEPS", 10)
+    cost, demand, capacity, fee, _masks = instance(4, n_row=12, n_site=4)
+    problem = location.CapacityProblem.from_matrix(cost, demand * 97 + 1, capacity * 211, fee)
+    d = location.capacitated_facility(problem, single_source=True, **QUICK)
+    assert "unit" in d.certificate.prices
+    location.verify(problem, d)
+    assert d.gap < 0.1
+
+
+def test_a_row_larger_than_any_site_is_named():
+    demand = np.array([3, 3, 9])
+    problem = location.CapacityProblem.from_matrix(np.ones((3, 3)), demand, np.array([8, 8, 8]))
+    with pytest.raises(InfeasibleError, match=r"row 2 and 0 more: demand 9"):
+        location.capacitated_facility(problem, single_source=True)
+    assert location.capacitated_facility(problem).value == pytest.approx(3.0)
+
+
+def test_highs_is_interrupted_from_within():
+    from groundplan.engine.location.capacity_program import find_plan
+
+    rng = np.random.default_rng(0)
+    demand = rng.integers(40, 60, 90)
+    problem = location.CapacityProblem.from_matrix(
+        rng.uniform(1, 9, (90, 30)), demand, np.full(30, int(demand.sum() / 30 * 1.02))
+    )
+    asked = []
+
+    def halt():
+        asked.append(1)
+        return True
+
+    everything = np.ones(30, bool)
+    with pytest.raises(TimeoutError):
+        find_plan(problem, everything, ~everything, 30, whole=True, halt=halt)
+    assert asked == [1]

@@ -103,3 +103,51 @@ def test_requests_that_contradict_themselves_are_refused(group, floor, word):
     coverage = Coverage.from_csr(np.array([0, 1, 2, 3]), np.array([0, 1, 0]), np.ones(3, int), 2)
     with pytest.raises(ValueError, match=word):
         covering_with_floors(coverage, 1, group=group, floor=floor)
+
+
+def test_floors_hold_on_gradual_cover():
+    from groundplan.engine.location.backup import gradual_coverage
+
+    rng = np.random.default_rng(5)
+    xy, site = rng.uniform(0, 20, (80, 2)), rng.uniform(0, 20, (8, 2))
+    weight, group = rng.integers(1, 9, 80), (xy[:, 0] > 10).astype(np.int64)
+    coverage = gradual_coverage(xy, weight, site, [3.0, 7.0], [100, 40])
+    # one row for each step: the groups repeat step by step, floors count worth times weight
+    groups = np.tile(group, 2)
+    far = np.hypot(*(xy[:, None] - site).transpose(2, 0, 1))
+    earned = np.where(far <= 3.0, 100, np.where(far <= 7.0, 40, 0))
+    floor = np.array([0, int(0.45 * 100 * weight[group == 1].sum())])
+    best = -1
+    for plan in combinations(range(8), 3):
+        got = weight * earned[:, plan].max(axis=1)
+        if int(got[group == 1].sum()) >= floor[1]:
+            best = max(best, int(got.sum()))
+    d = covering_with_floors(coverage, 3, group=groups, floor=floor, gap=0.0)
+    verify_floors(coverage, d, group=groups, floor=floor)
+    assert best <= d.bound
+    assert "shortfall" not in d.log
+    assert 0.97 * best <= d.value <= best
+
+
+def test_one_time_limit_holds_for_all_rounds_of_prices(monkeypatch):
+    import time
+
+    from groundplan.engine.location import floors
+
+    asked = []
+    inner = floors.maximal_covering
+
+    def spy(coverage, **request):
+        asked.append(request["time_limit_s"])
+        return inner(coverage, **request)
+
+    monkeypatch.setattr(floors, "maximal_covering", spy)
+    monkeypatch.setattr(time, "monotonic", lambda: 10.0 * len(asked))
+    rng = np.random.default_rng(3)
+    xy, site = rng.uniform(0, 100, (500, 2)), rng.uniform(0, 100, (40, 2))
+    group = (xy[:, 0] >= 50).astype(np.int64)
+    coverage = Coverage.from_radius(xy, np.where(group == 1, 1, 20), site, 8.0)
+    floor = np.array([0, int((group == 1).sum()) // 4])
+    floors.covering_with_floors(coverage, 8, group=group, floor=floor, time_limit_s=25.0)
+    assert 1 <= len(asked) <= 4
+    assert sum(asked) <= 25.0

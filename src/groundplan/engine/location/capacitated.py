@@ -59,7 +59,11 @@ def nothing(*_args: Any) -> None:
 
 
 def check_sites(
-    problem: CapacityProblem, p: int | None, existing: BoolArray | None, forbidden: BoolArray | None
+    problem: CapacityProblem,
+    p: int | None,
+    existing: BoolArray | None,
+    forbidden: BoolArray | None,
+    single_source: bool,
 ) -> tuple[BoolArray, BoolArray, int]:
     """Return candidates, existing sites and how many may open, or say what conflicts."""
     n = problem.n_site
@@ -84,6 +88,22 @@ def check_sites(
             "some rows have no site that may serve them",
             [f"row {int(served.argmin())} and {int((~served).sum()) - 1} more", "forbidden sites"],
         )
+    if single_source:
+        site = problem.site_of_pair()
+        most = np.zeros(problem.n_row, np.int64)
+        usable = (candidate | old)[site]
+        np.maximum.at(most, problem.row[usable], problem.capacity[site[usable]])
+        large = np.flatnonzero(problem.demand > most)
+        if large.size:
+            i = int(large[0])
+            raise InfeasibleError(
+                "some rows are larger than any one site that may serve them",
+                [
+                    f"row {i} and {large.size - 1} more: demand {int(problem.demand[i])}",
+                    f"the largest site that may serve row {i} holds {int(most[i])}",
+                    "each row has one site",
+                ],
+            )
     return candidate, old, at_most
 
 
@@ -106,7 +126,7 @@ def solve(
 ) -> Decision:
     """Price, round, improve and, where the size allows, branch."""
     check_limits(gap, time_limit_s)
-    candidate, old, at_most = check_sites(problem, p, existing, forbidden)
+    candidate, old, at_most = check_sites(problem, p, existing, forbidden, single_source)
     ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
     halted = [False]
 

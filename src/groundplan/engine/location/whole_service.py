@@ -370,27 +370,27 @@ def anneal_rows(
     n, m = cost.shape
     load = np.zeros(m, np.int64)
     value = 0.0
-    for i in range(n):
-        load[place[i]] += demand[i]
-        value += cost[i, place[i]]
+    for r in range(n):
+        load[place[r]] += demand[r]
+        value += cost[r, place[r]]
     over = 0
     for e in range(m):
         over += _over(load[e], capacity[e])
     # rows that look at a site are those that may come back from it
     first = np.zeros(m + 1, np.int64)
-    for i in range(n):
+    for r in range(n):
         for t in range(near.shape[1]):
-            if near[i, t] >= 0:
-                first[near[i, t] + 1] += 1
+            if near[r, t] >= 0:
+                first[near[r, t] + 1] += 1
     for e in range(m):
         first[e + 1] += first[e]
     around = np.empty(first[m], np.int64)
     at = first[:-1].copy()
-    for i in range(n):
+    for r in range(n):
         for t in range(near.shape[1]):
-            if near[i, t] >= 0:
-                around[at[near[i, t]]] = i
-                at[near[i, t]] += 1
+            if near[r, t] >= 0:
+                around[at[near[r, t]]] = r
+                at[near[r, t]] += 1
     state = seed
     for _ in range(moves):
         state = _next(state)
