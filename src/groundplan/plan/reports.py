@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from groundplan.plan.answer import PLACES
-from groundplan.plan.backup_reports import corrections, farms, further
+from groundplan.plan.backup_reports import corrections, farms, further, milestones
 from groundplan.plan.sky import county_sky, relief_of
 from groundplan.plan.system import DEMAND_SCALE, SystemPlan
 from groundplan.plan.tables import Counties, Table, column, table
@@ -287,6 +287,7 @@ REPORT_KINDS: Mapping[str, Callable[[Any, Any, SystemPlan, Counties, Mapping[str
     "growth": growth,
     "message_load": message_load,
     "messages": messages,
+    "milestones": milestones,
     "sky": sky,
 }
 
