@@ -27,6 +27,7 @@ from groundplan.plan.proof_allocation import (
 )
 from groundplan.plan.proof_backup import (
     BACKUP_FORMAT,
+    record_differences,
     verify_backup_plan,
     write_backup_proof,
 )
@@ -128,6 +129,8 @@ def verify_plan(
         except VerificationError as error:
             differences += [f"{key}: {text}" for text in error.differences]
             continue
+        if "backup" in part:
+            differences += [f"{key}: {text}" for text in record_differences(found[key], part)]
         for name in ("value", "base_value", "bound", "bound_by"):
             if found[key][name] != part[name]:
                 differences.append(
