@@ -26,6 +26,7 @@ from groundplan.plan.backup import (
     direction_rows,
     narrowed,
     near_ring,
+    parts_of,
     place_of_cells,
     places_of,
     served_places,
@@ -249,7 +250,7 @@ def level_bounds(
 ) -> tuple[int, int, int, str]:  # fmt: skip
     """Return the bounds of score and service, the latter by prices alone, and what raised it."""
     told = stored["parameters"]
-    k, worth = int(told["directions"]) + 1, int(told["worth_percent"])
+    k, worth = parts_of(int(told["directions"])), int(told["worth_percent"])
     level = np.stack([PERCENT * rows.weight, worth * rows.weight])
     full = {"main": (PERCENT + worth) * rows.full, "first": PERCENT * rows.full}
     proven, best = {}, {}
