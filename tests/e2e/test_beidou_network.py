@@ -198,3 +198,16 @@ def test_a_proof_tampered_with_is_found(plan, tmp_path, change, says):
     with pytest.raises(VerificationError) as caught:
         verify_system(folder, note, "beidou")
     assert says in str(caught.value)
+
+
+def test_a_resealed_lie_about_failures_is_found(plan, tmp_path):
+    from groundplan.plan.manifest import write_json, write_manifest
+
+    folder = tmp_path / "plan"
+    shutil.copytree(plan, folder)
+    record = json.loads((folder / "plan.json").read_bytes())
+    record["sectors"]["beidou"]["backup"]["firm_ratio"] += 0.01
+    write_json(folder / "plan.json", record)
+    write_manifest(folder, record["inputs"])
+    with pytest.raises(VerificationError, match=r"beidou: backup\.firm_ratio is"):
+        verify_plan(folder)

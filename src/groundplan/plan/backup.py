@@ -8,11 +8,12 @@ A place lies inside such a triangle exactly where every half-plane through it ho
 directions :math:`k = 1..K` let :math:`N_{ik}` hold every site within the single reach of place i,
 and every site within the network distance on the side of direction k; and let :math:`N_{i0}` hold
 the sites within the reach of a network. Served places have a site in each :math:`N_{ik}`, firmly
-served ones have two. With every pair (i, k) a row of its own that earns :math:`d_i / (K + 1)` for
-its first and :math:`w d_i / (K + 1)` for its second site, backup covering gives a plan, and its
-bound is no less than what any plan reaches in truth:
+served ones have two. Every pair (i, k) is a row of its own with a share :math:`a_k` of the demand,
+:math:`a_0 = 1/2` and else :math:`1 / 2K`, that earns :math:`a_k d_i` for its first and
+:math:`w a_k d_i` for its second site. Backup covering of them gives a plan, and its bound is no
+less than what any plan reaches in truth, as it is for any shares that add up to 1:
 
-.. math:: S + w F \le \frac{1}{K + 1} \sum_{i,k} d_i (z^1_{ik} + w z^2_{ik}) \le \text{bound}.
+.. math:: S + w F \le \sum_{i,k} a_k d_i (z^1_{ik} + w z^2_{ik}) \le \text{bound}.
 
 What the plan itself reaches is then counted exactly, with all directions, not with K of them.
 """
@@ -33,6 +34,7 @@ __all__ = [
     "Served",
     "direction_rows",
     "near_ring",
+    "parts_of",
     "place_of_cells",
     "places_of",
     "served_places",
@@ -125,9 +127,9 @@ class Rows(NamedTuple):
     site : (n_pair,) int32
         Ascending within a row, at least one.
     weight : (n_row,) int64
-        Demand of the row.
+        Demand of the row times its share, in parts of `parts_of`.
     full : int
-        Demand times the number of rows left out: those that two of the standing sites fill.
+        The same of the rows left out: those that two of the standing sites fill.
     """
 
     ptr: IntArray
@@ -305,6 +307,11 @@ def next_pair(ring: Ring) -> IntArray:
     return np.where(at == ring.ptr[1:][place], ring.ptr[:-1][place], at)
 
 
+def parts_of(directions: int) -> int:
+    """Return in how many parts the demand of a place is shared out over its rows."""
+    return 2 * directions
+
+
 def direction_rows(
     ring: Ring,
     demand: IntArray,
@@ -333,10 +340,11 @@ def direction_rows(
     for kind in np.unique(kinds, axis=0):
         asked = demand[(kinds == kind).all(axis=1)].sum(axis=0)
         close, near = ring.distance_m <= kind[0], ring.distance_m <= kind[1]
-        for held in (near, *(close | on_side for on_side in side)):
+        # the nearest one counts as much as all directions together
+        for share, held in ((directions, near), *((1, close | on) for on in side)):
             have = np.bincount(place[held & stands], minlength=n_place)
             filled = have >= 2
-            full += int(asked[filled].sum())
+            full += share * int(asked[filled].sum())
             open_place = ~filled & (asked > 0)
             kept = held & open_place[place]
             count = np.bincount(place[kept], minlength=n_place)
@@ -344,7 +352,7 @@ def direction_rows(
             open_place &= count > 0
             length.append(count[open_place])
             site.append(ring.site[kept])
-            weight.append(asked[open_place])
+            weight.append(share * asked[open_place])
     return merged(
         np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate(length))]),
         np.concatenate([np.zeros(0, np.int32), *site]),

@@ -27,6 +27,7 @@ from groundplan.plan.backup import (
     direction_rows,
     narrowed,
     near_ring,
+    parts_of,
     place_of_cells,
     places_of,
     served_places,
@@ -220,7 +221,7 @@ def choose(
     # with the whole range as gap the engine looks for prices alone
     quick = {**asked, "gap": 1.0, "steps": asked["steps"] // 2}
     first = model(coverage, level[:1], question.p, **given, **quick)
-    k = question.directions + 1
+    k = parts_of(question.directions)
     score_bound = (main.bound + (PERCENT + question.worth_percent) * rows.full) // k
     bound = (first.bound + PERCENT * rows.full) // (k * PERCENT)
     return main.sites, main, first, (min(most, score_bound), min(total, bound))

@@ -25,7 +25,7 @@ from groundplan.plan.system import DEMAND_SCALE, SystemPlan
 from groundplan.sectors.contract import Action
 from groundplan.sectors.sites import pick_sites
 
-__all__ = ["corrections", "farms", "further"]
+__all__ = ["corrections", "farms", "further", "milestones"]
 
 FloatArray = NDArray[np.float64]
 #: How land has its correction: word in the file, title.
@@ -41,65 +41,79 @@ BLOCK_COLUMNS = (
 
 
 def corrections(
-    study: Any, _ground: Any, plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
+    _study: Any, _ground: Any, plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
 ) -> Table:
-    """Return what each service asks and has, when it is due, and when a terminal counts."""
+    """Return what each service asks, and what share of its terminals has it."""
     backed, sector = backed_of(plan), plan.system.sector
-    demand, after = backed.question.places.demand, backed.after
-    due = {t.measure: str(t.due_on) for t in study.targets if t.is_working and t.due_on}
+    demand, after, reach = backed.question.places.demand, backed.after, backed.question.reach
 
     def shares(at: Any) -> list[float]:
         total = max(1, int(demand[at].sum()))
         return [float(demand[at][is_met[at]].sum() / total) for is_met in after]
 
-    rows: list[list[Any]] = []
-    for number, layer in enumerate(sector.layers):
-        rule = given["evidence"][number]
-        on = due.get(given["measures"][number], "–")
-        rows.append(
+    def told(number: Any, title: list[str], asked: list[float | None]) -> list[Any]:
+        return [title, round(int(demand[number].sum()) / DEMAND_SCALE), *asked, *shares(number)]
+
+    rows = [
+        told(
+            number,
+            [layer.title, layer.title_zh],
             [
-                [layer.title, layer.title_zh],
-                round(int(demand[number].sum()) / DEMAND_SCALE),
-                given["accuracy_m"][number],
-                float(backed.question.reach.single_m[number] / 1000.0),
-                float(backed.question.reach.near_m[number] / 1000.0),
-                *shares(number),
-                [on, on],
-                [rule.doc, rule.doc_zh],
-            ]
+                round(100.0 * given["accuracy_m"][number], 6),
+                float(reach.single_m[number] / 1000.0),
+                float(reach.near_m[number] / 1000.0),
+            ],
         )
-    whole = slice(None)
-    rows.append(
-        [
-            ["All", "合计"],
-            round(int(demand.sum()) / DEMAND_SCALE),
-            None,
-            None,
-            None,
-            *shares(whole),
-            ["–", "–"],
-            ["", ""],
-        ]
-    )
-    network_km = backed.question.reach.network_m / 1000.0
-    told, told_zh = origin_words(plan.system.demand_file)
+        for number, layer in enumerate(sector.layers)
+    ]
+    rows.append(told(slice(None), ["All", "合计"], [None, None, None]))
+    network_km = reach.network_m / 1000.0
+    origin, origin_zh = origin_words(plan.system.demand_file)
     return table(
         [
             column("service", "服务", "text"),
             column("terminals", "终端数"),
-            column("accuracy asked, m", "精度要求（米）", "decimal"),
-            column("a station reaches, km", "单站半径（公里）", "decimal"),
-            column("a network, km", "网络解半径（公里）", "decimal"),
-            column("one station near enough", "单站可达", "percent"),
-            column("that, or several around", "单站或网络解", "percent"),
-            column("also when any one station fails", "任一站失效仍可用", "percent"),
-            column("due", "期限", "text"),
-            column("counts when", "何时计数", "text"),
+            column("asked, cm", "精度要求（厘米）", "decimal"),
+            column("one station, km", "单站（公里）", "decimal"),
+            column("network, km", "网络解（公里）", "decimal"),
+            column("one station", "单站可达", "percent"),
+            column("or several", "单站或网络解", "percent"),
+            column("if any one fails", "任一站失效仍可用", "percent"),
         ],
         rows,
-        f"Several around: inside a triangle of stations of this plan within {network_km:g} km, the "
-        "nearest one within the reach of a network. " + told,
-        f"网络解：位于{network_km:g}公里内本方案三站三角形中，且最近站在网络解半径内。" + told_zh,
+        f"Several: inside a triangle of stations of this plan within {network_km:g} km, the "
+        "nearest one within the reach of a network. " + origin,
+        f"网络解：位于{network_km:g}公里内本方案三站三角形中，且最近站在网络解半径内。" + origin_zh,
+    )
+
+
+def milestones(
+    study: Any, _ground: Any, plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
+) -> Table:
+    """Return when each service is due, and when a terminal of it counts."""
+    due = {t.measure: str(t.due_on) for t in study.targets if t.is_working and t.due_on}
+    rows: list[list[Any]] = []
+    for number, layer in enumerate(plan.system.sector.layers):
+        rule = given["evidence"][number]
+        on = due.get(given["measures"][number])
+        rows.append(
+            [
+                [layer.title, layer.title_zh],
+                [on or "not asked", on or "未要求"],
+                [rule.doc, rule.doc_zh],
+                [rule.protocol, rule.protocol],
+            ]
+        )
+    return table(
+        [
+            column("service", "服务", "text"),
+            column("due", "期限", "text"),
+            column("counts when", "何时计数", "text"),
+            column("by", "依据协议", "text"),
+        ],
+        rows,
+        "No number is asked of the services: each is proven once terminals answer.",
+        "各服务未给数量目标：终端应答即为实证。",
     )
 
 
@@ -166,7 +180,7 @@ def farms(
             round(float(single[i] / whole[i]), 4),
             round(float(several[i] / whole[i]), 4),
             round(float(holds[i] / whole[i]), 4),
-            round(float(weighted[i] / whole[i]), 4),
+            round(100.0 * float(weighted[i] / whole[i]), 2),
         ]
         for i, county in enumerate(counties)
         if whole[i] > 0
@@ -182,10 +196,10 @@ def farms(
                 column("county", "县区", "text"),
                 column("farmland below 2 degrees, ha", "坡度2度以下耕地（公顷）"),
                 column("steered machines", "自动驾驶农机"),
-                column("one station near enough", "单站可达", "percent"),
-                column("several around", "网络解", "percent"),
-                column("also when any one fails", "任一站失效仍可用", "percent"),
-                column("mean error, m", "平均误差（米）", "decimal"),
+                column("one station", "单站可达", "percent"),
+                column("several", "网络解", "percent"),
+                column("if any one fails", "任一站失效仍可用", "percent"),
+                column("mean error, cm", "平均误差（厘米）", "decimal"),
             ],
             rows,
             f"{area.sum():,.0f} ha, {corrected:.2%} with correction; elsewhere the open service "
@@ -256,25 +270,30 @@ def further(
             chosen = filled(asked, picked, sites.capex_cny)
             bound = None if main is None else bounds[1] / total
         told = served_places(narrowed(ring, chosen), question.reach)
+        single, served, firm = (float(places.demand[part].sum() / total) for part in told)
         rows.append(
             [
                 count,
-                *(float(places.demand[is_met].sum() / total) for is_met in told),
+                single,
+                served,
                 bound,
+                firm,
                 int(sites.capex_cny[chosen & ~standing].sum()),
             ]
         )
     return table(
         [
-            column("stations beyond this plan", "本方案之外新增站数"),
-            column("one station near enough", "单站可达", "percent"),
-            column("that, or several around", "单站或网络解", "percent"),
-            column("also when any one fails", "任一站失效仍可用", "percent"),
-            column("no as many serve more than", "同样站数的上界", "percent"),
-            column("cost before message cards, CNY", "投资（不含短报文卡，元）"),
+            column("stations", "新增站数"),
+            column("one station", "单站可达", "percent"),
+            column("or several", "单站或网络解", "percent"),
+            column("its bound", "其上界", "percent"),
+            column("if any one fails", "任一站失效仍可用", "percent"),
+            column("cost, CNY", "投资（元）"),
         ],
         rows,
-        "County seats and open land out of reach of the stations. Each row is a choice of its own; "
-        "the last one takes every such place.",
-        "候选为现有站覆盖之外的县城与空旷地；各行分别选址，末行为全部候选。",
+        "Beyond this plan, at county seats and on open land far from its stations. Each row is a "
+        "choice of its own, the last one takes every such place. Bound: no as many serve a larger "
+        "share. Cost before message cards.",
+        "在本方案之外，候选为远离现有站的县城与空旷地；各行分别选址，末行为全部候选。"
+        "上界：同样站数不可能达到更高份额。投资不含短报文卡。",
     )

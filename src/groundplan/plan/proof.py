@@ -27,6 +27,7 @@ from groundplan.plan.proof_allocation import (
 )
 from groundplan.plan.proof_backup import (
     BACKUP_FORMAT,
+    record_differences,
     verify_backup_plan,
     write_backup_proof,
 )
@@ -132,8 +133,13 @@ def verify_plan(
         except VerificationError as error:
             differences += [f"{key}: {text}" for text in error.differences]
             continue
-        for name in ("value", "base_value", "bound", "bound_by", "demand_total"):
-            if found[key].get(name, part[name]) != part[name]:
+        if "backup" in part:
+            differences += [f"{key}: {text}" for text in record_differences(found[key], part)]
+        told = ["value", "base_value", "bound", "bound_by"]
+        if "demand_total" in found[key]:
+            told.append("demand_total")
+        for name in told:
+            if found[key][name] != part[name]:
                 differences.append(
                     f"{key}: {name} is {found[key][name]}, plan.json says {part[name]}"
                 )

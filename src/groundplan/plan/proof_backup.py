@@ -23,10 +23,10 @@ from groundplan.plan.backup import (
     Places,
     Reach,
     Rows,
-    Served,
     direction_rows,
     narrowed,
     near_ring,
+    parts_of,
     place_of_cells,
     places_of,
     served_places,
@@ -37,7 +37,7 @@ from groundplan.plan.manifest import write_json
 if TYPE_CHECKING:
     from groundplan.plan.system import SystemPlan
 
-__all__ = ["BACKUP_FORMAT", "verify_backup_plan", "write_backup_proof"]
+__all__ = ["BACKUP_FORMAT", "record_differences", "verify_backup_plan", "write_backup_proof"]
 
 BACKUP_FORMAT = "groundplan-backup-certificate/1"
 #: Centres of demand recomputed from cells may differ by this much in rounding, metres.
@@ -103,15 +103,21 @@ def write_backup_proof(folder: Path, plan: SystemPlan, record: Mapping[str, Any]
 
 def read_places(
     folder: Path, note: Mapping[str, Any], key: str, stored: Mapping[str, Any]
-) -> tuple[Places, NDArray[np.int64], NDArray[np.uint8]]:
-    """Return places as the cells give them, the place of each cell, and what cells have after."""
+) -> tuple[Places, NDArray[np.int64], dict[str, NDArray[np.uint8]]]:
+    """Return places as the cells give them, the place of each cell, and what cells say they have.
+
+    The latter by what it is: ``before``, ``served`` and ``firm``, a bit for each layer.
+    """
     names = [f"{key}_demand_{layer}" for layer in stored["layers"]]
-    table = pq.read_table(folder / "cells.parquet", columns=["row", "col", f"{key}_after", *names])
+    said = {"before": f"{key}_before", "served": f"{key}_after", "firm": f"{key}_firm"}
+    columns = ["row", "col", *said.values(), *names]
+    table = pq.read_table(folder / "cells.parquet", columns=columns)
     x_m = note["x0_m"] + note["cell_m"] * (table["col"].to_numpy() + 0.5)
     y_m = note["y1_m"] - note["cell_m"] * (table["row"].to_numpy() + 0.5)
     demand = np.stack([table[name].to_numpy().astype(np.int64) for name in names])
     square, n = place_of_cells(x_m, y_m, note["cell_m"], stored["parameters"]["square_m"])
-    return places_of(demand, x_m, y_m, square, n), square, table[f"{key}_after"].to_numpy()
+    bits = {what: table[name].to_numpy() for what, name in said.items()}
+    return places_of(demand, x_m, y_m, square, n), square, bits
 
 
 def place_faults(proof: Proof, found: Places) -> list[str]:
@@ -165,7 +171,12 @@ def verify_backup_plan(
     reach = Reach(proof["single_m"], proof["near_m"], told["network_m"])
     after = served_places(narrowed(ring, chosen), reach)
     before = served_places(narrowed(ring, keep), reach)
-    found += cell_faults(after, square, bits)
+    for what, told_of in (
+        ("before", before.served),
+        ("served", after.served),
+        ("firm", after.firm),
+    ):
+        found += cell_faults(what, told_of, square, bits[what])
     if found:
         raise VerificationError(found)
     demand, worth = places.demand, int(told["worth_percent"])
@@ -206,13 +217,31 @@ def verify_backup_plan(
     return {**mine, "firm": firm, "bound_by_prices": by_prices, "sites": int(sites.size)}
 
 
-def cell_faults(after: Served, square: NDArray[np.int64], bits: NDArray[np.uint8]) -> list[str]:
+def cell_faults(
+    what: str, places: NDArray[np.bool_], square: NDArray[np.int64], bits: NDArray[np.uint8]
+) -> list[str]:
     """Return where the cells do not say what their places have."""
     told = np.zeros(square.size, np.uint8)
-    for number, served in enumerate(after.served):
+    for number, served in enumerate(places):
         told |= served[square].astype(np.uint8) << number
     wrong = int((told != bits).sum())
-    return [f"{wrong} cells say otherwise than their places what is served"] if wrong else []
+    return [f"{what}: {wrong} cells say otherwise than their places"] if wrong else []
+
+
+def record_differences(found: Mapping[str, Any], part: Mapping[str, Any]) -> list[str]:
+    """Return where ``plan.json`` says otherwise than the proof what outlives a failure."""
+    total = part["demand_total"]
+    mine = {
+        "score": found["score"],
+        "score_bound": found["score_bound"],
+        "firm_ratio": found["firm"] / total,
+        "firm_bound_ratio": min(1.0, found["firm_bound"] / total),
+    }
+    return [
+        f"backup.{name} is {number}, plan.json says {part['backup'][name]}"
+        for name, number in mine.items()
+        if part["backup"][name] != number
+    ]
 
 
 def level_bounds(
@@ -221,7 +250,7 @@ def level_bounds(
 ) -> tuple[int, int, int, str]:  # fmt: skip
     """Return the bounds of score and service, the latter by prices alone, and what raised it."""
     told = stored["parameters"]
-    k, worth = int(told["directions"]) + 1, int(told["worth_percent"])
+    k, worth = parts_of(int(told["directions"])), int(told["worth_percent"])
     level = np.stack([PERCENT * rows.weight, worth * rows.weight])
     full = {"main": (PERCENT + worth) * rows.full, "first": PERCENT * rows.full}
     proven, best = {}, {}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from groundplan.plan.answer import PLACES
-from groundplan.plan.backup_reports import corrections, farms, further
+from groundplan.plan.backup_reports import corrections, farms, further, milestones
 from groundplan.plan.day_reports import broken_stations, classes, day_hours, day_promise
 from groundplan.plan.report_form import Counties, Table, column, plain, table
 from groundplan.plan.road_reports import roads, station_peaks
@@ -319,6 +319,7 @@ REPORT_KINDS: Mapping[str, Callable[[Any, Any, SystemPlan, Counties, Mapping[str
     "growth_by_use": growth_by_use,
     "message_load": message_load,
     "messages": messages,
+    "milestones": milestones,
     "roads": roads,
     "station_peaks": station_peaks,
     "sky": sky,

@@ -217,8 +217,13 @@ def sites_from_register(
 
 def corrections_of_report(settings: Settings) -> dict[str, Any]:
     """Return what the report of corrections takes."""
+    return {"accuracy_m": tuple(settings[f"{key}_accuracy_m"] for key, *_ in SERVICES)}
+
+
+def milestones_of_report(settings: Settings) -> dict[str, Any]:
+    """Return what the report of milestones takes."""
+    del settings
     return {
-        "accuracy_m": tuple(settings[f"{key}_accuracy_m"] for key, *_ in SERVICES),
         "measures": tuple(f"{key}_service" for key, *_ in SERVICES),
         "evidence": EVIDENCE_OF_SERVICE,
     }
@@ -375,6 +380,7 @@ BEIDOU = Sector(
     ),
     reports=(
         Report("corrections", "Three services", "三类服务", corrections_of_report),
+        Report("milestones", "When a service is proven", "服务实证", milestones_of_report),
         Report(
             "messages", "Short messages with cellular down", "公网中断时短报文", messages_of_report
         ),
