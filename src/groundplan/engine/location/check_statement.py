@@ -77,7 +77,11 @@ FORMS: dict[str, Form] = {
     "maximal_covering": Form(
         names("row"), more_arrays=(names("budget"), TILES), more_parameters=_AMOUNT, sense="max"
     ),
-    "p_center": Form(names("leaf_site", "leaf_price", "row", "distance"), names("p"), assigns=True),
+    "p_center": Form(
+        names("row", "leaf_price", "distance"), names("p"),
+        (names("leaf_site"), names("row_number", "ask_indptr", "ask_row", "ask", "leaf_ask")),
+        assigns=True,
+    ),
     "p_dispersion": Form(names("group", "distance"), names("p"), sense="max"),
     "p_median": Form(_MEDIAN, names("p"), assigns=True),
     "partial_set_covering": Form(
