@@ -157,7 +157,7 @@ CHECKED = [
     ("setting of the wrong type", swap("[sectors.mobile]",
      '[sectors.mobile.settings]\nterminal_m = "high"\n\n[sectors.mobile]'), {}, ["a number >= 1 and <= 22.5 m"]),
     ("unknown system", swap("[sectors.mobile]", "[sectors.teleport]\n\n[sectors.mobile]"), {},
-     ["sectors.teleport", "one of beidou, charging, iot, mobile"]),
+     ["sectors.teleport", "one of beidou, charging, corridor, iot, mobile"]),
     ("system in quotes", swap("[sectors.mobile]", '[sectors."移动"]\n\n[sectors.mobile]'), {},
      ["line 19 key sectors.移动"]),
     ("unknown region", swap('key = "henan"', 'key = "hunan"'), {}, ["line 10 key region.key", "known are henan"]),
@@ -219,7 +219,7 @@ def test_a_fault_hides_no_fault_that_needs_other_keys(tmp_path):
     with pytest.raises(DataError) as caught:
         read_study(file)
     assert [f.column for f in caught.value.findings] == [
-        "targets[0].value", "targets[0].baseline_on", "targets[18].kind",
+        "targets[0].value", "targets[0].baseline_on", "targets[20].kind",
     ]  # fmt: skip
 
 
@@ -271,7 +271,7 @@ def test_the_example_is_the_packaged_one_and_prices_the_programme():
     assert working["smart_stations"].to_build() == 1_001
     assert working["racks"].baseline is None
     assert working["racks"].to_build() == 90_001
-    assert len(working) == 12
+    assert len(working) == 13
 
 
 def test_unit_costs_follow_their_published_derivations(shared):

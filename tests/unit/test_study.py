@@ -119,7 +119,7 @@ def test_the_example_holds_the_ten_numbers_with_their_readings():
     for target in study.targets:
         assert target.note or target.kind == "milestone" or target.key in {"platforms", "racks_increment",
             "iot_users_active", "public_facilities_sites"}, target.key  # fmt: skip
-    assert len(study.assumptions) == 33
+    assert len(study.assumptions) == 36
     assert all(a.year for a in study.assumptions)
     assert all(a.used_by for a in study.assumptions)
 
