@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from groundplan.engine.location.check_flow import verify_flow
 from groundplan.models import size_servers, waiting_time
+from groundplan.plan.passage import decide_passage
 from groundplan.plan.system import prepare
-from groundplan.plan.toy_passage import road_land
+from groundplan.plan.toy_passage import passes, road_land
 from groundplan.sectors.contract import Action
 from groundplan.sectors.corridors import CORRIDOR, build_demand, stop_hours
 from groundplan.sectors.corridors_roads import roads_of, service_spots, towns_of
@@ -125,3 +128,26 @@ def test_what_stands_already_is_kept_and_costs_nothing():
     )
     assert (told.servers == system.sites.attributes["fast_chargers_count"]).all()
     assert not told.capex_cny.any()
+
+
+def test_a_budget_that_the_count_overspends_binds():
+    free = prepare(CORRIDOR, LAND, None, dict(SETTINGS), count=5, budget_cny=None, seed=5)
+    dear = decide_passage(free, gap=0.0, seed=5, effort=3)
+    spent = int(free.sites.capex_cny[dear.sites].sum())
+    assert spent > 6_000_000
+    bound = prepare(CORRIDOR, LAND, None, dict(SETTINGS), count=5, budget_cny=6_000_000, seed=5)
+    decision = decide_passage(bound, gap=0.0, seed=5, effort=3)
+    assert decision.certificate.parameters == {"budget": 6_000_000}
+    assert int(bound.sites.capex_cny[decision.sites].sum()) <= 6_000_000
+    assert 0 < decision.value <= decision.bound
+    laid = bound.laid
+    cost = np.ones(laid.paths.n_site, np.int64)
+    cost[: len(bound.sites)] = bound.sites.capex_cny
+    places = ~laid.padded(np.ones(len(bound.sites), bool))
+    verify_flow(laid.paths, decision, cost=cost, forbidden=places)
+    best = max(
+        sum(v for q, v in enumerate(laid.paths.volume.tolist()) if passes(laid, q, set(five)))
+        for five in itertools.combinations(np.flatnonzero(bound.sites.action < 3)[:12].tolist(), 5)
+        if int(bound.sites.capex_cny[list(five)].sum()) <= 6_000_000
+    )
+    assert decision.value >= best

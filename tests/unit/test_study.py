@@ -126,7 +126,7 @@ def test_the_example_holds_the_ten_numbers_with_their_readings():
         # what counts as new needs a day from which it counts
         assert target.kind != "increment" or target.baseline_on, target.key
     assert len(study.assumptions) == 36
-    assert all(a.year or "year unsure" in a.source for a in study.assumptions)
+    assert all(a.year for a in study.assumptions)
     assert all(a.used_by for a in study.assumptions)
 
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.check_flow import requirement_spans, served_paths
 from groundplan.engine.problem import Decision
-from groundplan.errors import InfeasibleError
 from groundplan.plan.kinds import passage_model, sizing_model
 from groundplan.plan.system import (
     DEMAND_SCALE,
@@ -111,14 +110,13 @@ def decide_passage(
         "progress": progress,
         "stop": stop,
     }
-    decision = solve(laid.paths, system.count, **options)
+    decision = refined(system, solve(laid.paths, system.count, **options), gap)
     spent = int(sites.capex_cny[decision.sites].sum())
     if system.budget_cny is not None and spent > system.budget_cny:
-        decision = solve(laid.paths, budget=system.budget_cny, cost=node_costs(system), **options)
-    if decision.status == "infeasible":
-        raise InfeasibleError(f"{system.sector.title}: no choice of sites meets the constraints")
+        dear = solve(laid.paths, budget=system.budget_cny, cost=node_costs(system), **options)
+        decision = refined(system, dear, gap)
     refuse_nothing(system, decision)
-    return refined(system, decision, gap)
+    return decision
 
 
 def refined(system: System, decision: Decision, gap: float) -> Decision:
@@ -145,10 +143,6 @@ def refined(system: System, decision: Decision, gap: float) -> Decision:
         order = rest[np.lexsort((rest, -passing[rest], cost[rest]))]
         missing = system.count - int(sites.units[chosen & ~system.existing].sum())
         chosen[order[: max(0, missing)]] = True
-        spent = int(cost[chosen & ~system.existing].sum())
-        if system.budget_cny is not None and spent > system.budget_cny:
-            chosen = system.existing.copy()
-            chosen[decision.sites] = True
     least = value_of(chosen)
     dear = np.flatnonzero(chosen & ~system.existing)
     for site in dear[np.lexsort((dear, -cost[dear]))].tolist():

@@ -81,7 +81,8 @@
     else context.rect(x - r, y - r, 2 * r, 2 * r);
   };
   // a dark rim tells the second system from the first, whose symbols have none
-  const rimmed = (key) => data.order.indexOf(key) > 0;
+  // (one with few sites has it too: there is room)
+  const rimmed = (key) => data.order.indexOf(key) > 0 || sites[key].x.length < 500;
   const drawSites = (key, number) => {
     const s = sites[key], action = actions[number], w = canvas.clientWidth, h = canvas.clientHeight;
     const zoomed = view.scale / Math.min(w / cols, h / rows), rim = rimmed(key) && number > 0;
