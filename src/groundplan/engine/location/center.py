@@ -96,9 +96,9 @@ class Search:
         chosen: list[int] = []
         worst: list[int] = []
         most = min(number.size, max(ROWS_MIN, PER_SITE * self.p))
-        for _ in range(most):
-            row = int(far.argmax()) if far.size else 0
-            if len(chosen) >= self.p and (not far.size or far[row] <= 0.0):
+        for _ in range(most if far.size else 0):
+            row = int(far.argmax())
+            if len(chosen) >= self.p and far[row] <= 0.0:
                 break
             worst.append(row)
             seen[row] = True
@@ -219,7 +219,7 @@ class Search:
         served = np.ones(n)
         for a in range(0, n, step):
             b = min(a + step, n)
-            served[a:b] = (self.cost.block(a, b, sites) <= limit) @ share
+            served[a:b] = np.round((self.cost.block(a, b, sites) <= limit) @ share, 6)
         served[self.rows.held <= limit] = 1.0
         served[self.rows.row] = 1.0
         worst = np.argsort(served, kind="stable")[:count]
@@ -319,11 +319,6 @@ def p_center(
 
     def is_done() -> bool:
         return search.value - search.bound <= gap * search.value or halt()
-
-    def tell(stage: str) -> None:
-        nonlocal asked
-        asked += 1
-        progress(stage, asked, 0, search.value, search.bound)
 
     def ask(stage: str, limit: float, moves: int, nodes: int) -> bool | None:
         nonlocal asked
