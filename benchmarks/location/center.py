@@ -6,7 +6,7 @@ spopt (a fresh process each, ``--peer-limit-s`` long). spopt's time holds model 
 ``--case uniform:10000:10000:10`` (any number of them) solves p-centre cases of one's own:
 family:clients:sites:p, the families ``uniform``, ``clustered`` (30 normal clusters) and ``graph``
 (five nearest neighbours, shortest paths); ``--cpu-limit-s`` ends each after so many CPU seconds.
-``--pmed FOLDER`` runs the OR-Library graphs in a folder.
+``--pmed FOLDER`` runs the OR-Library graphs in a folder, ``--tsp FILE:p`` a TSPLIB set of points.
 """
 
 from __future__ import annotations
@@ -66,6 +66,13 @@ def graph_of(path: Path):
     return location.AssignmentCost.from_graph(n, tail - 1, head - 1, length), p
 
 
+def points_of(path: Path):
+    """Return the distances between the points of a TSPLIB file, not rounded."""
+    lines = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
+    xy = np.array([f[1:] for f in lines if len(f) == 3 and f[0].isdigit()], float)
+    return location.AssignmentCost.from_points(xy, None, xy)
+
+
 def solve_center(name: str, cost, p: int, cpu_limit_s: float) -> float:
     """Solve, verify and print one p-centre case; returns its CPU seconds."""
     clock = fresh.Clock()
@@ -92,6 +99,7 @@ def main() -> None:
     )
     parser.add_argument("--case", action="append", default=[], help="family:clients:sites:p")
     parser.add_argument("--pmed", type=Path, help="folder of OR-Library graphs")
+    parser.add_argument("--tsp", action="append", default=[], help="file:p")
     parser.add_argument("--cpu-limit-s", type=float, default=60.0)
     a = parser.parse_args()
     rows, sites = points(40, 40)
@@ -106,7 +114,10 @@ def main() -> None:
         graphs = sorted(a.pmed.glob("pmed*.txt"), key=lambda path: int(path.stem[4:]))
         spent = sum(solve_center(g.stem, *graph_of(g), a.cpu_limit_s) for g in graphs)
         print(f"{len(graphs)} graphs, {spent:.1f} CPU s together")
-    if a.case or a.pmed:
+    for spec in a.tsp:
+        path, p = spec.rsplit(":", 1)
+        solve_center(Path(path).stem, points_of(Path(path)), int(p), a.cpu_limit_s)
+    if a.case or a.pmed or a.tsp:
         return
     cases = [("center", 200, 50, 5), ("center", 500, 100, 10), ("center", 1000, 324, 20)]
     cases += [("dispersion", 50, 50, 5), ("dispersion", 200, 200, 6), ("dispersion", 500, 500, 8)]
