@@ -46,8 +46,9 @@ BoolArray = NDArray[np.bool_]
 PER_SITE, ROWS_MIN = 20, 200
 #: Times that a plan may name rows which it leaves out, for each distance.
 TURNS = 30
-#: Share of the distance below which an interval of distances is not halved before trees are tried.
-FINE = 0.002
+#: Share of the distance below which an interval of distances is not halved before trees are tried,
+#: and before plans are sought.
+FINE, COARSE = 0.002, 0.05
 #: Nodes of the first trees; each round of trees may take `DEEPER` times as many.
 FIRST_NODES, DEEPER = 120, 3
 #: Up to this many pairs of rows and sites a linear program is solved, above steps are taken.
@@ -96,9 +97,9 @@ class Search:
         chosen: list[int] = []
         worst: list[int] = []
         most = min(number.size, max(ROWS_MIN, PER_SITE * self.p))
-        for _ in range(most):
-            row = int(far.argmax()) if far.size else 0
-            if len(chosen) >= self.p and (not far.size or far[row] <= 0.0):
+        for _ in range(most if far.size else 0):
+            row = int(far.argmax())
+            if len(chosen) >= self.p and far[row] <= 0.0:
                 break
             worst.append(row)
             seen[row] = True
@@ -219,7 +220,7 @@ class Search:
         served = np.ones(n)
         for a in range(0, n, step):
             b = min(a + step, n)
-            served[a:b] = (self.cost.block(a, b, sites) <= limit) @ share
+            served[a:b] = np.round((self.cost.block(a, b, sites) <= limit) @ share, 6)
         served[self.rows.held <= limit] = 1.0
         served[self.rows.row] = 1.0
         worst = np.argsort(served, kind="stable")[:count]
@@ -320,11 +321,6 @@ def p_center(
     def is_done() -> bool:
         return search.value - search.bound <= gap * search.value or halt()
 
-    def tell(stage: str) -> None:
-        nonlocal asked
-        asked += 1
-        progress(stage, asked, 0, search.value, search.bound)
-
     def ask(stage: str, limit: float, moves: int, nodes: int) -> bool | None:
         nonlocal asked
         asked += 1
@@ -332,14 +328,21 @@ def p_center(
         progress(stage, asked, 0, search.value, search.bound)
         return answer
 
-    few = min(FIRST_NODES, nodes)
+    # a bound first, then the plan, then the bound beside it; trees only where these end
+    high = search.value
+    while not is_done():
+        limit = between_of(search, max(search.bound, 0.25 * high), high, COARSE)
+        if limit is None:
+            break
+        if ask("bound", limit, 0, 0) is None:
+            high = limit
     # no plan is known below `low`; distances from `unknown` on were answered neither way
-    low, unknown = 0.5 * search.value, np.inf
+    low, unknown = search.bound, np.inf
     while not is_done():
         limit = between_of(search, low, search.value, FINE)
         if limit is None:
             break
-        answer = ask("halve", limit, moves, few)
+        answer = ask("halve", limit, moves, 0)
         if not answer:
             low = float(np.nextafter(limit, np.inf))
         if answer is None:
@@ -349,12 +352,11 @@ def p_center(
         limit = between_of(search, search.bound, high, FINE)
         if limit is None:
             break
-        if not (answer := ask("bound", limit, 0, few)) and answer is None:
+        if ask("bound", limit, 0, 0) is None:
             high = limit
         high = min(high, search.value)
-    depth = few
-    while not is_done() and depth < nodes:
-        depth = min(nodes, depth * DEEPER)
+    few = depth = min(FIRST_NODES, nodes)
+    while not is_done() and depth:
         while not is_done() and search.value * (1.0 - TRY) > search.bound:
             if not ask("improve", search.value * (1.0 - TRY), moves * depth // few, 0):
                 break
@@ -367,17 +369,20 @@ def p_center(
                 limit = float(np.nextafter(search.value, 0.0))
             answer = ask("tree", limit, 0, depth)
             high = limit if answer is None else search.value
+        depth = min(nodes, depth * DEEPER) if depth < nodes else 0
     return certify(cost, search, old, p, gap, {"seed": seed, "asked": asked})
 
 
 def between_of(search: Search, low: float, high: float, fine: float) -> float | None:
     """Return the distance to ask about next in low..high, none where they are `fine` apart."""
+    if high - low <= fine * high:
+        return None
     if search.cost.is_whole:
         # distances below the bound are excluded, those from `high` on were asked
         first, last = max(np.ceil(low), search.bound), np.ceil(high) - 1.0
         return float((first + last) // 2) if first <= last else None
     middle = 0.5 * (low + high)
-    return middle if high - low > fine * high and low < middle < high else None
+    return middle if low < middle < high else None
 
 
 def certify(

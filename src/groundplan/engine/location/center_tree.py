@@ -204,13 +204,14 @@ class Pairs:
         hit = np.zeros((lists.n_row, used.size))
         for k, j in enumerate(used):
             hit[lists.site_indices[lists.site_indptr[j] : lists.site_indptr[j + 1]], k] = 1.0
-        together = (hit * share[used]) @ hit.T
+        # rounded, so that no choice hangs on the order in which a product was summed
+        together = np.round((hit * share[used]) @ hit.T, 6)
         away = np.abs(together - 0.5)
         away[np.tril_indices(len(away))] = 1.0
         if not away.size or away.min() > 0.5 - WHOLE:
             return None
         # of the pairs that are served together by half, the one that fewest sites could serve
-        a, b = np.nonzero(away <= away.min() + 0.05)
+        a, b = np.nonzero(away < away.min() + 0.0500005)
         length = np.diff(lists.row_indptr)
         best = int(np.lexsort((b, a, length[a] + length[b]))[0])
         rows = {*self.members(int(node.row[a[best]])), *self.members(int(node.row[b[best]]))}
