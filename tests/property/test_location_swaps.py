@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from groundplan import location
 from groundplan.engine.location.merge import merge_plans
+from groundplan.engine.location.pairs import anneal_pairs, fill_pairs, fits_pairs, swap_pair
 from groundplan.engine.location.program import make_program
 from groundplan.engine.location.swap import anneal_swaps
 
@@ -74,6 +75,61 @@ def test_swaps_keep_the_budget_and_find_the_enumerated_optimum(seed, n_row, n_si
     assert value == worth(program, rows, chosen) == best
 
 
+def lists_of(program):
+    """Return the lists of a program as the kernels of pairs take them."""
+    return (
+        program.site_indptr, program.site_indices.view(np.uint32), program.row_indptr,
+        program.row_indices.view(np.uint32), program.weight.astype(np.int32),
+    )  # fmt: skip
+
+
+@COMMON
+@given(st.integers(0, 10**6), st.integers(1, 25), st.integers(2, 9))
+def test_the_table_of_pairs_tells_what_every_swap_changes(seed, n_row, n_site):
+    program, rows = program_of(seed, n_row, n_site, is_even=True)
+    n = program.n_site
+    assume(n > 1)
+    rng = np.random.default_rng(seed)
+    plan = rng.permutation(n)[: int(rng.integers(1, n))]
+    count, owner = np.zeros(program.n_row, np.int32), np.zeros(program.n_row, np.int32)
+    gain, shared = np.zeros(n, np.int32), np.zeros((plan.size, n), np.int32)
+    state = (count, owner, gain, shared)
+    value = fill_pairs(*lists_of(program), plan, *state)
+    for _ in range(8):
+        now = worth(program, rows, np.isin(np.arange(n), plan))
+        assert value == now
+        for s in range(plan.size):
+            for j in set(range(n)) - set(plan.tolist()):
+                other = np.isin(np.arange(n), [*np.delete(plan, s), j])
+                change = int(gain[j]) + int(shared[s, j]) - int(shared[s, plan[s]])
+                assert change == worth(program, rows, other) - now
+        s = int(rng.integers(plan.size))
+        j = int(rng.choice(np.setdiff1d(np.arange(n), plan)))
+        value += int(gain[j]) + int(shared[s, j]) - int(shared[s, plan[s]])
+        swap_pair(s, int(plan[s]), j, *lists_of(program), *state)
+        plan[s] = j
+
+
+@COMMON
+@given(st.integers(0, 10**6), st.integers(1, 25), st.integers(2, 9))
+def test_swaps_of_pairs_find_the_enumerated_optimum(seed, n_row, n_site):
+    program, rows = program_of(seed, n_row, n_site, is_even=True)
+    n = program.n_site
+    assume(n > 1)
+    size = max(1, min(n - 1, program.budget))
+    assert fits_pairs(program.weight, n, size)
+    best = max(
+        worth(program, rows, np.isin(np.arange(n), pick)) for pick in combinations(range(n), size)
+    )
+    plan = np.random.default_rng(seed).permutation(n)[:size]
+    found = plan.copy()
+    value = anneal_pairs(
+        *lists_of(program), 20_000, 8.0, 0.5, np.uint64(seed + 1), plan, found
+    )  # fmt: skip
+    assert np.unique(found).size == np.unique(plan).size == size
+    assert value == worth(program, rows, np.isin(np.arange(n), found)) == best
+
+
 @COMMON
 @given(st.integers(0, 10**6), st.integers(1, 30), st.integers(2, 10), st.booleans())
 def test_a_merged_plan_is_the_best_of_the_united_sites(seed, n_row, n_site, is_even):
@@ -103,17 +159,18 @@ def wide():
     return location.Coverage.from_radius(xy, rng.integers(1, 90, 6_000), xy[:1_200], 9.0)
 
 
-def test_stopped_and_resumed_swaps_end_where_an_unbroken_run_ends(wide):
-    asked = {"gap": 0.0, "sweeps": 8, "passes": 3, "steps": 200, "seed": 2, "effort": 0}
+@pytest.mark.parametrize(("rounds", "stop_after"), [(3, 1), (9, 5)])
+def test_stopped_and_resumed_swaps_end_where_an_unbroken_run_ends(wide, rounds, stop_after):
+    asked = {"gap": 0.0, "sweeps": 2, "passes": rounds, "steps": 200, "seed": 2, "effort": 0}
     whole = location.maximal_covering(wide, 20, **asked)
-    assert whole.log["rounds"] == 3
+    assert whole.log["rounds"] == rounds
     location.verify(wide, whole)
     saved = []
     stopped = location.maximal_covering(
         wide, 20, **asked, checkpoint=saved.append,
-        stop=lambda: bool(saved) and saved[-1]["phase"] == "swaps",
+        stop=lambda: bool(saved) and saved[-1].get("round") == stop_after,
     )  # fmt: skip
-    assert saved[-1]["round"] == 1
+    assert saved[-1]["round"] == stop_after
     assert stopped.status == "stopped"
     again = location.maximal_covering(wide, 20, **asked, resume=saved[-1])
     assert again.certificate.record_hash == whole.certificate.record_hash

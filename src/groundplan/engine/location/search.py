@@ -18,6 +18,7 @@ from groundplan.engine.location.greedy import (
     fill_greedily,
 )
 from groundplan.engine.location.merge import merge_plans
+from groundplan.engine.location.pairs import anneal_pairs, fits_pairs
 from groundplan.engine.location.program import Program
 from groundplan.engine.location.swap import anneal_swaps
 from groundplan.engine.location.tiles import Losses, cut_tiles, lift_bound
@@ -32,7 +33,11 @@ HEAT_FIRST, HEAT_LAST = 0.12, 0.003
 #: First temperature of each plan annealed by swaps for one merge, and the last of all of them, in
 #: mean values of a chosen site: the hottest forgets where it began, the coolest stays near.
 SWAP_HEATS, SWAP_COLD = (0.03, 0.022, 0.016, 0.012), 0.003
-
+#: First temperature of plans that forget all they began with.
+SWAP_NEW = 0.045
+#: The same last temperature on a table of pairs, where refused moves cost next to nothing, and how
+#: many times as many moves are made there.
+PAIR_COLD, PAIR_MOVES = 0.001, 4
 #: Above this many rows or sites a plan is not searched as a whole any more.
 SWAP_MAX = 50_000
 #: Chosen sites that a window holds at least.
@@ -186,8 +191,10 @@ class Search:
             stripes = [(k, k + 1) for k in range(colour, edge.size - 1, 2)]
             spread(_anneal_band, stripes, edge, seeds, arrays, chosen, count)
 
-    def merge_annealed(self, moves: int, key: list[int], pool: list[BoolArray]) -> list[BoolArray]:
-        """Anneal copies of the best plan by swaps and merge them exactly; the best plan is kept.
+    def merge_annealed(
+        self, moves: int, key: list[int], start: BoolArray, pool: list[BoolArray], *, is_new: bool
+    ) -> tuple[list[BoolArray], BoolArray]:
+        """Anneal copies of a plan by swaps and merge them exactly; the best plan is kept.
 
         Parameters
         ----------
@@ -195,31 +202,50 @@ class Search:
             Of each copy.
         key : list of int
             Of the random numbers.
+        start : (n_site,) bool
+            A plan within the budget.
         pool : list of (n_site,) bool
             Plans of earlier calls to merge with.
+        is_new : bool
+            All copies begin so hot that they forget `start`, which is not merged with either.
 
         Returns
         -------
-        list of (n_site,) bool
-            The pool of the next call.
+        (list of (n_site,) bool, (n_site,) bool)
+            The pool of the next call, and the best plan of this one, `start` included unless new.
         """
         p = self.program
-        mean = max(1.0, self.best_value / max(1, int(self.best.sum())))
+        count = self.counts(start)
         rng = np.random.Generator(np.random.Philox(key=key))
         seeds = rng.integers(1, 2**63, len(SWAP_HEATS), dtype=np.uint64)
-        plans = [self.best.copy() for _ in SWAP_HEATS]
+        plans = [start.copy() for _ in SWAP_HEATS]
         even = bool(p.cost.size and p.cost.min() == p.cost.max())
-        arrays = (
-            p.site_indptr, p.site_indices, p.row_indptr, p.row_indices, p.weight, p.cost,
-            p.budget, even, moves,
-        )  # fmt: skip
+        mean = max(1.0, self.value(count) / max(1, int(start.sum())))
+        heats = (SWAP_NEW,) * len(SWAP_HEATS) if is_new else SWAP_HEATS
         ranges = [(k, k + 1) for k in range(len(plans))]
-        spread(_anneal_plan, ranges, arrays, mean, seeds, plans)
-        for plan in plans:
-            self.repair(plan.copy())
-        merged, _free = merge_plans(p, self.best, plans + pool, float(rng.uniform()))
-        self.repair(merged)
-        return plans
+        size = min(p.n_site, p.budget // int(p.cost[0])) if even else 0
+        if 0 < size < p.n_site and fits_pairs(p.weight, p.n_site, size):
+            arrays: tuple[Any, ...] = (
+                p.site_indptr, p.site_indices.view(np.uint32), p.row_indptr,
+                p.row_indices.view(np.uint32), p.weight.astype(np.int32), moves * PAIR_MOVES,
+            )  # fmt: skip
+            spread(_anneal_pairs, ranges, arrays, size, mean, heats, seeds, plans)
+        else:
+            arrays = (
+                p.site_indptr, p.site_indices, p.row_indptr, p.row_indices, p.weight, p.cost,
+                p.budget, even, moves,
+            )  # fmt: skip
+            spread(_anneal_plan, ranges, arrays, mean, heats, seeds, plans)
+        found = plans if is_new else [start, *plans]
+        values = [self.repair(plan.copy()) for plan in found]
+        best = found[int(np.argmax(values))]
+        merged, _free = merge_plans(p, best, found + pool, float(rng.uniform()))
+        return plans, merged if self.repair(merged.copy()) > max(values) else best
+
+    def merge(self, plans: list[BoolArray], key: list[int]) -> None:
+        """Merge the best plan with others exactly; the key is that of the random numbers."""
+        begin = float(np.random.Generator(np.random.Philox(key=key)).uniform())
+        self.repair(merge_plans(self.program, self.best, plans, begin)[0])
 
     def sweep_windows(
         self,
@@ -279,12 +305,29 @@ class Search:
 
 
 def _anneal_plan(
-    number: int, _end: int, arrays: tuple[Any, ...], mean: float, seeds: NDArray[np.uint64],
-    plans: list[BoolArray],
+    number: int, _end: int, arrays: tuple[Any, ...], mean: float, heats: tuple[float, ...],
+    seeds: NDArray[np.uint64], plans: list[BoolArray],
 ) -> int:  # fmt: skip
     """Anneal one plan; the form in which `spread` calls it."""
-    hot, cold = SWAP_HEATS[number] * mean, SWAP_COLD * mean
+    hot, cold = heats[number] * mean, SWAP_COLD * mean
     return int(anneal_swaps(*arrays, hot, cold, seeds[number], plans[number]))
+
+
+def _anneal_pairs(
+    number: int, _end: int, arrays: tuple[Any, ...], size: int, mean: float,
+    heats: tuple[float, ...], seeds: NDArray[np.uint64], plans: list[BoolArray],
+) -> int:  # fmt: skip
+    """Anneal one plan of `size` sites on a table of pairs; the form in which `spread` calls it."""
+    chosen = plans[number]
+    plan = np.flatnonzero(chosen)
+    # sites that add nothing fill the places that are left: they are free to move as all others
+    plan = np.concatenate([plan, np.flatnonzero(~chosen)[: size - plan.size]])
+    hot, cold = heats[number] * mean, PAIR_COLD * mean
+    best = plan.copy()
+    value = anneal_pairs(*arrays, hot, cold, seeds[number], plan, best)
+    chosen[:] = False
+    chosen[best] = True
+    return int(value)
 
 
 def _anneal_band(
