@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from groundplan.plan.folder import spent_by_line
 from groundplan.plan.kinds import sizing_model
 from groundplan.plan.system import build_coverage, decide, prepare, settle
 from groundplan.plan.toy import toy_land
+from groundplan.plan.whole_record import spent_by_line
 from groundplan.sectors.charging import CHARGING
 from groundplan.sectors.charging_report import hours_of_day
 from groundplan.sectors.charging_segments import (

@@ -9,7 +9,7 @@ from groundplan.plan.answer import answer_sentence, money_record, target_records
 from groundplan.plan.manifest import library_versions
 from groundplan.plan.system import SystemPlan
 
-__all__ = ["plan_record"]
+__all__ = ["plan_record", "spent_by_line"]
 
 
 def plan_record(
