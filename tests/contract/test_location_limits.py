@@ -125,7 +125,7 @@ NAMES = {
     "capacitated_p_median": 300,
     "p_center": 400,
     "p_dispersion": 500,
-    "flow_refueling": 400,
+    "flow_refueling": 150,
 }
 
 
