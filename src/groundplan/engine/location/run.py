@@ -29,6 +29,7 @@ from groundplan.engine.location.search import (
     Search,
     Windows,
 )
+from groundplan.engine.location.whole_cover import cover_all
 from groundplan.engine.problem import Certificate, Decision
 
 __all__ = ["LIFTS", "Run", "nothing"]
@@ -286,6 +287,15 @@ class Run:
         if cheap and level + 1 < len(LIFTS) and not self.is_done():
             return self.lift(level + 1)
         return level
+
+    def try_whole_cover(self) -> None:
+        """Where the prices cannot tell that a row must stay open, look for a plan that has none."""
+        if self.is_done() or self.bound() < self.base + self.total:
+            return
+        found = cover_all(self.search.program, self.seed, self.halt)
+        self.log["covers_all"] = found is not None
+        if found is not None:
+            self.search.repair(found)
 
     def improve_by_swaps(self, sweeps: int, rounds: int, resume: Mapping[str, Any] | None) -> None:
         """Anneal copies of the best plan by swaps and merge them exactly, round after round.

@@ -188,7 +188,10 @@ def finish_run(
             run.improve_by_windows(passes, effort, state)
         elif max(program.n_row, program.n_site) <= SWAP_MAX:
             rounds = min(passes, ROUNDS_MAX)
-            run.improve_by_swaps(sweeps, rounds, state)
+            if state is None:
+                run.try_whole_cover()
+            if not run.is_done():
+                run.improve_by_swaps(sweeps, rounds, state)
             run.prove_by_strip(STRIP_CAPS[effort])
             if not run.is_done():
                 run.improve_by_swaps(sweeps, rounds, run.swaps)
