@@ -234,7 +234,8 @@ def test_styles_name_existing_layers_and_values(demo):
     ))  # fmt: skip
     actions = {row[0] for row in base.execute("SELECT DISTINCT action FROM mobile")}
     base.close()
-    assert {name for name, *_ in styles} == set(geometry) == {*SYSTEMS, "counties"}
+    layers = {*SYSTEMS, "corridor_roads", "counties"}
+    assert {name for name, *_ in styles} == set(geometry) == layers
     for name, column, is_default, text in styles:
         assert column == geometry[name]
         assert is_default == 1
@@ -242,8 +243,12 @@ def test_styles_name_existing_layers_and_values(demo):
         values = {c.get("value") for c in style.iter("category")}
         symbols = {s.get("name") for s in style.iter("symbol")}
         assert {c.get("symbol") for c in style.iter("category")} <= symbols
-        if name != "counties":
+        if name in SYSTEMS:
             assert actions <= values
+        if name.endswith("_roads"):
+            ranges = {c.get("symbol") for c in style.iter("range")}
+            assert ranges == symbols
+            assert len(ranges) == 3
     assert told["power_kw"].endswith("[kW]")
 
 

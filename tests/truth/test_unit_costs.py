@@ -90,6 +90,7 @@ def prices(published):
     yield Price("  its high end, world rule of thumb", asked.unit_cost_high_cny, world[1], world[1])
     pile = item(published, "DC charger 120 kW")
     yield Price("charging charger_cny", costs("charging")["charger_cny"].default, *pile)
+    yield Price("corridor charger_cny", costs("corridor")["charger_cny"].default, *pile)
     asked = line("public_facilities")
     yield Price("cost line public_facilities", asked.unit_cost_cny, *pile)
     yield Price("  its low end", asked.unit_cost_low_cny, pile[0], pile[0])
@@ -117,7 +118,7 @@ def test_prices_lie_within_their_published_rows(published):
 def test_other_prices_say_that_they_are_assumptions():
     """Every price of a sector has a published row, or is marked and keeps its own range."""
     published_items = {("mobile", "base_station_cny"), ("racks", "rack_cny")}
-    published_items.add(("charging", "charger_cny"))
+    published_items |= {("charging", "charger_cny"), ("corridor", "charger_cny")}
     count = 0
     print("\n| system | price | used | range it gives |\n|---|---|---|---|")
     for key, sector in sorted(load_sectors().items()):

@@ -32,6 +32,12 @@ ACTION_COLOURS = {
     "share": "0,158,115",
     "new": "213,94,0",
 }
+#: Share of a road's trips that gets through, from and to, with colour (red, green, blue) and label.
+ROAD_CLASSES = (
+    (0.0, 0.5, "213,94,0", "below half"),
+    (0.5, 0.9, "230,159,0", "half to 90 %"),
+    (0.9, 1.0, "0,114,178", "90 % and more"),
+)
 #: Geometry column in the GeoPackage: QGIS finds a style only under its name.
 GEOMETRY = "geom"
 #: Words of the legend in QGIS.
@@ -137,7 +143,7 @@ def write_geopackage(
             write_layer(path, "counties", table, "MultiPolygon")
     finally:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
-    write_styles(path, list(tables), has_counties=counties is not None)
+    write_styles(path, list(tables), list(roads), has_counties=counties is not None)
 
 
 def write_layer(path: Path, layer: str, table: pa.Table, geometry_type: str) -> None:
@@ -159,9 +165,12 @@ def write_layer(path: Path, layer: str, table: pa.Table, geometry_type: str) -> 
     )
 
 
-def write_styles(path: Path, sectors: Sequence[str], *, has_counties: bool) -> None:
+def write_styles(
+    path: Path, sectors: Sequence[str], on_roads: Sequence[str], *, has_counties: bool
+) -> None:
     """Write the table ``layer_styles`` from which QGIS takes its default style."""
     styles = [(sector, point_style()) for sector in sectors]
+    styles += [(f"{sector}_roads", road_style()) for sector in on_roads]
     if has_counties:
         styles.append(("counties", county_style()))
     base = sqlite3.connect(path)
@@ -210,6 +219,26 @@ def point_style() -> str:
         '<!DOCTYPE qgis><qgis version="3.22"><renderer-v2 type="categorizedSymbol" attr="action" '
         'symbollevels="1">'
         f"<categories>{''.join(categories)}</categories><symbols>{''.join(symbols)}</symbols>"
+        "</renderer-v2></qgis>"
+    )
+
+
+def road_style() -> str:
+    """Return a QML style: roads by the share of their trips that gets through with the plan."""
+    ranges, symbols = [], []
+    for number, (low, high, colour, label) in enumerate(ROAD_CLASSES):
+        ranges.append(
+            f'<range lower="{low}" upper="{high}" symbol="{number}" label="{label}" render="true"/>'
+        )
+        symbols.append(
+            f'<symbol name="{number}" type="line" alpha="1"><layer class="SimpleLine">'
+            f'<Option type="Map"><Option type="QString" name="line_color" value="{colour},255"/>'
+            f'<Option type="QString" name="line_width" value="0.6"/></Option></layer></symbol>'
+        )
+    return (
+        '<!DOCTYPE qgis><qgis version="3.22"><renderer-v2 type="graduatedSymbol" '
+        'attr="served_after_ratio" graduatedMethod="GraduatedColor" symbollevels="0">'
+        f"<ranges>{''.join(ranges)}</ranges><symbols>{''.join(symbols)}</symbols>"
         "</renderer-v2></qgis>"
     )
 
