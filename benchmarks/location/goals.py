@@ -166,6 +166,8 @@ def ours(contest, goal: Goal, folder: Path, limit_s: float | None = None) -> dic
     value = told["verified_value"] if found is None else found
     top = told["bound"] if contest.maximize else value
     gap = abs(told["bound"] - value) / abs(top) if top else 0.0
+    # drawing the province counts
+    told["wall_s"] += told["made_s"]
     return {**told, "name": contest.name, "value": value, "gap": 0.0 if gap < 1e-12 else gap,
             "maximize": contest.maximize, "best_known": contest.best_known}  # fmt: skip
 
