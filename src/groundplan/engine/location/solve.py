@@ -172,19 +172,24 @@ def finish_run(
     program = run.search.program
     is_small = program.n_row <= ROWS_MAX and program.n_site <= SITES_MAX
     is_tiny = program.n_row <= ROWS_DIRECT or program.n_site <= SITES_DIRECT
-    fits_windows = run.search.fits_windows()
-    if is_small and is_tiny and max(program.n_row, program.n_site) > ROWS_SOLVER:
-        # a sweep along a narrow frontier ends sooner than a general solver does
-        is_few = program.n_site <= SITES_DIRECT
-        if fits_mask(program) and (is_few or not fits_windows):
-            is_tiny = fits_windows = False
-            # so small a case is solved to the end whatever gap is asked for
-            run.gap = 0.0
+    is_few = program.n_site <= SITES_DIRECT
+    # a sweep along a narrow frontier ends sooner than a general solver does
+    is_swept = (
+        is_small
+        and is_tiny
+        and max(program.n_row, program.n_site) > ROWS_SOLVER
+        and fits_mask(program)
+        and (is_few or not run.search.fits_windows())
+    )
+    if is_swept:
+        is_tiny = False
+        # so small a case is solved to the end whatever gap is asked for
+        run.gap = 0.0
     if is_small and is_tiny and run.finish_exactly(None):
         return run.certify("optimal")
     if not run.is_done():
         state = resume if phase in {"anneal", "windows", "swaps"} else None
-        if fits_windows:
+        if not is_swept and run.search.fits_windows():
             run.improve_by_windows(passes, effort, state)
         elif max(program.n_row, program.n_site) <= SWAP_MAX:
             rounds = min(passes, ROUNDS_MAX)
