@@ -98,3 +98,14 @@ def test_the_bound_falls_when_the_share_falls_and_the_same_seed_repeats():
     assert found[0].value >= found[1].value >= found[2].value
     again = partial_set_covering(coverage, 0.8, cost)
     assert again.certificate.record_hash == found[1].certificate.record_hash
+
+
+def test_rows_that_only_forbidden_sites_reach_do_not_weaken_the_bound():
+    # ten rows of site 0, ten of site 1, a heavy one of site 2, which may not be chosen
+    coverage = coverage_of([{0}] * 10 + [{1}] * 10 + [{2}], [1] * 20 + [10], 3)
+    forbidden = np.array([False, False, True])
+    d = partial_set_covering(coverage, "0.6", np.array([3, 4, 1]), forbidden=forbidden)
+    assert (d.value, d.bound) == (7, 7)
+    assert verify_covering(coverage, d, cost=np.array([3, 4, 1]), forbidden=forbidden) == {
+        "value": 7, "base_value": 0, "bound": 7,
+    }  # fmt: skip

@@ -198,6 +198,8 @@ def verify_covering(
         if theta < 0 or theta * max(1, coverage.total_value) >= MOST:
             raise VerificationError("the price of the target is out of range")
         over = np.maximum(theta * coverage.weight - price, 0)
+        # rows that forbidden sites alone reach are served by no plan
+        over[sums.counts(candidate) == 0] = 0
         numerator = theta * max(0, target - coverage.base_value) - int(over.sum())
         numerator += priced_sum(sums, whole, price, candidate, d) - int(price.sum())
     else:

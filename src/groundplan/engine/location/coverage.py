@@ -7,7 +7,7 @@ constant and never enter the lists.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -92,6 +92,44 @@ class Coverage:
     def site_indices(self) -> NDArray[np.int32]:
         """Merged rows of each site, one site after another."""
         return self.by_site[1]
+
+    def with_existing(self, existing: NDArray[np.bool_] | None) -> Coverage:
+        """Return the coverage where these sites serve as well, beside those that did before.
+
+        Parameters
+        ----------
+        existing : (n_site,) bool, optional
+            None, or no site, returns this coverage itself.
+
+        Notes
+        -----
+        Plain NumPy: a check of a plan calls it too. The hash of the inputs is made of the former
+        one and of `existing`, so that it differs from that of a coverage built with them.
+        """
+        if existing is None:
+            return self
+        if np.shape(existing) != (self.n_site,):
+            raise ValueError(f"existing must have shape ({self.n_site},)")
+        more = np.asarray(existing, bool)
+        if not more.any():
+            return self
+        listed = more[self.row_indices].view(np.uint8)
+        # every merged row has a site, so that no stretch is empty
+        served = np.maximum.reduceat(listed, self.row_indptr[:-1]).astype(bool)
+        size = np.diff(self.row_indptr)
+        new = np.where(served, SERVED, np.cumsum(~served) - 1).astype(np.int32)
+        row_of = self.row_of.copy()
+        row_of[row_of >= 0] = new[row_of[row_of >= 0]]
+        return replace(
+            self,
+            row_indptr=np.concatenate([[0], np.cumsum(size[~served])]),
+            row_indices=self.row_indices[np.repeat(~served, size)],
+            weight=self.weight[~served],
+            row_of=row_of,
+            base_value=self.base_value + int(self.weight[served].sum()),
+            existing=self.existing | more,
+            input_hash=hash_arrays(np.frombuffer(self.input_hash.encode(), np.uint8), more),
+        )
 
     @classmethod
     def from_radius(

@@ -34,6 +34,7 @@ def curve(
     *,
     budgets: Sequence[int] | None = None,
     cost: IntArray | None = None,
+    existing: NDArray[np.bool_] | None = None,
     forbidden: NDArray[np.bool_] | None = None,
     gap: float = 0.005,
     time_limit_s: float | None = None,
@@ -58,7 +59,7 @@ def curve(
         For the whole curve; each point takes its part of what is left.
     steps : int
         Most steps of the bound at each point; the first takes twice as many.
-    forbidden, gap, seed, sweeps, passes, effort, progress, stop
+    existing, forbidden, gap, seed, sweeps, passes, effort, progress, stop
         As of `maximal_covering`.
 
     Returns
@@ -72,6 +73,7 @@ def curve(
     ValueError
         Where the request contradicts itself.
     """
+    coverage = coverage.with_existing(existing)
     if (p_values is None) == (budgets is None):
         raise ValueError("give either p_values or budgets (with cost)")
     amounts = sorted({int(v) for v in (p_values if p_values is not None else budgets or ())})

@@ -52,6 +52,7 @@ def covering_with_floors(
     floor: NDArray[np.integer],
     budget: int | None = None,
     cost: IntArray | None = None,
+    existing: NDArray[np.bool_] | None = None,
     forbidden: NDArray[np.bool_] | None = None,
     gap: float = 0.005,
     time_limit_s: float | None = None,
@@ -69,7 +70,7 @@ def covering_with_floors(
         Group of each demand row, 0 .. n_group - 1.
     floor : (n_group,) int
         Least weight covered in each group, existing service included; 0 where there is none.
-    p, budget, cost, forbidden, gap, time_limit_s, seed, progress, stop
+    p, budget, cost, existing, forbidden, gap, time_limit_s, seed, progress, stop
         As of `maximal_covering`; the time limit is for all rounds of prices together.
     **effort
         ``steps``, ``sweeps``, ``passes``, ``effort`` of `maximal_covering`.
@@ -87,6 +88,7 @@ def covering_with_floors(
     InfeasibleError
         Where a floor is proven out of reach; names the groups.
     """
+    coverage = coverage.with_existing(existing)
     groups, floors = check_groups(coverage, group, floor)
     request: dict[str, Any] = {
         "p": p, "budget": budget, "cost": cost, "forbidden": forbidden, "gap": gap,

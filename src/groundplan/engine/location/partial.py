@@ -239,6 +239,7 @@ def partial_set_covering(
     share: float | Fraction | str,
     cost: NDArray[Any] | None = None,
     *,
+    existing: BoolArray | None = None,
     forbidden: BoolArray | None = None,
     gap: float = 0.0,
     time_limit_s: float | None = None,
@@ -259,6 +260,8 @@ def partial_set_covering(
         decimal it prints (0.8 is 4/5).
     cost : (n_site,) array, optional
         Costs >= 0; ones where left out.
+    existing : (n_site,) bool, optional
+        Sites that serve already, beside those of the coverage: not chosen, not counted, free.
     forbidden : (n_site,) bool, optional
     gap : float
         Ends the search once proven.
@@ -285,6 +288,7 @@ def partial_set_covering(
     -----
     Left out: rows of negative weight, several targets.
     """
+    coverage = coverage.with_existing(existing)
     ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
     part = Fraction(str(share)) if isinstance(share, float) else Fraction(share)
     if not 0 <= part <= 1:

@@ -111,6 +111,7 @@ def set_covering(
     coverage: Coverage,
     cost: NDArray[Any] | None = None,
     *,
+    existing: BoolArray | None = None,
     forbidden: BoolArray | None = None,
     leave_unreachable: bool = False,
     gap: float = 0.0,
@@ -131,6 +132,8 @@ def set_covering(
         Weights play no part: a row of weight 0 wants covering too.
     cost : (n_site,) array, optional
         Costs >= 0, whole or not; ones where left out. Whole costs sum to less than 2**40.
+    existing : (n_site,) bool, optional
+        Sites that serve already, beside those of the coverage: not chosen, not counted, free.
     forbidden : (n_site,) bool, optional
         Sites that may not be chosen.
     leave_unreachable : bool
@@ -180,6 +183,7 @@ def set_covering(
     >>> d.sites.tolist(), d.value, d.status
     ([0, 1], 7, 'optimal')
     """
+    coverage = coverage.with_existing(existing)
     check_limits(gap, time_limit_s)
     ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
     candidate = candidates_of(coverage, forbidden)

@@ -74,6 +74,7 @@ def maximal_covering(
     *,
     budget: int | None = None,
     cost: NDArray[np.int64] | None = None,
+    existing: BoolArray | None = None,
     forbidden: BoolArray | None = None,
     gap: float = 0.005,
     time_limit_s: float | None = None,
@@ -99,6 +100,8 @@ def maximal_covering(
         How many sites to add.
     budget, cost : int, (n_site,) int64, optional
         What may be spent and what each site costs, instead of `p`.
+    existing : (n_site,) bool, optional
+        Sites that serve already, beside those of the coverage: not chosen, not counted, free.
     forbidden : (n_site,) bool, optional
         Sites that may not be chosen.
     gap : float
@@ -135,6 +138,7 @@ def maximal_covering(
     -----
     Left out: groups, regional floors, several budgets, gradual and backup cover.
     """
+    coverage = coverage.with_existing(existing)
     check_limits(gap, time_limit_s)
     candidate, price, amount, parameters = check_request(
         coverage.existing, p, budget, cost, forbidden

@@ -42,6 +42,8 @@ CHECKS = {
     "set_covering": ("check_cover", "verify_covering"),
     "uncapacitated_facility": ("check_median", "verify_median"),
 }
+#: Forms whose checks take existing sites themselves: further levels count how often they serve.
+KEEPS_EXISTING = ("backup_covering", "backup_set_covering")
 
 
 def verify(problem: Any, decision: Decision, **asked: Any) -> dict[str, Any]:
@@ -73,6 +75,8 @@ def verify(problem: Any, decision: Decision, **asked: Any) -> dict[str, Any]:
     form, kind = decision.certificate.form, type(problem).__name__
     if form not in FORMS.get(kind, ()):
         raise VerificationError(f"form {form!r} is not one of a {kind}'s")
+    if kind == "Coverage" and form not in KEEPS_EXISTING:
+        problem = problem.with_existing(asked.pop("existing", None))
     home = CHECKS[form]
     check = getattr(importlib.import_module(f"groundplan.engine.location.{home[0]}"), home[1])
     try:
