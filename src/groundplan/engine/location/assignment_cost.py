@@ -62,6 +62,19 @@ class AssignmentCost:
     input_hash: str = field(repr=False)
 
     @classmethod
+    def of(cls, costs: AssignmentCost | ArrayLike) -> AssignmentCost:
+        """Return costs as they are, or those of a matrix of numbers, every row of demand one."""
+        if isinstance(costs, cls):
+            return costs
+        table = np.asarray(costs)
+        if table.ndim != 2 or not np.issubdtype(table.dtype, np.number):
+            raise TypeError(
+                "costs must be an AssignmentCost (made by from_matrix, from_points or from_graph) "
+                f"or a matrix of rows by sites. Got {type(costs).__name__}"
+            )
+        return cls.from_matrix(table)
+
+    @classmethod
     def from_matrix(
         cls, cost: ArrayLike, weight: ArrayLike | None = None, *, scale: int | None = None
     ) -> AssignmentCost:

@@ -35,7 +35,7 @@ from groundplan.engine.location.capacity_problem import CapacityProblem
 from groundplan.engine.location.capacity_rounding import RoundedPlans
 from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.check_capacitated import ROUNDING
-from groundplan.engine.location.request import check_count, check_limits
+from groundplan.engine.location.request import check_count, check_kind, check_limits
 from groundplan.engine.location.tree import CLOSED, FREE, OPEN, Tree, branch
 from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import InfeasibleError, StoppedError
@@ -328,6 +328,7 @@ def capacitated_facility(
     Left out: several capacities of one site (give one site each and at most one of them by hand),
     least loads, sites that must differ.
     """
+    check_kind(problem, CapacityProblem, "problem")
     return solve(
         problem, "capacitated_facility", p, single_source=single_source, existing=existing,
         forbidden=forbidden, gap=gap, time_limit_s=time_limit_s, seed=seed, steps=steps,
@@ -360,6 +361,7 @@ def capacitated_p_median(
     -------
     Decision
     """
+    check_kind(problem, CapacityProblem, "problem")
     return solve(
         problem, "capacitated_p_median", p, single_source=single_source, existing=existing,
         forbidden=forbidden, gap=gap, time_limit_s=time_limit_s, seed=seed, steps=steps,

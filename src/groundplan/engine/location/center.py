@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from groundplan.engine.location.assignment_cost import AssignmentCost
 from groundplan.engine.location.center_rows import Near, Rows, nearest
@@ -255,7 +255,7 @@ class Search:
 
 
 def p_center(
-    cost: AssignmentCost,
+    cost: AssignmentCost | ArrayLike,
     p: int,
     *,
     existing: BoolArray | None = None,
@@ -273,7 +273,7 @@ def p_center(
 
     Parameters
     ----------
-    cost : AssignmentCost
+    cost : AssignmentCost or (n_row, n_site) array
         Distances; the weights of the rows do not count.
     p : int
         How many sites to add.
@@ -305,6 +305,7 @@ def p_center(
     -----
     Memory holds the pairs of the rows looked at and the sites near them, never all pairs.
     """
+    cost = AssignmentCost.of(cost)
     candidate, old = masks(cost.n_site, existing, forbidden)
     if candidate.shape != (cost.n_site,) or p < 0:
         raise ValueError(f"p must be >= 0 and masks of shape ({cost.n_site},). Got p = {p}")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.program import Program
+from groundplan.engine.location.request import check_kind
 from groundplan.engine.location.run import Run, nothing
 from groundplan.engine.location.search import Prices
 from groundplan.engine.location.solve import check_request, finish_run
@@ -73,6 +74,7 @@ def curve(
     ValueError
         Where the request contradicts itself.
     """
+    check_kind(coverage, Coverage, "coverage")
     coverage = coverage.with_existing(existing)
     if (p_values is None) == (budgets is None):
         raise ValueError("give either p_values or budgets (with cost)")

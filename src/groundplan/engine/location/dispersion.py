@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from groundplan.engine._jit import jit
 from groundplan.engine.location.assignment_cost import AssignmentCost
@@ -242,7 +242,7 @@ def table(cost: AssignmentCost) -> FloatArray:
 
 
 def p_dispersion(
-    cost: AssignmentCost,
+    cost: AssignmentCost | ArrayLike,
     p: int,
     *,
     existing: BoolArray | None = None,
@@ -257,7 +257,7 @@ def p_dispersion(
 
     Parameters
     ----------
-    cost : AssignmentCost
+    cost : AssignmentCost or (n_row, n_site) array
         Distances from the sites to the same sites, the same both ways.
     p : int
         How many sites to add.
@@ -288,6 +288,7 @@ def p_dispersion(
     -----
     Holds all distances: 8 bytes a pair of sites.
     """
+    cost = AssignmentCost.of(cost)
     n = cost.n_site
     if cost.n_row != n:
         raise ValueError(f"distances must run from sites to sites. Got {cost.n_row} x {n}")

@@ -26,7 +26,7 @@ from groundplan.engine.location.flow_dual import price_flow
 from groundplan.engine.location.flow_paths import FlowPaths
 from groundplan.engine.location.flow_program import MIP_NODES, solve_windows, window_program
 from groundplan.engine.location.flow_windows import Windows, build_windows, climb, fill, reset
-from groundplan.engine.location.request import check_count, check_limits
+from groundplan.engine.location.request import check_count, check_kind, check_limits
 from groundplan.engine.location.tree import CLOSED, FREE, OPEN, Tree, branch
 from groundplan.engine.problem import Certificate, Decision
 
@@ -298,6 +298,7 @@ def flow_refueling(
     start with the tank that `FlowPaths` states. Left out: capacity, several vehicle ranges, sites
     inside an edge (split the edge).
     """
+    check_kind(paths, FlowPaths, "paths")
     check_limits(gap, time_limit_s)
     candidate, old, price, amount, parameters = check_request(
         paths, p, budget, cost, existing, forbidden

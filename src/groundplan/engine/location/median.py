@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from groundplan.engine.location.assignment_cost import AssignmentCost
 from groundplan.engine.location.median_problem import check_request
@@ -23,7 +23,7 @@ def nothing(*_args: object) -> None:
 
 
 def p_median(
-    costs: AssignmentCost,
+    costs: AssignmentCost | ArrayLike,
     p: int,
     *,
     existing: BoolArray | None = None,
@@ -44,7 +44,7 @@ def p_median(
 
     Parameters
     ----------
-    costs : AssignmentCost
+    costs : AssignmentCost or (n_row, n_site) array
     p : int
         Sites to open beside the existing ones.
     existing : (n_site,) bool, optional
@@ -84,7 +84,7 @@ def p_median(
 
 
 def uncapacitated_facility(
-    costs: AssignmentCost,
+    costs: AssignmentCost | ArrayLike,
     opening_cost: NDArray[Any],
     *,
     p: int | None = None,
@@ -106,7 +106,7 @@ def uncapacitated_facility(
 
     Parameters
     ----------
-    costs : AssignmentCost
+    costs : AssignmentCost or (n_row, n_site) array
     opening_cost : (n_site,) array of numbers
         Cost of opening each site, >= 0, in the money of the costs; existing sites cost nothing.
     p : int, optional

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from groundplan.engine.location.assignment_cost import AssignmentCost
 from groundplan.engine.location.check_median import floor_scaled
@@ -110,7 +110,7 @@ def in_space_order(
 
 
 def check_request(
-    costs: AssignmentCost,
+    costs: AssignmentCost | ArrayLike,
     form: str,
     p: int | None,
     opening_cost: NDArray[Any] | None,
@@ -118,6 +118,7 @@ def check_request(
     forbidden: BoolArray | None,
 ) -> Problem:
     """Return the problem, or say what is wrong with the request."""
+    costs = AssignmentCost.of(costs)
     m = costs.n_site
     masks = []
     for name, mask in (("existing", existing), ("forbidden", forbidden)):

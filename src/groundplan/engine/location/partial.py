@@ -26,6 +26,7 @@ from groundplan.engine.location.anneal import anneal_stripe
 from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.points import hash_arrays
+from groundplan.engine.location.request import check_kind
 from groundplan.engine.location.setcover import (
     FLOAT_DIGITS,
     candidates_of,
@@ -288,6 +289,7 @@ def partial_set_covering(
     -----
     Left out: rows of negative weight, several targets.
     """
+    check_kind(coverage, Coverage, "coverage")
     coverage = coverage.with_existing(existing)
     ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
     part = Fraction(str(share)) if isinstance(share, float) else Fraction(share)

@@ -6,7 +6,7 @@ import math
 import operator
 from typing import Any
 
-__all__ = ["check_count", "check_limits"]
+__all__ = ["check_count", "check_kind", "check_limits"]
 
 
 def check_count(value: Any, name: str) -> int:
@@ -26,3 +26,13 @@ def check_limits(gap: float, time_limit_s: float | None) -> None:
         raise ValueError(f"gap must be a number >= 0, as a share of the value. Got {gap}")
     if time_limit_s is not None and not time_limit_s >= 0:
         raise ValueError(f"time_limit_s must be >= 0, or None for no limit. Got {time_limit_s}")
+
+
+def check_kind(given: Any, kind: type, name: str) -> None:
+    """Raise where a problem is of another kind than the solver takes; names how to make one."""
+    if not isinstance(given, kind):
+        makers = ", ".join(f"{kind.__name__}.{m}" for m in dir(kind) if m.startswith("from_"))
+        raise TypeError(
+            f"{name} must be a {kind.__name__}{f', made by one of {makers}' if makers else ''}. "
+            f"Got {type(given).__name__}"
+        )

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.points import hash_arrays
-from groundplan.engine.location.request import check_limits
+from groundplan.engine.location.request import check_kind, check_limits
 from groundplan.engine.location.setcover_lists import Lists, narrow
 from groundplan.engine.location.setcover_rounds import CoverSearch
 from groundplan.engine.problem import Certificate, Decision
@@ -183,6 +183,7 @@ def set_covering(
     >>> d.sites.tolist(), d.value, d.status
     ([0, 1], 7, 'optimal')
     """
+    check_kind(coverage, Coverage, "coverage")
     coverage = coverage.with_existing(existing)
     check_limits(gap, time_limit_s)
     ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s

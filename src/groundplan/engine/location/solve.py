@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.exact import ROWS_MAX, SITES_MAX
-from groundplan.engine.location.request import check_count, check_limits
+from groundplan.engine.location.request import check_count, check_kind, check_limits
 from groundplan.engine.location.run import LIFTS, Run, nothing
 from groundplan.engine.location.search import SWAP_MAX
 from groundplan.engine.location.strip import fits_mask
@@ -138,6 +138,7 @@ def maximal_covering(
     -----
     Left out: groups, regional floors, several budgets, gradual and backup cover.
     """
+    check_kind(coverage, Coverage, "coverage")
     coverage = coverage.with_existing(existing)
     check_limits(gap, time_limit_s)
     candidate, price, amount, parameters = check_request(

@@ -6,6 +6,9 @@ import importlib
 import inspect
 from typing import Any
 
+import numpy as np
+
+from groundplan.engine.location.assignment_cost import AssignmentCost
 from groundplan.engine.location.check_statement import check_form, check_statement
 from groundplan.engine.problem import Decision
 from groundplan.errors import VerificationError
@@ -51,7 +54,7 @@ def verify(problem: Any, decision: Decision, **asked: Any) -> dict[str, Any]:
 
     Parameters
     ----------
-    problem : Coverage, AssignmentCost, CapacityProblem or FlowPaths
+    problem : Coverage, AssignmentCost or its matrix, CapacityProblem or FlowPaths
         What was given to the solver.
     decision : Decision
     **asked
@@ -72,6 +75,8 @@ def verify(problem: Any, decision: Decision, **asked: Any) -> dict[str, Any]:
     -----
     No check loads a solver or a compiler; each describes in its own module what it recomputes.
     """
+    if isinstance(problem, np.ndarray):
+        problem = AssignmentCost.of(problem)
     form, kind = decision.certificate.form, type(problem).__name__
     if form not in FORMS.get(kind, ()):
         raise VerificationError(f"form {form!r} is not one of a {kind}'s")
