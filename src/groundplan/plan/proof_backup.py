@@ -96,7 +96,7 @@ def write_backup_proof(folder: Path, plan: SystemPlan, record: Mapping[str, Any]
             "demand_total": record["demand_total"],
             "demand_scale": record["demand_scale"],
             "demand_unit": record["demand_unit"],
-            "log": dict(decision.log),
+            "log": {k: v for k, v in decision.log.items() if k != "anytime"},
         },
     )
 

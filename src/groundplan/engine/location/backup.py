@@ -28,6 +28,7 @@ from groundplan.engine.location.backup_search import (
 )
 from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.coverage import Coverage
+from groundplan.engine.location.logbook import keep_log
 from groundplan.engine.location.points import hash_arrays
 from groundplan.engine.location.request import check_kind
 from groundplan.engine.location.setcover import candidates_of, first_raw, nothing, set_covering
@@ -254,6 +255,7 @@ def certify_levels(
     )  # fmt: skip
 
 
+@keep_log
 def backup_covering(
     coverage: Coverage,
     level_weight: IntArray,
@@ -311,6 +313,7 @@ def backup_covering(
     )  # fmt: skip
 
 
+@keep_log
 def backup_set_covering(
     coverage: Coverage,
     *,

@@ -35,6 +35,7 @@ from groundplan.engine.location.capacity_problem import CapacityProblem
 from groundplan.engine.location.capacity_rounding import RoundedPlans
 from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.check_capacitated import ROUNDING
+from groundplan.engine.location.logbook import keep_log
 from groundplan.engine.location.request import check_count, check_kind, check_limits
 from groundplan.engine.location.tree import CLOSED, FREE, OPEN, Tree, branch
 from groundplan.engine.problem import Certificate, Decision
@@ -268,6 +269,7 @@ def certify(
     )
 
 
+@keep_log
 def capacitated_facility(
     problem: CapacityProblem,
     p: int | None = None,
@@ -336,6 +338,7 @@ def capacitated_facility(
     )  # fmt: skip
 
 
+@keep_log
 def capacitated_p_median(
     problem: CapacityProblem,
     p: int,

@@ -33,6 +33,7 @@ from groundplan.engine.location.center_walk import walk
 from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.check_center import between, masks, radius
 from groundplan.engine.location.dual import start_dual, step_dual
+from groundplan.engine.location.logbook import keep_log
 from groundplan.engine.location.program import plain_program
 from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import InfeasibleError
@@ -254,6 +255,7 @@ class Search:
         return False
 
 
+@keep_log
 def p_center(
     cost: AssignmentCost | ArrayLike,
     p: int,

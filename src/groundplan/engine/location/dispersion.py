@@ -21,6 +21,7 @@ from groundplan.engine._jit import jit
 from groundplan.engine.location.assignment_cost import AssignmentCost
 from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.check_center import least_apart, masks
+from groundplan.engine.location.logbook import keep_log
 from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import InfeasibleError
 
@@ -241,6 +242,7 @@ def table(cost: AssignmentCost) -> FloatArray:
     return np.ascontiguousarray(far)
 
 
+@keep_log
 def p_dispersion(
     cost: AssignmentCost | ArrayLike,
     p: int,

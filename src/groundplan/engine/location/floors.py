@@ -12,6 +12,7 @@ bound on that question proves it.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,6 +29,7 @@ from groundplan.engine.location.check_floors import (
     weighted,
 )
 from groundplan.engine.location.coverage import Coverage
+from groundplan.engine.location.logbook import keep_log
 from groundplan.engine.location.points import UNREACHED
 from groundplan.engine.location.request import check_kind
 from groundplan.engine.location.run import nothing
@@ -45,6 +47,7 @@ ROUNDS = 14
 ROUND_SHARE, LEAST_SHARE = 0.4, 0.03
 
 
+@keep_log
 def covering_with_floors(
     coverage: Coverage,
     p: int | None = None,
@@ -92,9 +95,16 @@ def covering_with_floors(
     check_kind(coverage, Coverage, "coverage")
     coverage = coverage.with_existing(existing)
     groups, floors = check_groups(coverage, group, floor)
+
+    def look(stage: str, done: int, total: int, _value: float, outer: float) -> None:
+        # weights of this round hold the prices of the floors; told is what they prove, and have
+        proven = outer / PRICE_PARTS - float((price * floors).sum()) / PRICE_PARTS
+        least = math.inf if bound is None else bound[0] / PRICE_PARTS
+        progress(stage, done, total, 0 if best is None else best.value, min(proven, least))
+
     request: dict[str, Any] = {
         "p": p, "budget": budget, "cost": cost, "forbidden": forbidden, "gap": gap,
-        "time_limit_s": time_limit_s, "seed": seed, "progress": progress, "stop": stop, **effort,
+        "time_limit_s": time_limit_s, "seed": seed, "progress": look, "stop": stop, **effort,
     }  # fmt: skip
     begun = time.monotonic()
 
@@ -195,7 +205,10 @@ def conclude(
     )
     relative = (most - value) / most if most else 0.0
     status = "optimal" if most == value else "feasible" if relative <= gap else "stopped"
-    log: dict[str, Any] = {"rounds": rounds, "inner": dict(plan.log)}
+    log: dict[str, Any] = {
+        "rounds": rounds,
+        "inner": {k: v for k, v in plan.log.items() if k != "anytime"},
+    }
     if best is None:
         status, log["shortfall"] = "stopped", {int(g): int(short[g]) for g in np.flatnonzero(short)}
     return replace(

@@ -26,6 +26,7 @@ from groundplan.engine.location.flow_dual import price_flow
 from groundplan.engine.location.flow_paths import FlowPaths
 from groundplan.engine.location.flow_program import MIP_NODES, solve_windows, window_program
 from groundplan.engine.location.flow_windows import Windows, build_windows, climb, fill, reset
+from groundplan.engine.location.logbook import keep_log
 from groundplan.engine.location.request import check_count, check_kind, check_limits
 from groundplan.engine.location.tree import CLOSED, FREE, OPEN, Tree, branch
 from groundplan.engine.problem import Certificate, Decision
@@ -241,6 +242,7 @@ class Branching:
         )[0]
 
 
+@keep_log
 def flow_refueling(
     paths: FlowPaths,
     p: int | None = None,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from groundplan.engine.location.assignment_cost import AssignmentCost
+from groundplan.engine.location.logbook import keep_log
 from groundplan.engine.location.median_problem import check_request
 from groundplan.engine.location.median_run import Progress, solve
 from groundplan.engine.problem import Decision
@@ -22,6 +23,7 @@ def nothing(*_args: object) -> None:
     """Take a report and do nothing."""
 
 
+@keep_log
 def p_median(
     costs: AssignmentCost | ArrayLike,
     p: int,
@@ -83,6 +85,7 @@ def p_median(
     return solve(problem, gap, time_limit_s, seed, progress, stop, steps, rounds, nodes)
 
 
+@keep_log
 def uncapacitated_facility(
     costs: AssignmentCost | ArrayLike,
     opening_cost: NDArray[Any],

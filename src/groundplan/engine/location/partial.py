@@ -25,6 +25,7 @@ from groundplan.engine._jit import jit
 from groundplan.engine.location.anneal import anneal_stripe
 from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.coverage import Coverage
+from groundplan.engine.location.logbook import keep_log
 from groundplan.engine.location.points import hash_arrays
 from groundplan.engine.location.request import check_kind
 from groundplan.engine.location.setcover import (
@@ -235,6 +236,7 @@ def anneal_partial(
     search.repair(chosen.copy())
 
 
+@keep_log
 def partial_set_covering(
     coverage: Coverage,
     share: float | Fraction | str,
@@ -331,7 +333,9 @@ def partial_set_covering(
         search.repair(np.zeros(site.size, np.bool_))
 
         def look(stage: str, total: int) -> Callable[[int], None]:
-            return lambda done: progress(stage, done, total, search.value, search.bound)
+            return lambda done: progress(
+                stage, done, total, search.value / scale, search.bound / scale
+            )
 
         climb_partial(search, steps, halt, look("bound", steps))
         grain = grain_of(whole[site])

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.coverage import Coverage
+from groundplan.engine.location.logbook import keep_log
 from groundplan.engine.location.points import hash_arrays
 from groundplan.engine.location.request import check_kind, check_limits
 from groundplan.engine.location.setcover_lists import Lists, narrow
@@ -107,6 +108,7 @@ def unreachable_rows(coverage: Coverage, candidate: BoolArray) -> BoolArray:
     return lost
 
 
+@keep_log
 def set_covering(
     coverage: Coverage,
     cost: NDArray[Any] | None = None,
@@ -197,7 +199,11 @@ def set_covering(
     free = np.flatnonzero((price == 0) & (np.diff(lists.site_indptr) > 0))
     search = CoverSearch(lists, price, site_xy(coverage, site), coverage.reach_m, seed, free)
     log: dict[str, Any] = {"seed": seed, "rows": lists.n_row, "unreachable": int(lost.sum())}
-    search.run(gap, ends_at, rounds, progress, stop, log)
+
+    def look(stage: str, done: int, total: int, value: float, bound: float) -> None:
+        progress(stage, done, total, value / scale, bound / scale)
+
+    search.run(gap, ends_at, rounds, progress if scale == 1 else look, stop, log)
     return certify(coverage, search, row, site, given, scale, lost, forbidden, log, gap)
 
 

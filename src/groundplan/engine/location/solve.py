@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.exact import ROWS_MAX, SITES_MAX
+from groundplan.engine.location.logbook import keep_log
 from groundplan.engine.location.request import check_count, check_kind, check_limits
 from groundplan.engine.location.run import LIFTS, Run, nothing
 from groundplan.engine.location.search import SWAP_MAX
@@ -68,6 +69,7 @@ def check_request(
     return candidate, price.astype(np.int64), money, {"budget": money}
 
 
+@keep_log
 def maximal_covering(
     coverage: Coverage,
     p: int | None = None,

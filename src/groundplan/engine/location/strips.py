@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from groundplan.engine.location.certificate import BUDGET_DIGITS, DENOMINATOR, check_magnitude, seal
 from groundplan.engine.location.coverage_input import check_points, check_reach, check_weight
 from groundplan.engine.location.dual import CHECK
+from groundplan.engine.location.logbook import keep_log
 from groundplan.engine.location.run import (
     DUAL_TOLERANCE,
     LEAST_GAIN,
@@ -47,6 +48,7 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 
+@keep_log
 def maximal_covering_over(
     demand_xy_m: FloatArray,
     weight: IntArray,
