@@ -1,4 +1,4 @@
-"""The check of maximal covering with floors, in plain NumPy."""
+"""The check of floors in maximal covering and in partial set covering, in plain NumPy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ from groundplan.errors import VerificationError
 if TYPE_CHECKING:
     from groundplan.engine.location.coverage import Coverage
 
-__all__ = ["PRICE_PARTS", "check_groups", "covered_by_group", "verify_floors", "weighted"]
+__all__ = [
+    "PRICE_PARTS",
+    "check_groups",
+    "covered_already",
+    "covered_by_group",
+    "priced_floors",
+    "verify_floors",
+    "weighted",
+]
 
 IntArray = NDArray[np.int64]
 #: Floor prices are whole multiples of 1 / this.
@@ -57,8 +65,15 @@ def covered_by_group(
     return out
 
 
+def covered_already(coverage: Coverage, group: IntArray, n_group: int) -> IntArray:
+    """Return the weight that existing sites serve in each group."""
+    return covered_by_group(coverage, group, n_group, np.empty(0, np.int32))
+
+
 def check_groups(coverage: Coverage, group: Any, floor: Any) -> tuple[IntArray, IntArray]:
     """Return groups and floors as whole numbers, or say what is wrong with them."""
+    if group is None or floor is None:
+        raise ValueError("group and floor must be given together")
     groups, floors = np.asarray(group), np.asarray(floor)
     n = coverage.row_of.size
     if groups.shape != (n,) or not np.issubdtype(groups.dtype, np.integer):
@@ -68,6 +83,49 @@ def check_groups(coverage: Coverage, group: Any, floor: Any) -> tuple[IntArray, 
     if n and not (groups.min() >= 0 and groups.max() < floors.size):
         raise ValueError(f"group must lie in 0..{floors.size - 1}")
     return groups.astype(np.int64), floors.astype(np.int64)
+
+
+def priced_floors(
+    coverage: Coverage,
+    decision: Decision,
+    group: Any,
+    floor: Any,
+    is_open: NDArray[np.bool_],
+    found: list[str],
+) -> int:
+    """Return what the prices of share and floors earn in partial covering, times the denominator.
+
+    ``sum_g alpha_g Q_g - sum_g sum_{i in g} ((theta + alpha_g) w_i - lam_i)+``, rows that the same
+    sites reach taken together within each group; floors that the plan does not keep are noted.
+
+    Parameters
+    ----------
+    is_open : (n_row,) bool
+        Merged rows that a candidate reaches.
+    """
+    groups, floors = check_groups(coverage, group, floor)
+    c = decision.certificate
+    theta, alpha = int(c.prices["target"][0]), np.asarray(c.prices["floor"])
+    if alpha.shape != floors.shape or (alpha < 0).any():
+        raise VerificationError(["the floors' prices are not whole numbers >= 0, one for each"])
+    if (theta + int(alpha.max(initial=0))) * max(1, coverage.total_value) >= 2**62:
+        raise VerificationError(["the prices of the floors are out of range"])
+    served = covered_by_group(coverage, groups, floors.size, decision.sites)
+    found += [
+        f"group {g}: {int(served[g])} covered, the floor is {int(floors[g])}"
+        for g in np.flatnonzero(served < floors)
+    ]
+    raw = np.flatnonzero(coverage.row_of >= 0)
+    raw = raw[is_open[coverage.row_of[raw]]]
+    key = coverage.row_of[raw] * max(1, floors.size) + groups[raw]
+    cell, part = np.unique(key, return_inverse=True)
+    weight, price = np.zeros(cell.size, np.int64), np.zeros(cell.size, np.int64)
+    np.add.at(weight, part, coverage.raw_weight[raw])
+    np.add.at(price, part, c.prices["row"][raw].astype(np.int64))
+    worth = (theta + alpha.astype(np.int64))[cell % max(1, floors.size)] * weight
+    need = np.maximum(0, floors - covered_already(coverage, groups, floors.size))
+    income = sum(int(a) * int(q) for a, q in zip(alpha, need, strict=True))
+    return income - int(np.maximum(worth - price, 0).sum())
 
 
 def verify_floors(

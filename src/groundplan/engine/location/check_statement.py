@@ -85,7 +85,8 @@ FORMS: dict[str, Form] = {
     "p_dispersion": Form(names("group", "distance"), names("p"), sense="max"),
     "p_median": Form(_MEDIAN, names("p"), assigns=True),
     "partial_set_covering": Form(
-        names("row", "target"), _COVER | names("target", "share_over", "share_under")
+        names("row", "target"), _COVER | names("target", "share_over", "share_under"),
+        (names("floor"),),
     ),
     "set_covering": Form(
         names("row"), _COVER | names("unreachable"),
