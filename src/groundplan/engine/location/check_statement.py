@@ -70,6 +70,9 @@ FORMS: dict[str, Form] = {
         names("row", "floor"), more_arrays=(names("budget"), TILES), more_parameters=_AMOUNT,
         sense="max",
     ),
+    "covering_with_limits": Form(
+        names("row", "budget", "group"), more_arrays=(TILES,), more_parameters=_AMOUNT, sense="max"
+    ),
     "flow_refueling": Form(
         names("requirement", "leaf_site", "leaf_price"), more_arrays=(names("budget"),),
         more_parameters=_AMOUNT, sense="max",

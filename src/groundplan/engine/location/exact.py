@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from groundplan.engine.location.check_limits import Limits
 from groundplan.engine.location.program import Program
 from groundplan.engine.location.solver import run_until, silent_solver
 
@@ -23,6 +24,7 @@ def solve_exactly(
     *,
     nodes: int | None = None,
     halt: Callable[[], bool] | None = None,
+    limits: Limits | None = None,
 ) -> tuple[NDArray[np.bool_], float, bool]:
     """Solve ``max w z, z_i <= sum y, f y <= B`` as a mixed-integer program.
 
@@ -36,6 +38,8 @@ def solve_exactly(
         Most nodes of the branch and bound.
     halt : callable, optional
         True ends it from within.
+    limits : Limits, optional
+        On the groups of sites.
 
     Returns
     -------
@@ -78,6 +82,11 @@ def solve_exactly(
     if nodes is not None:
         solver.setOptionValue("mip_max_nodes", nodes)
     solver.passModel(model)
+    if limits is not None:
+        for g in range(limits.n_group):
+            mine = np.flatnonzero(limits.group == g).astype(np.int32)
+            low, high = float(limits.least[g]), float(limits.most[g])
+            solver.addRow(low, high, mine.size, mine, np.ones(mine.size))
     begin = highspy.HighsSolution()
     covered = np.zeros(m)
     row = np.repeat(np.arange(m), length)
