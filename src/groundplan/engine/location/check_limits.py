@@ -38,7 +38,7 @@ from groundplan.errors import InfeasibleError, VerificationError
 if TYPE_CHECKING:
     from groundplan.engine.location.coverage import Coverage
 
-__all__ = ["Limits", "check_site_groups", "verify_limited"]
+__all__ = ["Limits", "check_site_groups", "most_within", "verify_limited"]
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -83,6 +83,25 @@ class Limits:
             if not low <= n <= high:
                 found.append(f"group {g}: the plan has {n} new sites, {low} to {high} are allowed")
         return found
+
+    def of(self, sites: NDArray[Any]) -> Limits:
+        """Return the same limits of some sites, numbered anew."""
+        return Limits(self.group[sites], self.least, self.most)
+
+    def without(self, opened: NDArray[Any]) -> Limits:
+        """Return what the limits leave beside some sites that are in the plan already."""
+        held = self.counts(opened)
+        return Limits(self.group, np.maximum(0, self.least - held), self.most - held)
+
+    def arrays(self) -> tuple[IntArray, IntArray, IntArray]:
+        """Return the arrays that a hash of the input holds."""
+        return self.group, self.least, self.most
+
+    def best(self, key: NDArray[Any], candidate: BoolArray) -> BoolArray:
+        """Return the candidates of largest `key` that fill the least number of every group."""
+        out = np.zeros(candidate.size, bool)
+        out[cheapest(self, candidate, -key)] = True
+        return out
 
     def income(self, price: IntArray) -> int:
         """Return what prices of the groups are worth: a cap's times its number, less a floor's."""
@@ -172,6 +191,34 @@ def cheapest(limits: Limits, candidate: BoolArray, cost: NDArray[Any]) -> IntArr
     site = np.flatnonzero(candidate)
     site = site[np.lexsort((site, cost[site], limits.group[site]))]
     return site[ranks(limits.group[site]) < limits.least[limits.group[site]]]
+
+
+def most_within(
+    limits: Limits, group: IntArray, gain: NDArray[Any], p: int | None
+) -> int | float | None:
+    """Return the most that a choice within the limits gains; None where they allow no choice.
+
+    Parameters
+    ----------
+    group, gain : (n_free,)
+        Of the sites that may be chosen.
+    p : int or None
+        Most sites in all.
+    """
+    if (np.bincount(group, minlength=limits.least.size) < limits.least).any():
+        return None
+    room = None if p is None else p - int(limits.least.sum())
+    if (limits.most < limits.least).any() or (room is not None and room < 0):
+        return None
+    order = np.lexsort((-gain, group))
+    mine, gain = group[order], gain[order]
+    rank = ranks(mine)
+    due = gain[rank < limits.least[mine]]
+    free = gain[(rank >= limits.least[mine]) & (rank < limits.most[mine]) & (gain > 0)]
+    if room is not None and room < free.size:
+        free = np.partition(free, free.size - room)[free.size - room :] if room else free[:0]
+    found: int | float = sum(due.tolist()) + sum(free.tolist())
+    return found
 
 
 def ranks(group: IntArray) -> IntArray:

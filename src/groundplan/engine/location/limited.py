@@ -71,7 +71,7 @@ class LimitedRun(Run):
         needed = candidate & ~used & (limits.least[limits.group] > 0)
         program = with_idle(program, coverage, np.flatnonzero(needed), price)
         super().__init__(coverage, candidate, price, amount, parameters, program=program, **options)
-        mine = Limits(limits.group[program.site], limits.least, limits.most)
+        mine = limits.of(program.site)
         self.search: LimitedSearch = LimitedSearch(program, mine)
         self.groups = GroupChoice(mine, program.cost, amount)
         self.choice = self.groups

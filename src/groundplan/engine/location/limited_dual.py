@@ -17,12 +17,15 @@ from numpy.typing import NDArray
 from groundplan.engine._jit import jit
 from groundplan.engine.location.check_limits import Limits, ranks
 
-__all__ = ["GroupChoice", "group_prices"]
+__all__ = ["GroupChoice", "count_price", "follow_groups", "group_prices", "moved"]
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 #: Evaluations in the search for the price of a budget; any price gives a valid bound.
 TURNS = 40
+#: Windows and annealing: a limit that is not kept and has no price gets this share of a typical
+#: one; prices move by at most this share at a time.
+FIRST_PRICE, STEP = 0.02, 0.05
 #: Relative error of a count or of the budget at which a price is found.
 CLOSE = 1e-6
 
@@ -204,24 +207,44 @@ def count_price(limits: Limits, score: NDArray[Any], p: int) -> Any:
     return max(0, np.partition(free, free.size - room)[free.size - room].item())
 
 
-def group_prices(limits: Limits, over: IntArray) -> IntArray:
+def group_prices(limits: Limits, over: NDArray[Any]) -> NDArray[Any]:
     """Return the price of each group at which its best sites are as many as the limits allow.
 
     Parameters
     ----------
-    over : (n_site,) int64
+    over : (n_site,) int64 or float64
         Scores less the sites' costs at the budget's price.
     """
     site = np.lexsort((-over, limits.group))
     group = limits.group[site]
     start = np.searchsorted(group, np.arange(limits.least.size + 1))
-    out = np.zeros(limits.least.size, np.int64)
+    out = np.zeros(limits.least.size, over.dtype)
+    is_whole = np.issubdtype(over.dtype, np.integer)
     for g in range(limits.n_group):
         mine = over[site[start[g] : start[g + 1]]]
         low, high = int(limits.least[g]), int(limits.most[g])
         if mine.size > high and mine[high] > 0:
             # anywhere between the last one in and the first one out
-            out[g] = (mine[high - 1] + mine[high]) // 2 if high else mine[0]
+            both = mine[high - 1] + mine[high] if high else 2 * mine[0]
+            out[g] = both // 2 if is_whole else 0.5 * both
         elif low and mine[low - 1] < 0:
             out[g] = mine[low - 1]
     return out
+
+
+def moved(price: float, over: float, first: float) -> float:
+    """Return a price >= 0 raised where there is too much of something, lowered where too little."""
+    if over > 0.0:
+        price = max(price, first)
+    return price * (1.0 + min(STEP, max(-STEP, 2.0 * over)))
+
+
+def follow_groups(limits: Limits, held: IntArray, nu: FloatArray, typical: float) -> None:
+    """Move the prices of the groups towards what a plan holds, in place."""
+    first = FIRST_PRICE * typical
+    for g in range(limits.n_group):
+        low, high, n = int(limits.least[g]), int(limits.most[g]), int(held[g])
+        if nu[g] < 0.0 or (nu[g] == 0.0 and n < low):
+            nu[g] = -moved(-float(nu[g]), (low - n) / max(1, low), first)
+        else:
+            nu[g] = moved(float(nu[g]), (n - high) / max(1, high), first)

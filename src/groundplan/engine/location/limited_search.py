@@ -20,7 +20,14 @@ from groundplan.engine.location.certificate import BUDGET_DIGITS, DENOMINATOR, p
 from groundplan.engine.location.check_limits import Limits, cheapest
 from groundplan.engine.location.exact import solve_exactly
 from groundplan.engine.location.greedy import marginal_score, sift
-from groundplan.engine.location.limited_dual import GroupChoice, count_price, group_prices
+from groundplan.engine.location.limited_dual import (
+    FIRST_PRICE,
+    GroupChoice,
+    count_price,
+    follow_groups,
+    group_prices,
+    moved,
+)
 from groundplan.engine.location.merge import FREE_MAX, NODES, restrict
 from groundplan.engine.location.program import Program
 from groundplan.engine.location.search import Prices, Search, whole_scores
@@ -31,9 +38,6 @@ BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 #: More than any plan costs.
 ENDLESS = 2**62
-#: A limit that is not kept and has no price gets this share of a typical one; prices move by at
-#: most this share at a time.
-FIRST_PRICE, STEP = 0.02, 0.05
 
 
 @jit
@@ -225,14 +229,7 @@ class LimitedSearch(Search):
         over = (self.spent(chosen) - p.budget) / max(1, p.budget)
         least = FIRST_PRICE * typical / float(p.cost.mean())
         self.mu = moved(self.mu, over, least)
-        for g in range(limits.n_group):
-            low, high = int(limits.least[g]), int(limits.most[g])
-            nu = float(self.nu[g])
-            if nu < 0.0 or (nu == 0.0 and held[g] < low):
-                self.nu[g] = -moved(-nu, (low - int(held[g])) / max(1, low), FIRST_PRICE * typical)
-            else:
-                over = (int(held[g]) - high) / max(1, high)
-                self.nu[g] = moved(nu, over, FIRST_PRICE * typical)
+        follow_groups(limits, held, self.nu, typical)
 
     def sweep_windows(
         self,
@@ -276,16 +273,8 @@ class LimitedSearch(Search):
         if small.n_row == 0:
             return
         limits = self.limits
-        held = limits.counts(kept)
-        rest = Limits(limits.group[free], np.maximum(0, limits.least - held), limits.most - held)
+        rest = limits.without(kept).of(free)
         found = solve_exactly(small, self.best[free], None, nodes=NODES, limits=rest)[0]
         plan = kept
         plan[free] = found
         self.repair(plan)
-
-
-def moved(price: float, over: float, first: float) -> float:
-    """Return a price >= 0 raised where there is too much of something, lowered where too little."""
-    if over > 0.0:
-        price = max(price, first)
-    return price * (1.0 + min(STEP, max(-STEP, 2.0 * over)))
