@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundplan.engine.location.coverage import Coverage
+from groundplan.engine.location.floors import covering_with_floors
 from groundplan.engine.location.solve import maximal_covering
 from groundplan.engine.location.verifying import verify
 from groundplan.errors import InfeasibleError, VerificationError
@@ -154,6 +155,27 @@ def test_where_no_window_fits_plans_are_annealed_at_the_prices_of_the_groups():
     assert (group[d.sites] == 0).sum() <= 3
     verify(coverage, d, **terms)
     assert d.gap < 0.05
+
+
+def test_limits_hold_beside_floors_of_demand():
+    rng = np.random.default_rng(3)
+    xy, site = rng.uniform(0, 100, (2_000, 2)), rng.uniform(0, 100, (120, 2))
+    weight = np.where(xy[:, 0] < 50, 20, 1) * rng.integers(1, 9, 2_000)
+    group = (xy[:, 0] >= 50).astype(np.int64)
+    coverage = Coverage.from_radius(xy, weight, site, 5.0)
+    floor = np.array([0, int(weight[group == 1].sum()) // 6])
+    limits = {"site_group": (site[:, 1] >= 50).astype(np.int64), "most": np.array([7, 20])}
+    asked = {"group": group, "floor": floor, **limits}
+    d = covering_with_floors(coverage, 20, **asked)
+    assert "shortfall" not in d.log
+    assert (limits["site_group"][d.sites] == 0).sum() <= 7
+    assert d.value < covering_with_floors(coverage, 20, group=group, floor=floor).value
+    assert d.gap < 0.05
+    verify(coverage, d, **asked)
+    with pytest.raises(VerificationError, match="limits on groups of sites"):
+        verify(coverage, d, group=group, floor=floor)
+    with pytest.raises(VerificationError, match="6 are allowed"):
+        verify(coverage, d, **{**asked, "most": np.array([6, 20])})
 
 
 def test_every_conflict_is_named():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine.location.certificate import DENOMINATOR, seal, verify_maximal
+from groundplan.engine.location.check_limits import verify_limited
 from groundplan.engine.location.points import UNREACHED, hash_arrays
 from groundplan.engine.problem import Decision
 from groundplan.errors import VerificationError
@@ -136,13 +138,16 @@ def verify_floors(
     floor: NDArray[np.integer],
     forbidden: NDArray[np.bool_] | None = None,
     cost: IntArray | None = None,
+    site_group: NDArray[np.integer] | None = None,
+    least: NDArray[np.integer] | None = None,
+    most: NDArray[np.integer] | None = None,
 ) -> dict[str, int]:
     """Recompute value, floors and bound of a decision with floors; raise where they differ.
 
     Returns
     -------
     dict
-        ``value``, ``base_value``, ``bound``.
+        ``value``, ``base_value``, ``bound``, ``bound_by_prices``.
 
     Raises
     ------
@@ -158,34 +163,43 @@ def verify_floors(
     price = np.asarray(certificate.prices["floor"])
     if price.shape != floors.shape or (price < 0).any():
         raise VerificationError(["the floors' prices are not whole numbers >= 0, one for each"])
+    asked = {"site_group": site_group, "least": least, "most": most}
+    limits = {name: array for name, array in asked.items() if array is not None}
+    if bool(limits) is not ("group" in certificate.prices):
+        raise VerificationError(["limits on groups of sites are checked as they were asked"])
     heavy = weighted(coverage, groups, price.astype(np.int64))
     inner_numerator = certificate.bound_numerator + int((price * floors).sum()) * DENOMINATOR
     chosen_value = covered_by_group(coverage, groups, floors.size, decision.sites)
     weight_value = int((chosen_value * (PRICE_PARTS + price)).sum())
     inner = replace(
         certificate,
-        form="maximal_covering",
+        form="covering_with_limits" if limits else "maximal_covering",
+        parameters={k: v for k, v in certificate.parameters.items() if k != "bound_by_search"},
         prices={k: v for k, v in certificate.prices.items() if k != "floor"},
         value=weight_value,
         bound_numerator=inner_numerator,
     )
+    check: Callable[..., Any] = verify_limited if limits else verify_maximal
     try:
-        verify_maximal(
+        check(
             heavy,
             replace(
                 decision,
                 value=weight_value,
                 base_value=heavy.base_value,
                 bound=inner_numerator // DENOMINATOR,
+                bound_by="prices",
                 certificate=seal(inner, decision.sites),
             ),
             forbidden=forbidden,
             cost=cost,
+            **limits,
         )
     except VerificationError as error:
         found += list(error.differences)
     value = int(chosen_value.sum())
-    bound = certificate.bound_numerator // (DENOMINATOR * PRICE_PARTS)
+    proven = certificate.bound_numerator // (DENOMINATOR * PRICE_PARTS)
+    bound = int(certificate.parameters.get("bound_by_search", proven))
     for name, told, true in (
         ("value", decision.value, value),
         ("value of the certificate", certificate.value, value),
@@ -201,4 +215,5 @@ def verify_floors(
         ]
     if found:
         raise VerificationError(found)
-    return {"value": value, "base_value": coverage.base_value, "bound": bound}
+    found_bounds = {"bound": bound, "bound_by_prices": proven}
+    return {"value": value, "base_value": coverage.base_value, **found_bounds}

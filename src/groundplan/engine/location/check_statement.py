@@ -67,8 +67,8 @@ FORMS: dict[str, Form] = {
         _SERVICE, names("single_source", "p"), (names("unit"),), names("step"), assigns=True
     ),
     "covering_with_floors": Form(
-        names("row", "floor"), more_arrays=(names("budget"), TILES), more_parameters=_AMOUNT,
-        sense="max",
+        names("row", "floor"), more_arrays=(names("budget"), names("group"), TILES),
+        more_parameters=_AMOUNT, sense="max",
     ),
     "covering_with_limits": Form(
         names("row", "budget", "group"), more_arrays=(TILES,), more_parameters=_AMOUNT, sense="max"

@@ -27,7 +27,7 @@ from groundplan.engine.location.run import SWEEPS_PER_LOOK, Run
 from groundplan.engine.location.search import HEAT_FIRST, HEAT_LAST, SWAP_MAX, Prices
 from groundplan.engine.problem import Decision
 
-__all__ = ["cover_within_limits"]
+__all__ = ["cover_within_limits", "with_needed"]
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
@@ -56,6 +56,16 @@ def with_idle(
     )
 
 
+def with_needed(
+    program: Program, coverage: Coverage, candidate: BoolArray, limits: Limits, cost: IntArray
+) -> Program:
+    """Return the program with the idle candidates of the groups that need a least number."""
+    used = np.zeros(coverage.n_site, bool)
+    used[program.site] = True
+    needed = candidate & ~used & (limits.least[limits.group] > 0)
+    return with_idle(program, coverage, np.flatnonzero(needed), cost)
+
+
 class LimitedRun(Run):
     """One solve within limits, from stage to stage."""
 
@@ -66,10 +76,7 @@ class LimitedRun(Run):
         parameters: dict[str, int], limits: Limits, **options: Any,
     ) -> None:  # fmt: skip
         program = make_program(coverage, candidate, price, amount)
-        used = np.zeros(coverage.n_site, bool)
-        used[program.site] = True
-        needed = candidate & ~used & (limits.least[limits.group] > 0)
-        program = with_idle(program, coverage, np.flatnonzero(needed), price)
+        program = with_needed(program, coverage, candidate, limits, price)
         super().__init__(coverage, candidate, price, amount, parameters, program=program, **options)
         mine = limits.of(program.site)
         self.search: LimitedSearch = LimitedSearch(program, mine)

@@ -39,7 +39,7 @@ from groundplan.engine.location.setcover import (
 )
 from groundplan.engine.location.setcover_dual import reduced_costs
 from groundplan.engine.location.setcover_lists import Lists
-from groundplan.engine.location.solver import silent_solver
+from groundplan.engine.location.solver import run_until, silent_solver
 from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import InfeasibleError
 
@@ -391,7 +391,7 @@ def partial_set_covering(
         is_small = lists.n_row <= ROWS_MAX and site.size <= SITES_MAX
         if not halt() and apart() > gap and is_small:
             left = None if ends_at is None else ends_at - time.monotonic()
-            proven = finish(search, grain, left if rows is None else halt)
+            proven = finish(search, grain, left, halt)
     plan = search.plan & ~free if search.is_open() else np.zeros(site.size, np.bool_)
     taken = plan | (free & (np.diff(lists.site_indptr) > 0) & (need > 0))
     return certify_partial(
@@ -400,7 +400,9 @@ def partial_set_covering(
     )  # fmt: skip
 
 
-def finish_partial(search: PartialSearch, grain: int, time_limit_s: float | None) -> float:
+def finish_partial(
+    search: PartialSearch, grain: int, time_limit_s: float | None, halt: Callable[[], bool]
+) -> float:
     """Solve as an integer program; keeps its plan and returns its bound."""
     import highspy
 
@@ -442,7 +444,7 @@ def finish_partial(search: PartialSearch, grain: int, time_limit_s: float | None
     covered[np.repeat(np.arange(m), length)[search.plan[lists.row_indices]]] = 1.0
     begin.col_value = np.concatenate([search.plan.astype(np.float64), covered]).tolist()
     solver.setSolution(begin)
-    solver.run()
+    run_until(solver, halt)
     info = solver.getInfo()
     values = np.asarray(solver.getSolution().col_value)
     if values.size == n + m and info.primal_solution_status == highspy.kSolutionStatusFeasible:

@@ -370,7 +370,9 @@ def anneal_floors(
     search.repair(chosen.copy())
 
 
-def finish_floors(search: FloorSearch, grain: int, halt: Callable[[], bool]) -> float:
+def finish_floors(
+    search: FloorSearch, grain: int, time_limit_s: float | None, halt: Callable[[], bool]
+) -> float:
     """Solve as an integer program; keeps its plan and returns its bound."""
     import highspy
     from scipy import sparse
@@ -405,6 +407,8 @@ def finish_floors(search: FloorSearch, grain: int, halt: Callable[[], bool]) -> 
     }  # fmt: skip
     for name, value in options.items():
         solver.setOptionValue(name, value)
+    if time_limit_s is not None:
+        solver.setOptionValue("time_limit", max(0.05, time_limit_s))
     solver.passModel(model)
     begin = highspy.HighsSolution()
     covered = (search.counts(search.plan) > 0).astype(np.float64)
