@@ -5,7 +5,8 @@ the prices of the rows of site j, ``(a)+ = max(a, 0)``):
 
 * set covering: ``sum lam - sum (s_j - f_j)+``, rounded up to what plans can cost; or a tree of
   sites taken and refused, every leaf closed by prices of its own;
-* partial set covering: ``theta Q - sum (s_j - f_j)+ - sum (theta w_i - lam_i)+``;
+* partial set covering: ``theta Q - sum (s_j - f_j)+ - sum (theta w_i - lam_i)+``, with floors
+  (`check_floors`) a price more for each group;
 * backup covering: ``sum_l (w_il - lam_i)+ + top_p s``;
 * backup set covering: ``sum (w_i - lam_i)+ - sum lam_i + top_p s``.
 """
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine.location.certificate import record_hash
+from groundplan.engine.location.check_floors import priced_floors
 from groundplan.engine.location.points import hash_arrays
 from groundplan.engine.problem import Decision
 from groundplan.errors import VerificationError
@@ -144,12 +146,14 @@ def verify_covering(
     *,
     cost: NDArray[Any] | None = None,
     forbidden: BoolArray | None = None,
+    group: NDArray[np.integer] | None = None,
+    floor: NDArray[np.integer] | None = None,
 ) -> dict[str, int | float]:
     """Recompute value and bound of a set covering or partial set covering decision.
 
     Parameters
     ----------
-    coverage, cost, forbidden
+    coverage, cost, forbidden, group, floor
         As given to `set_covering` or `partial_set_covering`. The merge of rows is taken from
         `coverage`.
 
@@ -197,10 +201,16 @@ def verify_covering(
             found.append(f"the plan serves {reached}, the target is {target}")
         if theta < 0 or theta * max(1, coverage.total_value) >= MOST:
             raise VerificationError("the price of the target is out of range")
-        over = np.maximum(theta * coverage.weight - price, 0)
+        numerator = theta * max(0, target - coverage.base_value)
+        if ("floor" in certificate.prices) is not (group is not None and floor is not None):
+            raise VerificationError("floors are checked with the groups and floors asked, or none")
         # rows that forbidden sites alone reach are served by no plan
-        over[sums.counts(candidate) == 0] = 0
-        numerator = theta * max(0, target - coverage.base_value) - int(over.sum())
+        is_open = sums.counts(candidate) > 0
+        if "floor" in certificate.prices:
+            numerator += priced_floors(coverage, decision, group, floor, is_open, found)
+        else:
+            over = np.maximum(theta * coverage.weight - price, 0)
+            numerator -= int(over[is_open].sum())
         numerator += priced_sum(sums, whole, price, candidate, d) - int(price.sum())
     else:
         raise VerificationError(f"form {certificate.form!r} is not checked here")

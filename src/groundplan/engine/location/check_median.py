@@ -11,6 +11,8 @@ leaf costs at least
 
 with c and f scaled and rounded down, and existing sites open at no cost. The bound is the least
 over the leaves; a tree of one leaf is the Lagrangian bound. Prices of any size >= 0 are valid.
+With limits on the groups of sites, the best choice of the free ones that keeps them takes the place
+of the top: the least number of each group, then the best that caps and p still allow.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 from groundplan.engine.location.assignment_cost import AssignmentCost
 from groundplan.engine.location.certificate import record_hash
 from groundplan.engine.location.check_center import radius
+from groundplan.engine.location.check_limits import Limits, check_site_groups, most_within
 from groundplan.engine.location.check_radius import Strips
 from groundplan.engine.location.points import hash_arrays
 from groundplan.engine.problem import Decision
@@ -42,10 +45,12 @@ def input_hash_of(
     opening: NDArray[Any] | None,
     existing: BoolArray,
     forbidden: BoolArray,
+    limits: Limits | None = None,
 ) -> str:
     """Return the hash over everything the problem is made of."""
     raw = (costs.weight, costs.matrix, costs.row_xy, costs.site_xy, np.array([costs.truncated]))
-    return hash_arrays(*raw, opening, existing, forbidden)
+    groups = () if limits is None else limits.arrays()
+    return hash_arrays(*raw, opening, existing, forbidden, *groups)
 
 
 class Scores:
@@ -104,6 +109,7 @@ def tree_bound(
     prices: IntArray,
     tree_site: NDArray[np.int32],
     tree_price: NDArray[np.int32],
+    limits: Limits | None = None,
 ) -> int:
     """Return the least leaf bound times scale, or raise where the tree is none.
 
@@ -116,6 +122,8 @@ def tree_bound(
         Nodes in preorder, the side with the site open first; -1 at leaves.
     tree_price : (n_node,) int32
         Row of `prices` at leaves, -1 elsewhere.
+    limits : Limits, optional
+        On the groups of sites.
     """
     check_magnitudes(costs, opening, prices)
     income = [sum((costs.weight * lam).tolist()) for lam in prices]
@@ -143,7 +151,9 @@ def tree_bound(
             raise VerificationError(f"the tree splits on site {site}, which it cannot")
         if not 0 <= k < len(prices):
             raise VerificationError(f"a leaf names prices {k} of {len(prices)}")
-        bound = leaf_bound(scores, income, k, opening, existing, candidate, opened, closed, p)
+        bound = leaf_bound(
+            scores, income, k, opening, existing, candidate, opened, closed, p, limits
+        )
         if bound is not None:
             least = bound if least is None else min(least, bound)
         while path and not path[-1][1]:
@@ -169,6 +179,7 @@ def leaf_bound(
     opened: BoolArray,
     closed: BoolArray,
     p: int | None,
+    limits: Limits | None = None,
 ) -> int | None:
     """Return the bound of one leaf times scale; None where the leaf holds no plan."""
     free = candidate & ~opened & ~closed
@@ -180,6 +191,9 @@ def leaf_bound(
     rho = scores.of(k, existing | opened | free)
     total: int = income[k] - sum(rho[existing].tolist()) - sum((rho - opening)[opened].tolist())
     gain = (rho - opening)[free]
+    if limits is not None:
+        most = most_within(limits.without(opened), limits.group[free], gain, left)
+        return None if most is None else int(total - most)
     if left is not None and left < gain.size:
         gain = np.partition(gain, gain.size - left)[gain.size - left :] if left else gain[:0]
     return int(total - sum(gain[gain > 0].tolist()))
@@ -204,6 +218,9 @@ def verify_median(
     opening_cost: NDArray[Any] | None = None,
     existing: BoolArray | None = None,
     forbidden: BoolArray | None = None,
+    site_group: NDArray[np.integer] | None = None,
+    least: NDArray[np.integer] | None = None,
+    most: NDArray[np.integer] | None = None,
 ) -> dict[str, Any]:
     """Recompute value and bound of a median or facility decision; raise where they differ.
 
@@ -211,7 +228,7 @@ def verify_median(
     ----------
     costs : AssignmentCost
     decision : Decision
-    opening_cost, existing, forbidden
+    opening_cost, existing, forbidden, site_group, least, most
         As given to the solver.
 
     Returns
@@ -234,7 +251,10 @@ def verify_median(
     found: list[str] = []
     if c.form not in FORMS or c.denominator != costs.scale:
         found.append(f"form {c.form!r} with scale {c.denominator} is not the problem's")
-    if c.input_hash != input_hash_of(costs, money, old, out):
+    limits = None
+    if site_group is not None or least is not None or most is not None:
+        limits = check_site_groups(site_group, least, most, old, candidate)
+    if c.input_hash != input_hash_of(costs, money, old, out, limits):
         found.append("the inputs are not those of the certificate")
     if record_hash(c, decision.sites, decision.assignment) != c.record_hash:
         found.append("the record does not match its own hash")
@@ -245,6 +265,7 @@ def verify_median(
         raise VerificationError([*found, "the plan names a site twice, or one it may not open"])
     if p is not None and sites.size > p:
         found.append(f"the plan has {sites.size} sites, at most {p} are allowed")
+    found += [] if limits is None else limits.faults(sites)
     usable = old.copy()
     usable[sites] = True
     if assignment is None or assignment.shape != (n,) or n == 0:
@@ -266,7 +287,7 @@ def verify_median(
         raise VerificationError([*found, f"the certificate must hold the arrays {names}"])
     numerator = tree_bound(
         costs, scaled, old, candidate, p, c.prices["row"], c.prices["tree_site"],
-        c.prices["tree_price"],
+        c.prices["tree_price"], limits,
     )  # fmt: skip
     bound: int | float = -(-numerator // costs.scale) if whole else numerator / costs.scale
     bound = max(0, bound)

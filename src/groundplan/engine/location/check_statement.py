@@ -67,8 +67,11 @@ FORMS: dict[str, Form] = {
         _SERVICE, names("single_source", "p"), (names("unit"),), names("step"), assigns=True
     ),
     "covering_with_floors": Form(
-        names("row", "floor"), more_arrays=(names("budget"), TILES), more_parameters=_AMOUNT,
-        sense="max",
+        names("row", "floor"), more_arrays=(names("budget"), names("group"), TILES),
+        more_parameters=_AMOUNT, sense="max",
+    ),
+    "covering_with_limits": Form(
+        names("row", "budget", "group"), more_arrays=(TILES,), more_parameters=_AMOUNT, sense="max"
     ),
     "flow_refueling": Form(
         names("requirement", "leaf_site", "leaf_price"), more_arrays=(names("budget"),),
@@ -85,7 +88,8 @@ FORMS: dict[str, Form] = {
     "p_dispersion": Form(names("group", "distance"), names("p"), sense="max"),
     "p_median": Form(_MEDIAN, names("p"), assigns=True),
     "partial_set_covering": Form(
-        names("row", "target"), _COVER | names("target", "share_over", "share_under")
+        names("row", "target"), _COVER | names("target", "share_over", "share_under"),
+        (names("floor"),),
     ),
     "set_covering": Form(
         names("row"), _COVER | names("unreachable"),

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from groundplan.engine._jit import chunks, jit, spread
 from groundplan.engine.location.program import Program
 
-__all__ = ["DualState", "bound_at", "start_dual", "step_dual"]
+__all__ = ["Choice", "DualState", "bound_at", "start_dual", "step_dual"]
 
 FloatArray = NDArray[np.float64]
 SingleArray = NDArray[np.float32]
@@ -161,6 +161,16 @@ def knapsack(score: FloatArray, cost: FloatArray, budget: float) -> tuple[float,
     return total + mu * left, mu
 
 
+class Choice(Protocol):
+    """What may be chosen where it is more than a budget."""
+
+    def dues(self, z: FloatArray, tau: FloatArray) -> FloatArray:
+        """Return what each site pays, so that ``clip(z - tau dues, 0, 1)`` is allowed."""
+
+    def most(self, score: FloatArray) -> tuple[float, float]:
+        """Return a bound on what any choice scores, and the budget's price."""
+
+
 @dataclass
 class DualState:
     """Everything the primal-dual steps carry from one check to the next.
@@ -208,7 +218,11 @@ class DualState:
 
 
 def bound_at(
-    program: Program, u: SingleArray, weight: SingleArray, priced: SingleArray
+    program: Program,
+    u: SingleArray,
+    weight: SingleArray,
+    priced: SingleArray,
+    choice: Choice | None = None,
 ) -> tuple[float, float]:
     """Return the bound at prices `u` in doubles, and the price of the budget.
 
@@ -216,12 +230,17 @@ def bound_at(
     ----------
     priced : (n_row,) float32
         Output: weight times price.
+    choice : Choice, optional
+        In place of the budget alone.
     """
     kept = float(sum(spread(_price, pieces(program.n_row), weight, u, priced)))
     score = np.empty(program.n_site)
     csr = (program.site_indptr, program.site_indices)
     spread(site_scores, pieces(program.n_site), *csr, priced, score)
-    most, mu = knapsack(score, program.cost.astype(np.float64), float(program.budget))
+    if choice is not None:
+        most, mu = choice.most(score)
+    else:
+        most, mu = knapsack(score, program.cost.astype(np.float64), float(program.budget))
     return kept + most, mu
 
 
@@ -244,6 +263,7 @@ def step_dual(
     steps: int,
     tolerance: float,
     check: Callable[[DualState], bool],
+    choice: Choice | None = None,
 ) -> None:
     """Improve bound and fractional plan until `steps`, `tolerance`, or `check` says stop.
 
@@ -257,6 +277,8 @@ def step_dual(
         Relative distance between bound and fractional plan at which to end.
     check : callable
         Called every `CHECK` steps; true ends the run.
+    choice : Choice, optional
+        In place of the budget alone.
     """
     n, m = program.n_site, program.n_row
     rows, sites = pieces(m), pieces(n)
@@ -275,14 +297,16 @@ def step_dual(
             state.since += 1
             share = 1.0 / state.since
             spread(advance_sites, sites, *csr, priced, state.y, tau, z)
-            state.step_mu = project(z, tau, cost, float(program.budget), state.step_mu)
-            spread(
-                finish_sites, sites, z, tau, cost, state.step_mu, state.y, ybar, state.yavg, share
-            )
+            if choice is not None:
+                dues, price = choice.dues(z, tau), 1.0
+            else:
+                state.step_mu = project(z, tau, cost, float(program.budget), state.step_mu)
+                dues, price = cost, state.step_mu
+            spread(finish_sites, sites, z, tau, dues, price, state.y, ybar, state.yavg, share)
             spread(price_rows, rows, *csc, ybar, step, weight, state.u, priced, state.uavg, share)
         best_distance, at = np.inf, (state.u, state.y)
         for u, y in ((state.uavg, state.yavg), (state.u, state.y)):
-            bound, mu = bound_at(program, u, weight, priced)
+            bound, mu = bound_at(program, u, weight, priced, choice)
             value = float(sum(spread(fractional_value, rows, *csc, y, weight)))
             if bound < state.bound:
                 state.bound, state.mu = bound, mu

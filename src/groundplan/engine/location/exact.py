@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from groundplan.engine.location.check_limits import Limits
 from groundplan.engine.location.program import Program
 from groundplan.engine.location.solver import run_until, silent_solver
 
@@ -23,6 +24,8 @@ def solve_exactly(
     *,
     nodes: int | None = None,
     halt: Callable[[], bool] | None = None,
+    limits: Limits | None = None,
+    floors: Sequence[tuple[float, NDArray[np.float64]]] = (),
 ) -> tuple[NDArray[np.bool_], float, bool]:
     """Solve ``max w z, z_i <= sum y, f y <= B`` as a mixed-integer program.
 
@@ -36,11 +39,16 @@ def solve_exactly(
         Most nodes of the branch and bound.
     halt : callable, optional
         True ends it from within.
+    limits : Limits, optional
+        On the groups of sites.
+    floors : sequence of (least, (n_row,) float64)
+        Least sums of the rows covered, and what each row adds.
 
     Returns
     -------
     (chosen, bound, is_proven)
-        The solver's best plan, its own bound, and whether it proved the plan best.
+        The solver's best plan, its own bound, and whether it proved the plan best; `start` with the
+        bound -inf where limits and floors are proven to allow no plan.
     """
     import highspy
 
@@ -78,6 +86,14 @@ def solve_exactly(
     if nodes is not None:
         solver.setOptionValue("mip_max_nodes", nodes)
     solver.passModel(model)
+    if limits is not None:
+        for g in range(limits.n_group):
+            mine = np.flatnonzero(limits.group == g).astype(np.int32)
+            low, high = float(limits.least[g]), float(limits.most[g])
+            solver.addRow(low, high, mine.size, mine, np.ones(mine.size))
+    for least, own in floors:
+        row = np.flatnonzero(own)
+        solver.addRow(least, highspy.kHighsInf, row.size, (n + row).astype(np.int32), own[row])
     begin = highspy.HighsSolution()
     covered = np.zeros(m)
     row = np.repeat(np.arange(m), length)
@@ -86,6 +102,8 @@ def solve_exactly(
     solver.setSolution(begin)
     run_until(solver, halt)
     info = solver.getInfo()
+    if solver.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
+        return start, float("-inf"), True
     found = np.asarray(solver.getSolution().col_value)
     if found.size != n + m or info.primal_solution_status != highspy.kSolutionStatusFeasible:
         return start, float("inf"), False

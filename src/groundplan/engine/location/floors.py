@@ -25,15 +25,20 @@ from groundplan.engine.location.certificate import DENOMINATOR, seal
 from groundplan.engine.location.check_floors import (
     PRICE_PARTS,
     check_groups,
+    covered_already,
     covered_by_group,
     weighted,
 )
+from groundplan.engine.location.check_limits import check_site_groups
 from groundplan.engine.location.coverage import Coverage
+from groundplan.engine.location.exact import ROWS_MAX, SITES_MAX, solve_exactly
+from groundplan.engine.location.limited import with_needed
 from groundplan.engine.location.logbook import keep_log
 from groundplan.engine.location.points import UNREACHED
+from groundplan.engine.location.program import make_program
 from groundplan.engine.location.request import check_kind
 from groundplan.engine.location.run import nothing
-from groundplan.engine.location.solve import maximal_covering
+from groundplan.engine.location.solve import check_request, maximal_covering
 from groundplan.engine.problem import Decision
 from groundplan.errors import InfeasibleError
 
@@ -45,6 +50,8 @@ ROUNDS = 14
 #: Share of the time left that one round takes, and the least time that a round is begun with, as a
 #: share of the limit.
 ROUND_SHARE, LEAST_SHARE = 0.4, 0.03
+#: Nodes of the exact finish, and rows up to which it goes to the end.
+NODES, ROWS_TINY = 500, 1_000
 
 
 @keep_log
@@ -58,6 +65,9 @@ def covering_with_floors(
     cost: IntArray | None = None,
     existing: NDArray[np.bool_] | None = None,
     forbidden: NDArray[np.bool_] | None = None,
+    site_group: NDArray[np.integer] | None = None,
+    least: NDArray[np.integer] | None = None,
+    most: NDArray[np.integer] | None = None,
     gap: float = 0.005,
     time_limit_s: float | None = None,
     seed: int = 0,
@@ -74,7 +84,9 @@ def covering_with_floors(
         Group of each demand row, 0 .. n_group - 1.
     floor : (n_group,) int
         Least weight covered in each group, existing service included; 0 where there is none.
-    p, budget, cost, existing, forbidden, gap, time_limit_s, seed, progress, stop
+    p, budget, cost, existing, forbidden, site_group, least, most
+        As of `maximal_covering`: limits on the sites of groups hold beside the floors.
+    gap, time_limit_s, seed, progress, stop
         As of `maximal_covering`; the time limit is for all rounds of prices together.
     **effort
         ``steps``, ``sweeps``, ``passes``, ``effort`` of `maximal_covering`.
@@ -90,7 +102,7 @@ def covering_with_floors(
     ValueError
         Where the request contradicts itself.
     InfeasibleError
-        Where a floor is proven out of reach; names the groups.
+        Where a floor is proven out of reach, or the limits contradict each other; names the groups.
     """
     check_kind(coverage, Coverage, "coverage")
     coverage = coverage.with_existing(existing)
@@ -106,6 +118,8 @@ def covering_with_floors(
         "p": p, "budget": budget, "cost": cost, "forbidden": forbidden, "gap": gap,
         "time_limit_s": time_limit_s, "seed": seed, "progress": look, "stop": stop, **effort,
     }  # fmt: skip
+    asked = {"site_group": site_group, "least": least, "most": most}
+    request |= {name: array for name, array in asked.items() if array is not None}
     begun = time.monotonic()
 
     def left() -> float:
@@ -146,7 +160,76 @@ def covering_with_floors(
         if time_limit_s is not None:
             request["time_limit_s"] = max(0.0, left()) / max(1, int((short > 0).sum()))
         refuse_impossible(coverage, groups, floors, short, request)
-    return conclude(coverage, groups, floors, best, bound, short, gap, rounds)
+    searched = None
+    is_late = stop() or (time_limit_s is not None and left() <= 0.0)
+    if bound is not None and not is_late and is_open(best, bound[0] / PRICE_PARTS, gap):
+        seconds = None if time_limit_s is None else left()
+        plan, searched = search_small(coverage, groups, floors, best, request, seconds)
+        if plan is not None:
+            value = int(covered_by_group(coverage, groups, floors.size, plan).sum())
+            if best is None or value > best.value:
+                best = replace(best or bound[1], sites=plan, value=value)
+    return conclude(coverage, groups, floors, best, bound, short, gap, rounds, searched)
+
+
+def is_open(best: Decision | None, most: float, gap: float) -> bool:
+    """Return whether a better plan may be left and the asked gap is not proven."""
+    return best is None or most - best.value > max(gap * most, 0.999)
+
+
+def search_small(
+    coverage: Coverage, group: IntArray, floor: IntArray, best: Decision | None,
+    request: dict[str, Any], seconds: float | None,
+) -> tuple[NDArray[np.int32] | None, int | None]:  # fmt: skip
+    """Let a general solver search a small problem; returns a plan that keeps all, and a bound.
+
+    Prices alone leave a gap between plan and bound where few sites decide a floor.
+
+    Raises
+    ------
+    InfeasibleError
+        Where it proves that no plan keeps all floors together.
+    """
+    amounts = (request["p"], request["budget"], request["cost"], request["forbidden"])
+    candidate, price, amount, parameters = check_request(coverage.existing, *amounts)
+    program, limits = make_program(coverage, candidate, price, amount), None
+    if not 0 < program.n_row <= ROWS_MAX or not 0 < program.n_site <= SITES_MAX:
+        return None, None
+    if "site_group" in request:
+        limits = check_site_groups(
+            request["site_group"], request.get("least"), request.get("most"), coverage.existing,
+            candidate, cost=price, **parameters,
+        )  # fmt: skip
+        program = with_needed(program, coverage, candidate, limits, price)
+        limits = limits.of(program.site)
+    local = np.full(coverage.weight.size, -1, np.int64)
+    local[program.row] = np.arange(program.n_row)
+    raw = np.flatnonzero(coverage.row_of >= 0)
+    raw = raw[local[coverage.row_of[raw]] >= 0]
+    own = np.zeros((floor.size, program.n_row))
+    np.add.at(own, (group[raw], local[coverage.row_of[raw]]), coverage.raw_weight[raw])
+    need = floor - covered_already(coverage, group, floor.size)
+    start = np.zeros(program.n_site, bool)
+    if best is not None:
+        start = np.isin(program.site, best.sites)
+    chosen, most, _proven = solve_exactly(
+        program, start, seconds, nodes=None if program.n_row <= ROWS_TINY else NODES,
+        halt=request["stop"], limits=limits,
+        floors=[(float(need[g]), own[g]) for g in np.flatnonzero(need > 0)],
+    )  # fmt: skip
+    if most == -np.inf:
+        raise InfeasibleError(
+            "no plan keeps all of these floors together",
+            [f"group {g}: floor {int(floor[g])}" for g in np.flatnonzero(need > 0)],
+        )
+    sites = np.sort(program.site[chosen]).astype(np.int32)
+    kept = (covered_by_group(coverage, group, floor.size, sites) >= floor).all()
+    is_allowed = int(price[sites].sum()) <= amount and (limits is None or limits.keeps(chosen))
+    found = None
+    if np.isfinite(most):
+        # the solver works in doubles: what it states is rounded up by a millionth of itself
+        found = coverage.base_value + int(np.floor(most + 1e-6 * max(1.0, most)))
+    return (sites if kept and is_allowed else None), found
 
 
 def refuse_impossible(
@@ -184,6 +267,7 @@ def conclude(
     short: IntArray,
     gap: float,
     rounds: int,
+    searched: int | None = None,
 ) -> Decision:
     """Return the best plan with the certificate of the best bound."""
     if bound is None:
@@ -195,6 +279,10 @@ def conclude(
     numerator = proof.certificate.bound_numerator - int((price * floor).sum()) * DENOMINATOR
     most = numerator // (DENOMINATOR * PRICE_PARTS)
     parameters = {k: v for k, v in proof.certificate.parameters.items() if k != "bound_by_search"}
+    bound_by = "prices"
+    if searched is not None and searched < most:
+        most, bound_by = max(searched, value), "search"
+        parameters["bound_by_search"] = most
     certificate = replace(
         proof.certificate,
         form="covering_with_floors",
@@ -220,6 +308,6 @@ def conclude(
         status=status,
         certificate=seal(certificate, plan.sites),
         base_value=coverage.base_value,
-        bound_by="prices",
+        bound_by=bound_by,
         log=log,
     )

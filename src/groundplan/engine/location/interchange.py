@@ -120,7 +120,7 @@ def _gain(s, tile, site_ptr, site_row, site_cost, weight, row_tile, cost1):
 def anneal_tile(
     tile, _end, tile_ptr, tile_site, seeds, heats, flips, price, site_ptr, site_row, site_cost,
     row_ptr, row_site, row_cost, far, weight, row_tile, open_before, is_open, first, second, cost1,
-    cost2, loss, saved, touched,
+    cost2, loss, saved, touched, limited, group, held, least, most,
 ):  # fmt: skip
     """Sweep over the sites of a tile once for every heat; returns the accepted moves.
 
@@ -147,6 +147,10 @@ def anneal_tile(
         Scratch, zero before and after.
     touched : (n_tile, n_site) int32
         Scratch.
+    limited : bool
+        Make no move that leaves a limit on a group; only with a single tile.
+    group, held, least, most : (n_site,), (n_group,) int64
+        Group of each site; open sites of each group (changed in place), and their limits.
     """
     begin, end = tile_ptr[tile], tile_ptr[tile + 1]
     n = np.uint64(end - begin)
@@ -170,7 +174,10 @@ def anneal_tile(
             uniform = np.float64(state >> np.uint64(11)) * (1.0 / 9007199254740992.0)
             slack = -np.log(uniform + 1e-300) * heat - 1e-12
             if seen[s]:
-                if flips and mine[s] - price[s] < slack:
+                is_kept = limited and held[group[s]] <= least[group[s]]
+                if flips and not is_kept and mine[s] - price[s] < slack:
+                    if limited:
+                        held[group[s]] -= 1
                     _close(s, tile, site_ptr, site_row, row_ptr, row_site, row_cost, far, weight,
                            row_tile, seen, first, second, cost1, cost2, mine)  # fmt: skip
                     accepted += 1
@@ -190,11 +197,18 @@ def anneal_tile(
                         names[count] = a
                         count += 1
                     credit[a] += weight[i] * (cost2[i] - max(cost1[i], c))
-            best = price[s] - gain if flips else np.inf
+            is_full = limited and held[group[s]] >= most[group[s]]
+            best = price[s] - gain if flips and not is_full else np.inf
             place = -1
             # with flips, far sites close by themselves; without, every open site is tried
             for k in range(count if flips else n_open):
                 a = names[k] if flips else standing[k]
+                if (
+                    limited
+                    and group[a] != group[s]
+                    and (is_full or held[group[a]] <= least[group[a]])
+                ):
+                    continue
                 change = price[s] - price[a] + mine[a] - credit[a] - gain
                 if change < best:
                     best = change
@@ -205,6 +219,10 @@ def anneal_tile(
             for k in range(count):
                 credit[names[k]] = 0.0
             if best < slack:
+                if limited:
+                    held[group[s]] += 1
+                    if r >= 0:
+                        held[group[r]] -= 1
                 if r >= 0 and not flips:
                     standing[place] = s
                 _open(s, tile, site_ptr, site_row, site_cost, weight, row_tile, seen, first, second,
@@ -221,17 +239,21 @@ def anneal_tile(
 @jit
 def drop_cheapest(
     count, fixed, price, site_ptr, site_row, row_ptr, row_site, row_cost, far, weight, row_tile,
-    is_open, first, second, cost1, cost2, loss,
+    is_open, first, second, cost1, cost2, loss, group, spare,
 ):  # fmt: skip
-    """Close `count` open sites one by one, each time the one whose closing costs least."""
+    """Close `count` open sites one by one, each time the one whose closing costs least.
+
+    Group g may lose ``spare[g]`` sites; changed in place.
+    """
     for _ in range(count):
         r = -1
         for j in range(is_open.size):
-            is_free = is_open[j] and not fixed[j]
+            is_free = is_open[j] and not fixed[j] and spare[group[j]] > 0
             if is_free and (r < 0 or loss[j] - price[j] < loss[r] - price[r]):
                 r = j
         if r < 0:
             return
+        spare[group[r]] -= 1
         _close(r, 0, site_ptr, site_row, row_ptr, row_site, row_cost, far, weight, row_tile,
                is_open, first, second, cost1, cost2, loss)  # fmt: skip
 
@@ -239,11 +261,12 @@ def drop_cheapest(
 @jit
 def open_best(
     count, always, candidate, price, site_ptr, site_row, site_cost, weight, row_tile, is_open,
-    first, second, cost1, cost2, loss,
+    first, second, cost1, cost2, loss, group, room,
 ):  # fmt: skip
     """Open up to `count` sites, each time the one that saves most; gains only fall.
 
-    Unless `always`, stops where no site saves more than its price.
+    Unless `always`, stops where no site saves more than its price. Group g may take ``room[g]``
+    sites; changed in place.
     """
     gain = np.full(is_open.size, -np.inf)
     fresh = np.full(is_open.size, -1)
@@ -255,11 +278,15 @@ def open_best(
             s = np.argmax(gain)
             if gain[s] == -np.inf or fresh[s] == turn:
                 break
+            if room[group[s]] <= 0:
+                gain[s] = -np.inf
+                continue
             gain[s] = _gain(s, 0, site_ptr, site_row, site_cost, weight, row_tile, cost1) - price[s]
             fresh[s] = turn
         if gain[s] == -np.inf or (not always and gain[s] <= 0.0):
             return turn
         gain[s] = -np.inf
+        room[group[s]] -= 1
         _open(s, 0, site_ptr, site_row, site_cost, weight, row_tile, is_open, first, second, cost1,
               cost2, loss)  # fmt: skip
     return count

@@ -30,6 +30,9 @@ def p_median(
     *,
     existing: BoolArray | None = None,
     forbidden: BoolArray | None = None,
+    site_group: NDArray[np.integer] | None = None,
+    least: NDArray[np.integer] | None = None,
+    most: NDArray[np.integer] | None = None,
     gap: float = 0.0,
     time_limit_s: float | None = None,
     seed: int = 0,
@@ -53,6 +56,10 @@ def p_median(
         Sites that serve already.
     forbidden : (n_site,) bool, optional
         Sites that may not be opened.
+    site_group : (n_site,) int, optional
+        Group of each site, 0 .. n_group - 1, -1 for none.
+    least, most : (n_group,) int, optional
+        How many sites each group has at least and at most, existing ones included.
     gap : float
         ``(value - bound) / value`` at which to end.
     time_limit_s : float, optional
@@ -73,7 +80,8 @@ def p_median(
     Raises
     ------
     InfeasibleError
-        Where no site could serve.
+        Where no site could serve, or the limits on the groups contradict each other, p or what
+        stands.
     ValueError
         Where the request contradicts itself.
 
@@ -81,7 +89,8 @@ def p_median(
     -----
     Left out: capacities, several levels of service, costs that may be missing for a pair.
     """
-    problem = check_request(costs, "p_median", p, None, existing, forbidden)
+    asked = (site_group, least, most)
+    problem = check_request(costs, "p_median", p, None, existing, forbidden, asked)
     return solve(problem, gap, time_limit_s, seed, progress, stop, steps, rounds, nodes)
 
 
@@ -93,6 +102,9 @@ def uncapacitated_facility(
     p: int | None = None,
     existing: BoolArray | None = None,
     forbidden: BoolArray | None = None,
+    site_group: NDArray[np.integer] | None = None,
+    least: NDArray[np.integer] | None = None,
+    most: NDArray[np.integer] | None = None,
     gap: float = 0.0,
     time_limit_s: float | None = None,
     seed: int = 0,
@@ -114,7 +126,9 @@ def uncapacitated_facility(
         Cost of opening each site, >= 0, in the money of the costs; existing sites cost nothing.
     p : int, optional
         Most sites to open.
-    existing, forbidden, gap, time_limit_s, seed, steps, rounds, nodes, progress, stop
+    existing, forbidden, site_group, least, most
+        As in `p_median`.
+    gap, time_limit_s, seed, steps, rounds, nodes, progress, stop
         As in `p_median`.
 
     Returns
@@ -126,6 +140,7 @@ def uncapacitated_facility(
     Left out: capacities, closing of existing sites.
     """
     problem = check_request(
-        costs, "uncapacitated_facility", p, np.asarray(opening_cost), existing, forbidden
-    )
+        costs, "uncapacitated_facility", p, np.asarray(opening_cost), existing, forbidden,
+        (site_group, least, most),
+    )  # fmt: skip
     return solve(problem, gap, time_limit_s, seed, progress, stop, steps, rounds, nodes)

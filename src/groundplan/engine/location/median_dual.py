@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,6 +151,32 @@ class Choice:
             gain = np.partition(gain, gain.size - self.p)[gain.size - self.p :]
         return float(gain[gain > 0].sum())
 
+    @cached_property
+    def is_counted(self) -> bool:
+        """Whether p leaves anything out."""
+        return self.p < int(self.candidate.sum())
+
+    def project(self, z: FloatArray, tau: FloatArray, mu: float) -> float:
+        """Bring `z` to what may be opened, in place; returns the price of the count."""
+        if self.is_counted:
+            closed = ~self.candidate
+            mu = project(z, np.where(closed, 0.0, tau), np.ones(z.size), float(self.p), mu)
+            z -= np.where(closed, 0.0, tau) * mu
+        return mu
+
+    def rounded(self, y: FloatArray, *, is_counted: bool) -> NDArray[np.int64]:
+        """Return the places of the p largest shares, or of all above one half."""
+        order = np.argsort(-y, kind="stable")
+        return order[: self.p] if is_counted else order[y[order] > 0.5]
+
+    def thresholds(self, gain: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return what leaves when a site is opened, and what comes when one is closed."""
+        ranked = np.sort(gain)[::-1]
+        left = self.p
+        inside = max(0.0, float(ranked[left - 1])) if 0 < left <= ranked.size else 0.0
+        outside = max(0.0, float(ranked[left])) if left < ranked.size else 0.0
+        return np.full(gain.size, inside), np.full(gain.size, outside)
+
 
 def edges(n: int) -> NDArray[np.int64]:
     """Return the ends of the chunks of rows."""
@@ -216,9 +243,8 @@ def step_prices(
     n = near.n_site
     buffer = np.zeros((PARTS, n))
     degree = np.ones(near.n_row)
-    one, mu = np.ones(n), 0.0
+    mu = 0.0
     closed = ~choice.candidate
-    limited = choice.p < int(choice.candidate.sum())
     last_rho = state.rho.copy()
     y_avg, lam_avg = state.y.copy(), state.lam.copy()
     y_start, lam_start = state.y.copy(), state.lam.copy()
@@ -235,9 +261,7 @@ def step_prices(
             since += 1
             z = state.y + tau * (2.0 * state.rho - last_rho - choice.cost)
             z[closed] = 0.0
-            if limited:
-                mu = project(z, np.where(closed, 0.0, tau), one, float(choice.p), mu)
-                z -= np.where(closed, 0.0, tau) * mu
+            mu = choice.project(z, tau, mu)
             state.y = np.clip(z, 0.0, 1.0)
             y_avg += (state.y - y_avg) / since
             last_rho = state.rho

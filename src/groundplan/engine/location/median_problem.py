@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from groundplan.engine.location.assignment_cost import AssignmentCost
+from groundplan.engine.location.check_limits import Limits, check_site_groups
 from groundplan.engine.location.check_median import floor_scaled
 from groundplan.engine.location.near import fastest_cost
 from groundplan.engine.location.request import check_count
@@ -31,6 +32,7 @@ class Problem:
     existing: BoolArray
     forbidden: BoolArray
     p: int | None
+    limits: Limits | None = None
 
     def __post_init__(self) -> None:
         m = self.costs.n_site
@@ -65,6 +67,8 @@ class Problem:
     def evaluate(self, sites: SiteArray) -> int | float:
         """Return the value of a plan, infinite where it serves no row."""
         if not sites.size and not self.old_sites.size:
+            return float("inf")
+        if self.limits is not None and not self.limits.keeps(sites):
             return float("inf")
         sites = np.sort(sites)
         return self.value(sites, self.assign(sites))
@@ -103,6 +107,7 @@ def in_space_order(
             problem.existing[sites],
             problem.forbidden[sites],
             problem.p,
+            None if problem.limits is None else problem.limits.of(sites),
         ),
         rows,
         sites,
@@ -116,8 +121,12 @@ def check_request(
     opening_cost: NDArray[Any] | None,
     existing: BoolArray | None,
     forbidden: BoolArray | None,
+    asked: tuple[Any, Any, Any] = (None, None, None),
 ) -> Problem:
-    """Return the problem, or say what is wrong with the request."""
+    """Return the problem, or say what is wrong with the request.
+
+    `asked` are the groups of the sites, their least and their largest numbers.
+    """
     costs = AssignmentCost.of(costs)
     m = costs.n_site
     masks = []
@@ -151,4 +160,12 @@ def check_request(
                 "no plan serves the demand", ["every site is forbidden", "no site exists yet"]
             )
     candidates = int((~old & ~out).sum())
-    return Problem(costs, form, opening, old, out, None if p is None else min(int(p), candidates))
+    limits = None
+    if any(part is not None for part in asked):
+        limits = check_site_groups(*asked, old, ~old & ~out, p=p)
+        if not old.any() and not limits.most[limits.group[~out]].any():
+            raise InfeasibleError(
+                "no plan serves the demand", ["no group may have a site", "no site exists yet"]
+            )
+    count = None if p is None else min(int(p), candidates)
+    return Problem(costs, form, opening, old, out, count, limits)

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from groundplan.engine._jit import jit
 from groundplan.engine.location.certificate import seal
+from groundplan.engine.location.check_limits import most_within
 from groundplan.engine.location.check_median import input_hash_of, tree_bound
+from groundplan.engine.location.limited_dual import count_price, follow_groups, group_prices
 from groundplan.engine.location.median_dual import Choice, MedianDual, start_prices, step_prices
+from groundplan.engine.location.median_limits import LimitedChoice
 from groundplan.engine.location.median_problem import Problem, in_space_order
 from groundplan.engine.location.median_search import MedianSearch
 from groundplan.engine.location.median_tree import Proof, TreeSearch
@@ -145,12 +148,17 @@ class Run:
         k = int(np.clip(round(float(state.best_y.sum())), 1, choice.p))
         keep = state.best_y > 0.02
         keep[np.argsort(-gain, kind="stable")[: max(300, PER_OPEN * k)]] = True
+        limits = problem.limits
+        if limits is not None:
+            # the least number of every group must be there to open
+            keep |= limits.best(gain, problem.candidate)
         sites = np.flatnonzero(keep & problem.candidate).astype(np.int32)
         local = restrict_near(near, sites, self.cap)
         far = np.where(near.reach < self.cap, np.minimum(1.5 * near.reach, self.cap), self.cap)
         search = MedianSearch(
-            local, far, np.ones(sites.size, bool), problem.price[sites], problem.p
-        )
+            local, far, np.ones(sites.size, bool), problem.price[sites], problem.p,
+            None if limits is None else limits.of(sites),
+        )  # fmt: skip
         search.is_open[:] = state.best_y[sites] > 0.5
         search.serve()
         search.repair()
@@ -158,7 +166,18 @@ class Run:
         self.log["rounded"] = self.best_value
         ranked = np.sort(gain)[::-1]
         mu = max(0.0, float(ranked[k - 1])) if problem.p is not None else 0.0
-        typical = max(mu, float(problem.price[sites].mean()), 1e-3 * float(self.best_value) / k)
+        nu = np.zeros(1)
+        if limits is not None:
+            mine = search.limits
+            mu = 0.0
+            if problem.p is not None:
+                mu = float(count_price(mine, gain[sites], problem.p))
+            nu = group_prices(mine, gain[sites] - mu)
+        typical = max(
+            mu + float(np.maximum(nu, 0.0).mean()),
+            float(problem.price[sites].mean()),
+            1e-3 * float(self.best_value) / k,
+        )
         xy = None if problem.costs.site_xy is None else problem.costs.site_xy[sites]
         flips = problem.p is None or problem.p >= FLIPS_FROM
         heats = typical * cooling(rounds, is_small=self.first_distance == FIRST_DISTANCE[0])
@@ -170,8 +189,17 @@ class Run:
             seeds = np.random.Generator(np.random.Philox(key=[self.seed, turn])).integers(
                 1, 2**63, n_tile, dtype=np.uint64
             )
-            search.anneal(tile, np.full(ROUND_SWEEPS, heat), search.price + mu, seeds, flips=flips)
+            dues = search.price + mu
+            if limits is not None:
+                dues += nu[search.limits.group]
+            search.anneal(
+                tile, np.full(ROUND_SWEEPS, heat), dues, seeds, flips=flips,
+                is_kept=search.is_limited and not flips,
+            )  # fmt: skip
             search.serve()
+            if limits is not None:
+                held = search.limits.counts(search.is_open)
+                follow_groups(search.limits, held, nu, float(dues.mean()))
             if problem.p is not None and flips:
                 pull = 2.0 * (int(search.is_open.sum()) - problem.p) / max(1, problem.p)
                 mu *= 1.0 + min(0.05, max(-0.05, pull))
@@ -198,7 +226,9 @@ class Run:
         flips = self.problem.p is None
         for turn in range(sweeps):
             seeds = np.array([1 + turn], np.uint64)
-            if not search.anneal(one, np.zeros(2), search.price, seeds, flips=flips):
+            if not search.anneal(
+                one, np.zeros(2), search.price, seeds, flips=flips, is_kept=search.is_limited
+            ):
                 return
             search.serve()
 
@@ -260,6 +290,7 @@ def prove(problem: Problem, near: Near, proof: Proof) -> int:
         return tree_bound(
             costs, problem.scaled_opening, problem.existing, problem.candidate, problem.p,
             np.array(proof.prices), np.array(proof.site, np.int32), np.array(proof.price, np.int32),
+            problem.limits,
         )  # fmt: skip
     lam = proof.prices[0]
     rho = np.zeros(costs.n_site, np.int64)
@@ -275,9 +306,14 @@ def prove(problem: Problem, near: Near, proof: Proof) -> int:
         rho,
     )
     gain = (rho - problem.scaled_opening)[problem.candidate]
+    income = sum((costs.weight * lam).tolist())
+    if problem.limits is not None:
+        group = problem.limits.group[problem.candidate]
+        most = most_within(problem.limits, group, gain, problem.p)
+        return int(income - (most or 0))
     if problem.p is not None and problem.p < gain.size:
         gain = np.partition(gain, gain.size - problem.p)[gain.size - problem.p :]
-    return int(sum((costs.weight * lam).tolist()) - sum(gain[gain > 0].tolist()))
+    return int(income - sum(gain[gain > 0].tolist()))
 
 
 def conclude(
@@ -300,7 +336,7 @@ def conclude(
     certificate = Certificate(
         problem.form,
         {} if problem.p is None else {"p": problem.p},
-        input_hash_of(costs, problem.opening, problem.existing, problem.forbidden),
+        input_hash_of(costs, problem.opening, problem.existing, problem.forbidden, problem.limits),
         costs.scale,
         {
             "row": np.array(proof.prices, np.int64),
@@ -312,7 +348,8 @@ def conclude(
     )
     base = 0
     if problem.old_sites.size:
-        base = int(problem.evaluate(np.empty(0, np.int32)))
+        none = np.empty(0, np.int32)
+        base = int(problem.value(none, problem.assign(none)))
     return Decision(
         sites, value, bound, (value - bound) / value if value else 0.0, status,
         seal(certificate, sites, assignment), base_value=base, sense="min", assignment=assignment,
@@ -330,7 +367,11 @@ def solve(
     run = Run(problem, gap, time_limit_s, seed, progress, stop)
     candidate = problem.candidate
     most = int(candidate.sum())
-    choice = Choice(candidate, problem.price, most if problem.p is None else problem.p)
+    count = most if problem.p is None else problem.p
+    choice = Choice(candidate, problem.price, count)
+    if problem.limits is not None:
+        choice = LimitedChoice(candidate, problem.price, count, problem.limits)
+        run.log["groups"] = problem.limits.n_group
     near = near_sites(problem.costs, candidate, run.reach())
     state = start_prices(near, choice)
     near = run.find_prices(near, choice, state, steps)
@@ -346,6 +387,7 @@ def solve(
         tree = TreeSearch(
             near, problem.price, problem.p, problem.costs.scale, problem.column, problem.evaluate,
             run.mend, run.best, float(run.best_value), is_whole=problem.is_whole,
+            limits=problem.limits,
         )  # fmt: skip
 
         def halt(done: int, waiting: int) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine._jit import spread
+from groundplan.engine.location.check_limits import Limits
 from groundplan.engine.location.interchange import (
     anneal_tile,
     drop_cheapest,
@@ -34,11 +35,14 @@ class MedianSearch:
         Cost of opening.
     p : int or None
         Most sites to open.
+    limits : Limits, optional
+        On the groups of these sites.
     """
 
     def __init__(
-        self, near: Near, far: FloatArray, candidate: BoolArray, price: FloatArray, p: int | None
-    ) -> None:
+        self, near: Near, far: FloatArray, candidate: BoolArray, price: FloatArray, p: int | None,
+        limits: Limits | None = None,
+    ) -> None:  # fmt: skip
         self.near, self.far, self.candidate, self.price, self.p = near, far, candidate, price, p
         self.rows_of = transpose_near(near)
         n, m = near.n_row, near.n_site
@@ -47,6 +51,8 @@ class MedianSearch:
         self.cost1, self.cost2 = np.empty(n), np.empty(n)
         self.loss = np.zeros(m)
         self.one_tile = np.zeros(n, np.int32)
+        self.is_limited = limits is not None
+        self.limits = limits or Limits(np.zeros(m, np.int64), np.array([0]), np.array([m + 1]))
         self.serve()
 
     @property
@@ -66,18 +72,42 @@ class MedianSearch:
 
     def repair(self) -> float:
         """Open or close sites until the count is kept and nothing is saved by one more."""
-        common = (self.near.weight, self.one_tile, self.is_open, *self.state, self.loss)
+        if self.is_limited:
+            held = self.limits.counts(self.is_open)
+            over = np.maximum(0, held - self.limits.most)
+            short = np.maximum(0, self.limits.least - held)
+            if over.any():
+                self.close(int(over.sum()), over)
+            if short.any():
+                self.open(int(short.sum()), short, always=True)
         if self.p is None:
-            open_best(self.is_open.size, False, self.candidate, self.price, *self.rows_of, *common)
+            self.open(self.is_open.size, self.room(), always=False)
             return self.serve()
         k = int(self.is_open.sum())
         if k > self.p:
-            drop_cheapest(
-                k - self.p, ~self.candidate, self.price, *self.rows_of[:2], *self.lists, *common
-            )
+            self.close(k - self.p, self.limits.counts(self.is_open) - self.limits.least)
         elif k < self.p:
-            open_best(self.p - k, True, self.candidate, self.price, *self.rows_of, *common)
+            self.open(self.p - k, self.room(), always=True)
         return self.serve()
+
+    def room(self) -> NDArray[np.int64]:
+        """Return how many sites each group may still take."""
+        room: NDArray[np.int64] = self.limits.most - self.limits.counts(self.is_open)
+        return room
+
+    def close(self, count: int, spare: NDArray[np.int64]) -> None:
+        """Close `count` sites, of each group no more than it can spare."""
+        drop_cheapest(
+            count, ~self.candidate, self.price, *self.rows_of[:2], *self.lists, self.near.weight,
+            self.one_tile, self.is_open, *self.state, self.loss, self.limits.group, spare,
+        )  # fmt: skip
+
+    def open(self, count: int, room: NDArray[np.int64], *, always: bool) -> None:
+        """Open up to `count` sites, in each group no more than it has room for."""
+        open_best(
+            count, always, self.candidate, self.price, *self.rows_of, self.near.weight,
+            self.one_tile, self.is_open, *self.state, self.loss, self.limits.group, room,
+        )  # fmt: skip
 
     def anneal(
         self,
@@ -87,8 +117,12 @@ class MedianSearch:
         seeds: NDArray[np.uint64],
         *,
         flips: bool,
+        is_kept: bool = False,
     ) -> int:
-        """Sweep all tiles side by side, once for each heat; returns the accepted moves."""
+        """Sweep all tiles side by side, once for each heat; returns the accepted moves.
+
+        With `is_kept`, and one tile, no move leaves a limit that the plan keeps.
+        """
         n_tile = seeds.size
         movable = np.flatnonzero(self.candidate)
         order = np.argsort(tile_of_site[movable], kind="stable")
@@ -106,6 +140,7 @@ class MedianSearch:
             anneal_tile, [(k, k + 1) for k in range(n_tile)], tile_ptr, tile_site, seeds, heats,
             flips, price, *self.rows_of, *self.lists, self.near.weight, row_tile,
             self.is_open.copy(), self.is_open, *self.state, loss, np.zeros((n_tile, m)),
-            np.zeros((n_tile, m), np.int32),
+            np.zeros((n_tile, m), np.int32), is_kept and n_tile == 1, self.limits.group,
+            self.limits.counts(self.is_open), self.limits.least, self.limits.most,
         )  # fmt: skip
         return int(sum(moves))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from groundplan.engine.location.check_limits import Limits
 from groundplan.engine.location.median_dual import (
     Choice,
     MedianDual,
@@ -22,6 +23,7 @@ from groundplan.engine.location.median_dual import (
     start_prices,
     step_prices,
 )
+from groundplan.engine.location.median_limits import choose_within
 from groundplan.engine.location.near import Near, restrict_near
 
 __all__ = ["Proof", "TreeSearch"]
@@ -89,16 +91,19 @@ class TreeSearch:
         Best plan known.
     is_whole : bool
         Values are whole numbers: a bound above value - 1 proves a plan best.
+    limits : Limits, optional
+        On the groups of sites; `evaluate` is infinite where a plan does not keep them.
     """
 
     def __init__(
         self, near: Near, opening: FloatArray, p: int | None, scale: int,
         column: Callable[[int], FloatArray], evaluate: Callable[[SiteArray], int | float],
         mend: Callable[[SiteArray], SiteArray], plan: SiteArray, value: float, *, is_whole: bool,
+        limits: Limits | None = None,
     ) -> None:  # fmt: skip
         self.near, self.opening, self.p, self.scale = near, opening, p, scale
         self.column, self.evaluate, self.mend = column, evaluate, mend
-        self.plan, self.value, self.is_whole = plan, value, is_whole
+        self.plan, self.value, self.is_whole, self.limits = plan, value, is_whole, limits
         self.proof = Proof()
         self.nodes = 0
         self.is_complete = True
@@ -135,15 +140,18 @@ class TreeSearch:
 
     def work(self, node: Node, steps: int) -> list[Node | int]:
         """Bound a node, fix what can be fixed, split the rest; returns tasks, the next one last."""
+        left = node.free.size if self.p is None else self.p - len(node.opened)
+        choice = self.choose(node, left)
+        if choice is None:
+            self.proof.leaf(node.parent)
+            return []
         near = restrict_near(self.near, node.free, node.cap)
         fixed = float(self.opening[node.opened].sum())
-        left = node.free.size if self.p is None else self.p - len(node.opened)
-        choice = Choice(np.ones(node.free.size, bool), self.opening[node.free], left)
         state = start_prices(near, choice, node.lam)
         state.y, state.omega = node.y.copy(), node.omega
 
         def settled(s: MedianDual) -> bool:
-            self.try_plan(node, near, s.best_y, left, fixed)
+            self.try_plan(node, near, s.best_y, choice, fixed)
             missing = self.target - fixed - s.bound
             return missing <= 0.0 or s.fractional - s.bound <= SETTLED * missing
 
@@ -153,20 +161,27 @@ class TreeSearch:
         if bound >= self.target:
             self.proof.leaf(self.store(state.best_lam))
             return []
-        take = node.free[rounded(state.best_y, left, is_counted=self.p is not None)]
+        take = node.free[choice.rounded(state.best_y, is_counted=self.p is not None)]
         self.offer(self.mend(np.concatenate([np.array(node.opened, np.int32), take])))
-        return self.split(node, state, bound, left)
+        return self.split(node, state, bound, choice)
 
-    def split(self, node: Node, state: MedianDual, bound: float, left: int) -> list[Node | int]:
+    def choose(self, node: Node, left: int) -> Choice | None:
+        """Return what may be opened at a node, None where the limits allow no plan."""
+        cost = self.opening[node.free]
+        if self.limits is not None:
+            return choose_within(self.limits, node.free, node.opened, cost, left)
+        return Choice(np.ones(node.free.size, bool), cost, left)
+
+    def split(
+        self, node: Node, state: MedianDual, bound: float, choice: Choice
+    ) -> list[Node | int]:
         """Write the fixings of a node and return its two sides."""
         k = self.store(state.best_lam)
         gain = state.best_rho - self.opening[node.free]
-        ranked = np.sort(gain)[::-1]
-        inside = max(0.0, float(ranked[left - 1])) if 0 < left <= ranked.size else 0.0
-        outside = max(0.0, float(ranked[left])) if left < ranked.size else 0.0
+        inside, outside = choice.thresholds(gain)
         room = self.target - bound
         # opening a site outside the best p, closing one inside: what it adds to the bound
-        shut = (inside - gain >= room) if left else np.ones(gain.size, bool)
+        shut = (inside - gain >= room) if choice.p else np.ones(gain.size, bool)
         must = ~shut & (gain - outside >= room)
         for j in node.free[shut].tolist():
             self.proof.split(j)
@@ -185,7 +200,7 @@ class TreeSearch:
             self.offer(np.array(opened, np.int32))
             self.proof.leaf(self.store(np.minimum(cap, self.near.reach)))
             return tasks
-        at = int(np.argmax(np.minimum(y, 1.0 - y) + 1e-9 * gain[loose] / (1.0 + abs(ranked[0]))))
+        at = int(np.argmax(np.minimum(y, 1.0 - y) + 1e-9 * gain[loose] / (1.0 + abs(gain.max()))))
         j = int(free[at])
         others = np.delete(free, at)
         self.proof.split(j)
@@ -196,9 +211,9 @@ class TreeSearch:
         )
         return [*tasks, down, up]
 
-    def try_plan(self, node: Node, near: Near, y: FloatArray, left: int, fixed: float) -> None:
+    def try_plan(self, node: Node, near: Near, y: FloatArray, choice: Choice, fixed: float) -> None:
         """Round the fractional plan of a node and keep it where it is better than the best."""
-        take = rounded(y, left, is_counted=self.p is not None)
+        take = choice.rounded(y, is_counted=self.p is not None)
         shares = np.zeros(y.size)
         shares[take] = 1.0
         rough = price_plan(near, shares)[0] + fixed + float(self.opening[node.free[take]].sum())
@@ -210,9 +225,3 @@ class TreeSearch:
         value = self.evaluate(plan)
         if value < self.value:
             self.value, self.plan = value, np.sort(plan).astype(np.int32)
-
-
-def rounded(y: FloatArray, left: int, *, is_counted: bool) -> NDArray[np.int64]:
-    """Return the places of the `left` largest shares, or of all above one half."""
-    order = np.argsort(-y, kind="stable")
-    return order[:left] if is_counted else order[y[order] > 0.5]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from groundplan.engine._jit import jit
 from groundplan.engine.location.anneal import anneal_stripe
 from groundplan.engine.location.certificate import seal
+from groundplan.engine.location.check_floors import check_groups
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.logbook import keep_log
 from groundplan.engine.location.points import hash_arrays
@@ -40,7 +41,7 @@ from groundplan.engine.location.setcover import (
 )
 from groundplan.engine.location.setcover_dual import reduced_costs
 from groundplan.engine.location.setcover_lists import Lists
-from groundplan.engine.location.solver import silent_solver
+from groundplan.engine.location.solver import run_until, silent_solver
 from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import InfeasibleError
 
@@ -112,6 +113,7 @@ class PartialSearch:
     lam: FloatArray
     theta: float = 0.0
     bound: float = 0.0
+    trial: tuple[float, FloatArray] = field(default_factory=lambda: (0.0, np.empty(0)))
 
     @property
     def value(self) -> int:
@@ -142,6 +144,28 @@ class PartialSearch:
     def is_plan(self) -> bool:
         """Return whether the plan held serves the need."""
         return int(self.weight[self.counts(self.plan) > 0].sum()) >= self.need
+
+    def is_open(self) -> bool:
+        """Return whether anything is left to serve."""
+        return self.need > 0
+
+    def worth(self, lam: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        """Return what the best target price earns, what each row is worth, and what is served."""
+        weight = self.weight.astype(np.float64)
+        theta, served = best_theta(lam, weight, self.need)
+        self.trial = (theta, np.empty(0))
+        return theta * self.need, theta * weight, served
+
+    def keep(self, bound: float, lam: FloatArray) -> None:
+        """Keep prices and the bound they prove."""
+        self.bound, self.theta, self.lam = bound, self.trial[0], lam.copy()
+
+    def target_prices(
+        self, weight: IntArray, denominator: int
+    ) -> tuple[dict[str, IntArray], IntArray]:
+        """Return the price of the target as whole numbers, and what each row is worth."""
+        theta = round(self.theta * denominator)
+        return {"target": np.array([theta], np.int64)}, theta * weight
 
 
 def best_theta(lam: FloatArray, weight: FloatArray, need: int) -> tuple[float, FloatArray]:
@@ -178,15 +202,15 @@ def climb_partial(
     direction = np.zeros(lists.n_row)
     pace, since = 1.0, 0
     for step in range(steps):
-        theta, served = best_theta(lam, weight, search.need)
+        income, worth, served = search.worth(lam)
         reduced = reduced_costs(lists, cost, lam)
-        bound = theta * search.need + float(np.minimum(reduced, 0.0).sum())
-        bound -= float(np.maximum(theta * weight - lam, 0.0).sum())
+        bound = income + float(np.minimum(reduced, 0.0).sum())
+        bound -= float(np.maximum(worth - lam, 0.0).sum())
         since += 1
         if bound > search.bound:
             if bound > search.bound * (1.0 + 1e-4):
                 since = 0
-            search.bound, search.theta, search.lam = bound, theta, lam.copy()
+            search.keep(bound, lam)
         if since > 20:
             pace, since = pace * 0.6, 0
             lam = search.lam.copy()
@@ -243,6 +267,8 @@ def partial_set_covering(
     cost: NDArray[Any] | None = None,
     *,
     existing: BoolArray | None = None,
+    group: NDArray[np.integer] | None = None,
+    floor: NDArray[np.integer] | None = None,
     forbidden: BoolArray | None = None,
     gap: float = 0.0,
     time_limit_s: float | None = None,
@@ -263,6 +289,9 @@ def partial_set_covering(
         decimal it prints (0.8 is 4/5).
     cost : (n_site,) array, optional
         Costs >= 0; ones where left out.
+    group, floor : (n_raw,) int, (n_group,) int, optional
+        Group of each demand row, 0 .. n_group - 1, and the least weight that the plan serves in
+        each group beside the share, existing service included; as in `covering_with_floors`.
     existing : (n_site,) bool, optional
         Sites that serve already, beside those of the coverage: not chosen, not counted, free.
     forbidden : (n_site,) bool, optional
@@ -283,13 +312,13 @@ def partial_set_covering(
     Raises
     ------
     InfeasibleError
-        Where all candidates together serve less than the target.
+        Where all candidates together serve less than the target or a floor; names the groups.
     ValueError
         Where `share` or `cost` is not what it must be.
 
     Notes
     -----
-    Left out: rows of negative weight, several targets.
+    Left out: rows of negative weight.
     """
     check_kind(coverage, Coverage, "coverage")
     coverage = coverage.with_existing(existing)
@@ -302,12 +331,25 @@ def partial_set_covering(
     whole, scale, given = whole_costs(cost, coverage.n_site)
     lists, row, site = open_lists(coverage, candidate)
     weight = coverage.weight[row]
-    most = coverage.base_value + int(weight.sum())
+    most, conflicts = coverage.base_value + int(weight.sum()), list[str]()
     if most < target:
-        total = coverage.total_value
+        conflicts = [
+            f"all sites together serve {most} of {coverage.total_value}, the target is {target}"
+        ]
+    rows = None
+    place = first_raw(coverage, row)
+    if group is not None or floor is not None:
+        # loaded late: it builds on this module
+        from groundplan.engine.location import partial_floors
+
+        groups, floors = check_groups(coverage, group, floor)
+        rows = partial_floors.split_rows(coverage, lists, row, groups, floors)
+        lists, weight, place = rows.lists, rows.weight, rows.place
+        conflicts += rows.unreachable(floors)
+    if conflicts:
+        is_share = most < target
         raise InfeasibleError(
-            "no plan serves the share asked",
-            [f"all sites together serve {most} of {total}, the target is {target}"],
+            f"no plan {'serves the share asked' if is_share else 'keeps these floors'}", conflicts
         )
 
     def halt() -> bool:
@@ -323,12 +365,22 @@ def partial_set_covering(
     need = max(0, target - coverage.base_value)
     log: dict[str, Any] = {"seed": seed, "rows": lists.n_row, "target": target}
     price = np.maximum(whole[site], 0)
-    search = PartialSearch(
-        lists, np.where(count > 0, 0, weight), np.maximum(price, 1), max(0, need - gratis),
-        np.zeros(site.size, np.bool_), np.zeros(lists.n_row),
-    )  # fmt: skip
+    open_weight = np.where(count > 0, 0, weight)
+    state = (np.maximum(price, 1), max(0, need - gratis), np.zeros(site.size, np.bool_))
+    search = PartialSearch(lists, open_weight, *state, np.zeros(lists.n_row))
+    anneal: Callable[..., None] = anneal_partial
+    finish: Callable[..., float] = finish_partial
+    if rows is not None:
+        needs = rows.left(weight - open_weight)
+        log["floors"] = int((rows.need > 0).sum())
+        search = partial_floors.FloorSearch(
+            lists, open_weight, *state, np.zeros(lists.n_row), group=rows.group, needs=needs,
+            alpha=np.zeros(needs.size),
+        )  # fmt: skip
+        need = max(need, int(rows.need.max(initial=0)))
+        anneal, finish = partial_floors.anneal_floors, partial_floors.finish_floors
     proven = 0.0
-    if search.need > 0:
+    if search.is_open():
         search.plan[:] = True
         search.repair(np.zeros(site.size, np.bool_))
 
@@ -345,19 +397,22 @@ def partial_set_covering(
             return (search.value - best) / search.value
 
         if not halt() and apart() > gap:
-            anneal_partial(search, sweeps, seed, halt, look("improve", sweeps))
-        if not halt() and apart() > gap and lists.n_row <= ROWS_MAX and site.size <= SITES_MAX:
+            anneal(search, sweeps, seed, halt, look("improve", sweeps))
+        is_small = lists.n_row <= ROWS_MAX and site.size <= SITES_MAX
+        if not halt() and apart() > gap and is_small:
             left = None if ends_at is None else ends_at - time.monotonic()
-            proven = finish_partial(search, grain, left)
-    plan = search.plan & ~free if search.need > 0 else np.zeros(site.size, np.bool_)
+            proven = finish(search, grain, left, halt)
+    plan = search.plan & ~free if search.is_open() else np.zeros(site.size, np.bool_)
     taken = plan | (free & (np.diff(lists.site_indptr) > 0) & (need > 0))
     return certify_partial(
-        coverage, search, row, site, taken, given, whole, scale, part, target, forbidden, proven,
-        log, gap,
+        coverage, search, place, weight, site, taken, given, whole, scale, part, target, forbidden,
+        proven, log, gap, None if rows is None else rows.need,
     )  # fmt: skip
 
 
-def finish_partial(search: PartialSearch, grain: int, time_limit_s: float | None) -> float:
+def finish_partial(
+    search: PartialSearch, grain: int, time_limit_s: float | None, halt: Callable[[], bool]
+) -> float:
     """Solve as an integer program; keeps its plan and returns its bound."""
     import highspy
 
@@ -399,7 +454,7 @@ def finish_partial(search: PartialSearch, grain: int, time_limit_s: float | None
     covered[np.repeat(np.arange(m), length)[search.plan[lists.row_indices]]] = 1.0
     begin.col_value = np.concatenate([search.plan.astype(np.float64), covered]).tolist()
     solver.setSolution(begin)
-    solver.run()
+    run_until(solver, halt)
     info = solver.getInfo()
     values = np.asarray(solver.getSolution().col_value)
     if values.size == n + m and info.primal_solution_status == highspy.kSolutionStatusFeasible:
@@ -409,9 +464,10 @@ def finish_partial(search: PartialSearch, grain: int, time_limit_s: float | None
 
 
 def certify_partial(
-    coverage: Coverage, search: PartialSearch, row: IntArray, site: IntArray, taken: BoolArray,
-    given: NDArray[Any], whole: IntArray, scale: int, part: Fraction, target: int,
+    coverage: Coverage, search: PartialSearch, place: IntArray, weight: IntArray, site: IntArray,
+    taken: BoolArray, given: NDArray[Any], whole: IntArray, scale: int, part: Fraction, target: int,
     forbidden: BoolArray | None, searched: float, log: dict[str, Any], gap: float,
+    floor_need: IntArray | None,
 ) -> Decision:  # fmt: skip
     """Round the prices to whole numbers and return the decision with its certificate."""
     sites = np.sort(site[taken]).astype(np.int32)
@@ -419,23 +475,21 @@ def certify_partial(
     cost = whole[site]
     need = max(0, target - coverage.base_value)
     denominator = denominator_of(max(int(cost.sum()), 1))
-    weight = coverage.weight[row]
     # free sites earn nothing, so rows that they cover must have the price 0
     lam = np.rint(np.where(search.weight > 0, search.lam, 0.0) * denominator).astype(np.int64)
-    theta = round(search.theta * denominator)
-    reduced = scores(search.lists, lam) - cost * denominator
-
-    def total(theta: int) -> int:
-        short = np.maximum(theta * weight - lam, 0)
-        return theta * need - int(short.sum()) - int(np.maximum(reduced, 0).sum())
-
-    if theta * max(1, coverage.total_value) >= 2**62:
+    targets, worth = search.target_prices(weight, denominator)
+    if int(targets["target"][0]) * max(1, coverage.total_value) >= 2**62:
         raise OverflowError("total weight times the price of the target does not fit 62 bits")
-    numerator = total(theta)
+    reduced = scores(search.lists, lam) - cost * denominator
+    numerator = int(targets["target"][0]) * need - int(np.maximum(worth - lam, 0).sum())
+    numerator -= int(np.maximum(reduced, 0).sum())
+    if floor_need is not None:
+        numerator += sum(int(a) * int(q) for a, q in zip(targets["floor"], floor_need, strict=True))
     if numerator < 0:
-        lam[:], theta, numerator = 0, 0, 0
+        lam[:], numerator = 0, 0
+        targets = {name: np.zeros_like(array) for name, array in targets.items()}
     raw = np.zeros(coverage.row_of.size, np.int64)
-    raw[first_raw(coverage, row)] = lam
+    raw[place] = lam
     is_exact = scale == 1 or not np.any(given * float(scale) % 1.0)
     grain = grain_of(cost)
     proven = grain * -(-numerator // (denominator * grain))
@@ -452,7 +506,7 @@ def certify_partial(
     }
     certificate = Certificate(
         "partial_set_covering", parameters, coverage.input_hash, denominator,
-        {"row": raw, "target": np.array([theta], np.int64)}, value, numerator,
+        {"row": raw, **targets}, value, numerator,
     )  # fmt: skip
     distance = float((value - bound) / value) if value else 0.0
     is_optimal = bound == value or (not is_exact and distance <= FLOAT_DIGITS)

@@ -19,8 +19,7 @@ from groundplan.engine.location.certificate import (
     seal,
 )
 from groundplan.engine.location.coverage import Coverage
-from groundplan.engine.location.dual import DualState, bound_at, start_dual, step_dual
-from groundplan.engine.location.exact import solve_exactly
+from groundplan.engine.location.dual import Choice, DualState, bound_at, start_dual, step_dual
 from groundplan.engine.location.program import Program, make_program
 from groundplan.engine.location.search import (
     HEAT_FIRST,
@@ -65,7 +64,18 @@ def nothing(*_args: Any) -> None:
 
 
 class Run:
-    """One solve from stage to stage: what is asked, what is known, when to stop."""
+    """One solve from stage to stage: what is asked, what is known, when to stop.
+
+    Attributes
+    ----------
+    form : str
+        Of the certificate.
+    choice : Choice or None
+        What may be chosen, where it is more than a budget.
+    """
+
+    form = "maximal_covering"
+    choice: Choice | None = None
 
     def __init__(
         self,
@@ -185,7 +195,7 @@ class Run:
             return self.look("bound", "dual", state.step, steps)
 
         program = self.search.program
-        step_dual(program, self.weight, self.dual, steps, DUAL_TOLERANCE, check)
+        step_dual(program, self.weight, self.dual, steps, DUAL_TOLERANCE, check, self.choice)
         self.log["bound_steps"] = self.dual.step
         self.dual.settle()
         self.set_prices()
@@ -201,9 +211,7 @@ class Run:
             return False
         left = None if self.ends_at is None else max(0.0, self.ends_at - time.monotonic())
         search = self.search
-        chosen, bound, proven = solve_exactly(
-            search.program, search.best, left, nodes=nodes, halt=self.halt
-        )
+        chosen, bound, proven = search.solve(left, nodes=nodes, halt=self.halt)
         search.repair(chosen)
         self.log["highs_proven"] = proven
         if np.isfinite(bound):
@@ -418,6 +426,29 @@ class Run:
                 search.repair(chosen.copy())
                 return
 
+    def prove(
+        self, prices: Prices, named: dict[str, NDArray[Any]], is_open: BoolArray,
+        score: NDArray[np.int64],
+    ) -> int:  # fmt: skip
+        """Name the prices beside those of the rows; returns the bound's numerator without the base.
+
+        Parameters
+        ----------
+        named : dict
+            Holds ``row``, the prices of the raw rows; the others are added.
+        is_open : (n_raw,) bool
+        score : (n_site,) int64
+        """
+        if "budget" in self.parameters:
+            named["budget"] = np.array([prices.budget_price], np.int64)
+        if prices.losses is not None and prices.losses.total() > 0:
+            named["budget"] = np.array([prices.budget_price], np.int64)
+            named |= prices.losses.record(self.search.program.site)
+        return bound_numerator(
+            self.coverage.raw_weight, named["row"], is_open, score, self.candidate,
+            None if "p" in self.parameters else self.price, self.parameters, named,
+        )  # fmt: skip
+
     def certify(self, status: str) -> Decision:
         """Return the decision with its certificate in whole numbers."""
         coverage, search = self.coverage, self.search
@@ -439,15 +470,7 @@ class Run:
         score = np.zeros(coverage.n_site, np.int64)
         score[program.site] = prices.score
         named: dict[str, NDArray[Any]] = {"row": row_price}
-        if "budget" in self.parameters:
-            named["budget"] = np.array([prices.budget_price], np.int64)
-        if prices.losses is not None and prices.losses.total() > 0:
-            named["budget"] = np.array([prices.budget_price], np.int64)
-            named |= prices.losses.record(program.site)
-        numerator = self.base * DENOMINATOR + bound_numerator(
-            coverage.raw_weight, row_price, open_row, score, self.candidate,
-            None if "p" in self.parameters else self.price, self.parameters, named,
-        )  # fmt: skip
+        numerator = self.base * DENOMINATOR + self.prove(prices, named, open_row, score)
         value = self.base + search.best_value
         bound = numerator // DENOMINATOR
         bound_by = "prices"
@@ -460,9 +483,8 @@ class Run:
         if bound == value:
             status = "optimal"
         certificate = Certificate(
-            "maximal_covering", self.parameters, coverage.input_hash, DENOMINATOR, named, value,
-            numerator,
-        )  # fmt: skip
+            self.form, self.parameters, coverage.input_hash, DENOMINATOR, named, value, numerator
+        )
         room = bound - self.base
         return Decision(
             sites,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from groundplan.engine._jit import chunks, jit, spread
 from groundplan.engine.location.anneal import anneal_stripe
 from groundplan.engine.location.certificate import BUDGET_DIGITS, DENOMINATOR, priced_costs
+from groundplan.engine.location.exact import solve_exactly
 from groundplan.engine.location.greedy import (
     cover_counts,
     covered_weight,
@@ -173,6 +174,10 @@ class Search:
             self.best_value = value
             self.best = chosen.copy()
         return value
+
+    def solve(self, left_s: float | None, **options: Any) -> tuple[BoolArray, float, bool]:
+        """Search on by a general solver: its best plan, its bound, whether it proved the plan."""
+        return solve_exactly(self.program, self.best, left_s, **options)
 
     def anneal(
         self, chosen: BoolArray, count: NDArray[np.int16], mu: float, heat: float, key: list[int]

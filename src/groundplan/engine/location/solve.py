@@ -78,6 +78,9 @@ def maximal_covering(
     cost: NDArray[np.int64] | None = None,
     existing: BoolArray | None = None,
     forbidden: BoolArray | None = None,
+    site_group: NDArray[np.integer] | None = None,
+    least: NDArray[np.integer] | None = None,
+    most: NDArray[np.integer] | None = None,
     gap: float = 0.005,
     time_limit_s: float | None = None,
     seed: int = 0,
@@ -106,6 +109,10 @@ def maximal_covering(
         Sites that serve already, beside those of the coverage: not chosen, not counted, free.
     forbidden : (n_site,) bool, optional
         Sites that may not be chosen.
+    site_group : (n_site,) int, optional
+        Group of each site, 0 .. n_group - 1, -1 for none.
+    least, most : (n_group,) int, optional
+        How many sites each group has at least and at most, existing ones included.
     gap : float
         Ends the search once proven.
     time_limit_s : float, optional
@@ -135,10 +142,13 @@ def maximal_covering(
     ------
     ValueError
         Where the request contradicts itself.
+    InfeasibleError
+        Where the limits on the groups do; with every conflict.
 
     Notes
     -----
-    Left out: groups, regional floors, several budgets, gradual and backup cover.
+    Floors of groups of demand: `covering_with_floors`. Left out: several budgets, groups of sites
+    that overlap.
     """
     check_kind(coverage, Coverage, "coverage")
     coverage = coverage.with_existing(existing)
@@ -148,6 +158,16 @@ def maximal_covering(
     )
     if not 0 <= effort < len(LIFTS):
         raise ValueError(f"effort must be 0..{len(LIFTS) - 1}. Got {effort}")
+    if site_group is not None or least is not None or most is not None:
+        # loaded late: its kernels compile for those who ask
+        from groundplan.engine.location.limited import cover_within_limits
+
+        return cover_within_limits(
+            coverage, candidate, price, amount, parameters, site_group, least, most,
+            gap=gap, time_limit_s=time_limit_s, seed=seed, progress=progress, stop=stop,
+            checkpoint=checkpoint, resume=resume, steps=steps, sweeps=sweeps, passes=passes,
+            effort=effort, nodes=NODES[effort], rows_direct=ROWS_DIRECT, sites_direct=SITES_DIRECT,
+        )  # fmt: skip
     run = Run(
         coverage, candidate, price, amount, parameters,
         gap=gap, time_limit_s=time_limit_s, seed=seed, progress=progress, stop=stop,

@@ -23,6 +23,7 @@ FORMS = {
         "backup_covering",
         "backup_set_covering",
         "covering_with_floors",
+        "covering_with_limits",
         "maximal_covering",
         "partial_set_covering",
         "set_covering",
@@ -36,6 +37,7 @@ CHECKS = {
     "capacitated_facility": ("check_capacitated", "verify_capacitated"),
     "capacitated_p_median": ("check_capacitated", "verify_capacitated"),
     "covering_with_floors": ("check_floors", "verify_floors"),
+    "covering_with_limits": ("check_limits", "verify_limited"),
     "flow_refueling": ("check_flow", "verify_flow"),
     "maximal_covering": ("certificate", "verify_maximal"),
     "p_center": ("check_center", "verify_center"),
@@ -59,7 +61,8 @@ def verify(problem: Any, decision: Decision, **asked: Any) -> dict[str, Any]:
     decision : Decision
     **asked
         Whatever else was given to the solver and decides what is allowed or what it costs:
-        ``forbidden``, ``existing``, ``cost``, ``opening_cost``, ``group`` and ``floor``, ...
+        ``forbidden``, ``existing``, ``cost``, ``opening_cost``, ``group`` and ``floor``,
+        ``site_group`` with ``least`` and ``most``, ...
 
     Returns
     -------
