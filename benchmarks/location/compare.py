@@ -45,7 +45,9 @@ PATIENCE = 20.0
 MEMORY_SHARE = 0.6
 
 
-def entrants(contest: Contest, asked: list[str] | None, *, full: bool) -> list[tuple[str, bool]]:
+def entrants(
+    contest: Contest, asked: list[str] | None, *, full: bool, merged_only: bool = False
+) -> list[tuple[str, bool]]:
     """Return who runs on a case, as (name, with merged rows)."""
     large = {"highs-mip", "ortools-pdlp", *(["highs-pdlp"] if full else [])}
     out: list[tuple[str, bool]] = []
@@ -65,11 +67,12 @@ def entrants(contest: Contest, asked: list[str] | None, *, full: bool) -> list[t
             continue
         if not asked and name == "spopt" and contest.rows * contest.n_site > SPOPT_PAIRS:
             continue
-        streamed = contest.family == "cordeau"
-        if not streamed and (asked or not is_large):
-            out.append((name, False))
         merges = peer.merged and contest.kind != "assign" and contest.family not in {"scp", "rail"}
-        if merges and (asked or full or not known_set):
+        merges = merges and bool(asked or full or merged_only or not known_set)
+        only = contest.family == "cordeau" or (merged_only and merges)
+        if not only and (asked or not is_large):
+            out.append((name, False))
+        if merges:
             out.append((name, True))
     return out
 
@@ -179,7 +182,7 @@ class Harness:
     def compete(self, contest: Contest) -> None:
         """Run all entrants on a case, interleaved, and print its table."""
         options = self.options
-        names = entrants(contest, options.peers, full=options.full)
+        names = entrants(contest, options.peers, full=options.full, merged_only=options.merged_only)
         print(f"\n{contest.name}: {contest.tell()}", flush=True)
         own: list[dict] = []
         with tempfile.TemporaryDirectory() as folder:
@@ -217,6 +220,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--per-set", type=int, help="files of a set: ends, middle, ...; 3, full: all"
     )
     parser.add_argument("--full", action="store_true", help="every family, size, file and peer")
+    parser.add_argument("--merged-only", action="store_true", help="peers get merged rows only")
     parser.add_argument("--no-figures", action="store_true")
     parser.add_argument("--resume", action="store_true", help="keep the runs in --out, do the rest")
     parser.add_argument(

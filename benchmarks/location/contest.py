@@ -159,9 +159,11 @@ class File(Contest):
         self.kind, self.case, self.best_known = case["kind"], case, float(row["value"])
         n_site = self.n_site = int(case["n_site"] if is_list else case["cost"].shape[1])
         count = f", {case['p']} to choose" if case.get("p", -1) >= 0 else ""
+        status = row["status"].partition("(")[0].strip().replace(" here", "")
+        source = row["source"].replace("this work", "SOURCES.md beside the data")
         self.about = (
             f"{rows:,} rows, {n_site:,} sites{count}; known value {self.best_known:,.10g} "
-            f"({row['status'].partition('(')[0].strip()}; {row['source']})"
+            f"({status}; {source})"
         )
         self.spec = {"family": "file"}
 

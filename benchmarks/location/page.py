@@ -13,6 +13,7 @@ from pathlib import Path
 import ahead
 import anytime
 import known
+from contest import FAMILIES
 from peers import PEERS
 from report import Row, middle, spent_s, table, who
 
@@ -55,7 +56,8 @@ def note(out: Path, word: str) -> None:
 
 def read(outs: list[Path]) -> tuple[list[str], list[Row]]:
     """Return heads and rows kept in folders; of a run done twice the last counts."""
-    heads, rows = [], {}
+    heads: dict[str, list[str]] = {}
+    rows = {}
     for out in outs:
         own = []
         for line in (out / "rows.jsonl").read_text(encoding="utf-8").splitlines():
@@ -65,9 +67,8 @@ def read(outs: list[Path]) -> tuple[list[str], list[Row]]:
         if not (out / "head.json").exists():
             continue
         head = json.loads((out / "head.json").read_text(encoding="utf-8"))
-        heads.append(f"{head['text']} {quiet(own)}".strip())
-        heads += head["notes"]
-    return heads, list(rows.values())
+        heads.setdefault(head["text"], []).extend([quiet(own), *head["notes"]])
+    return [" ".join([k, *v]).strip() for k, v in heads.items()], list(rows.values())
 
 
 def quiet(rows: list[Row]) -> str:
@@ -78,8 +79,9 @@ def quiet(rows: list[Row]) -> str:
     loads, others = [r["load"] for r in ran], [r["others"] for r in ran]
     families = ", ".join(dict.fromkeys(r["family"] for r in rows))
     return (
-        f"{families}: 1-minute load {min(loads):.1f} to {max(loads):.1f}; other processes used "
-        f"{statistics.median(others):.1f} cores (median of the rows, at most {max(others):.1f})."
+        f"During {families}: 1-minute load {min(loads):.1f} to {max(loads):.1f}; other processes "
+        f"used {statistics.median(others):.1f} cores (median of the rows, at most "
+        f"{max(others):.1f})."
     )
 
 
@@ -102,14 +104,15 @@ def settings(rows: list[Row]) -> str:
 def write(outs: list[Path], out: Path, *, figures: bool) -> None:
     """Write the tables of all runs in `outs`, and their anytime curves, to `out`."""
     heads, rows = read(outs)
+    rows.sort(key=lambda r: FAMILIES.index(r["family"]))
     lines = [*heads, "", *ahead.section(rows)]
     for case in dict.fromkeys(r["case"] for r in rows if r["family"] not in known.FAMILIES):
         own = [r for r in rows if r["case"] == case]
-        lines += ["", f"### {case}", f"{own[0]['about']}. {settings(own).capitalize()}.", ""]
+        lines += ["", f"### {case}", f"{own[0]['about']}. {settings(own)}.", ""]
         lines += table(own)
     for family in (f for f in known.FAMILIES if any(r["family"] == f for r in rows)):
         own = [r for r in rows if r["family"] == family]
-        lines += ["", f"### {family}", f"{settings(own).capitalize()}.", ""]
+        lines += ["", f"### {family}", f"{settings(own)}.", ""]
         lines += [f"- {c}: {a}" for c, a in dict.fromkeys((r["case"], r["about"]) for r in own)]
         lines += ["", *table(own, named=True)]
     (out / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -2,9 +2,9 @@
 
 Started by compare.py in a fresh process of the interpreter that has the peers. The clock starts
 with the arrays in memory and the peer imported; building the peer's model counts, and the peer's
-own limit is what is then left of the limit. A limit in CPU seconds (``clock: cpu``) holds to the
-second for the programs that can be asked or interrupted by it (`Peer.by_cpu`); the others know wall
-seconds alone and are given as many more as the machine has held back from the process so far.
+own limit is what is then left of the limit. A limit in CPU seconds (``clock: cpu``) is kept by the
+programs that can be asked or interrupted by it (HiGHS, CP-SAT, SCIP); the others know wall seconds
+alone and are given as many more as the machine has held back from the process so far.
 """
 
 from __future__ import annotations
@@ -22,33 +22,24 @@ import programs
 
 @dataclass(frozen=True)
 class Peer:
-    """A peer: its package, what it takes, whether merged rows are worth a variant of their own.
-
-    `by_cpu`: a limit in CPU seconds holds. `bound`: where its bound is read, its own word.
-    """
+    """A peer: its package, what it takes, whether merged rows are worth a variant of their own."""
 
     package: str
     module: str
     kinds: tuple[str, ...]
     merged: bool = True
-    by_cpu: bool = False
-    bound: str | None = None
 
 
 ALL = ("covering", "setcover", "assign")
 PEERS = {
     "spopt": Peer("spopt", "spopt.locate", ALL, merged=False),
-    "highs-mip": Peer("highspy", "highspy", ALL, by_cpu=True, bound="mip_dual_bound"),
-    "highs-pdlp": Peer("highspy", "highspy", ALL, bound="objective of the relaxation"),
-    "cp-sat": Peer(
-        "ortools", "ortools.sat.python.cp_model", ALL, by_cpu=True, bound="best_objective_bound"
-    ),
-    "ortools-pdlp": Peer("ortools", "ortools.pdlp.python.pdlp", ALL, bound="dual objective"),
-    "scip": Peer("PySCIPOpt", "pyscipopt", ALL, by_cpu=True, bound="getDualbound"),
-    "pycft": Peer("pycft", "pycft", ("setcover",), bound="get_lower_bound"),
-    "pbp-pmedian": Peer(
-        "pbp-pmedian", "pbp_pmedian", ("assign",), merged=False, bound="value where optimal"
-    ),
+    "highs-mip": Peer("highspy", "highspy", ALL),
+    "highs-pdlp": Peer("highspy", "highspy", ALL),
+    "cp-sat": Peer("ortools", "ortools.sat.python.cp_model", ALL),
+    "ortools-pdlp": Peer("ortools", "ortools.pdlp.python.pdlp", ALL),
+    "scip": Peer("PySCIPOpt", "pyscipopt", ALL),
+    "pycft": Peer("pycft", "pycft", ("setcover",)),
+    "pbp-pmedian": Peer("pbp-pmedian", "pbp_pmedian", ("assign",), merged=False),
 }
 #: Peers that give a bound and no plan.
 RELAXED = ("highs-pdlp", "ortools-pdlp")
