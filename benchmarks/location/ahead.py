@@ -8,7 +8,7 @@ import report
 
 Row = dict[str, Any]
 COLUMNS = ("case", "groundplan", "best plan of a peer", "a peer is ahead in")
-#: CPU seconds and share by which a proof must be sooner to count.
+#: Seconds and share by which a proof or a plan must be sooner to count.
 SOONER_S, SOONER = 0.05, 0.9
 #: Relative distance by which a bound must be tighter to count.
 TIGHTER = 1e-6
@@ -33,6 +33,10 @@ def is_false(row: Row, best: float | None) -> bool:
     return "bound false" in report.truth(row, best, None)
 
 
+def is_sooner(first_s: float, then_s: float) -> bool:
+    return then_s - first_s > SOONER_S and first_s < SOONER * then_s
+
+
 def points(row: Row, own: Row, best: float | None) -> list[str]:
     """Return in what a row of a peer is ahead of ours."""
     sign, name = 1 if row["maximize"] else -1, report.who(row)
@@ -51,9 +55,15 @@ def points(row: Row, own: Row, best: float | None) -> list[str]:
             unsafe = ", a value of first order" if row["relaxed"] else ""
             found.append(f"bound tighter by {closer:.3%}{unsafe}")
     if is_proven(row) and is_proven(own):
-        late = own["cpu_s"] - row["cpu_s"]
-        if late > SOONER_S and row["cpu_s"] < SOONER * own["cpu_s"]:
+        if is_sooner(row["cpu_s"], own["cpu_s"]):
             found.append(f"proof in {row['cpu_s']:.2f} for {own['cpu_s']:.2f} CPU s")
+    elif row["value"] is not None and not found:
+        # the peer ended before groundplan held as good a plan
+        held, ended = report.matched_s(row, own), report.spent_s(row)
+        if held is not None and is_sooner(ended, held):
+            found.append(
+                f"as good a plan as {report.amount(row['value'])} by {ended:.2f} for {held:.2f} s"
+            )
     return [f"{name}: {'; '.join(found)}"] if found else []
 
 
