@@ -231,6 +231,13 @@ def test_one_command_writes_the_sets_and_resumes(data, tmp_path):
     assert more[: len(rows)] == rows
     assert {r["case"] for r in more[len(rows) :]} == {"cap9"}
     assert set(again.splitlines()) >= {x for x in table.splitlines() if x.startswith("| SJC9")}
+    # the page of several folders is that of their runs
+    told = tmp_path / "told"
+    command = [sys.executable, str(FOLDER / "compare.py"), "--tell", str(tmp_path), "--out"]
+    environment = {**os.environ, "PYTHONPATH": str(HERE / "src")}
+    subprocess.run([*command, str(told)], check=True, env=environment, capture_output=True)
+    assert (told / "table.md").read_text(encoding="utf-8") == again
+    assert (told / "anytime-cap9.svg").read_text(encoding="utf-8").count("CPU seconds") == 1
 
 
 def test_places_in_a_set_are_nested(data):
