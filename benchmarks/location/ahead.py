@@ -50,7 +50,7 @@ def points(row: Row, own: Row, best: float | None) -> list[str]:
     bound = row.get("bound")
     tight = report.BOUND_TOLERANCE if row["relaxed"] else TIGHTER
     if bound is not None and not is_proven(own) and not is_false(row, best):
-        closer = sign * (own["bound"] - bound) / abs(bound)
+        closer = sign * (own["bound"] - bound) / max(abs(bound), abs(own["bound"]), 1e-9)
         if closer > tight:
             unsafe = ", a value of first order" if row["relaxed"] else ""
             found.append(f"bound tighter by {closer:.3%}{unsafe}")

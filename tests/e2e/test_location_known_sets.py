@@ -266,8 +266,8 @@ def row_of(peer: str, value, bound, cpu_s: float, **more) -> dict:
 @pytest.mark.parametrize(
     ("own", "peer", "words"),
     [
-        ((90, 100), (95, 99, 2.0), "plan better by 5 (5.556%); bound tighter by 1.010%"),
-        ((90, 100), (None, 99, 2.0), "bound tighter by 1.010%, a value of first order"),
+        ((90, 100), (95, 99, 2.0), "plan better by 5 (5.556%); bound tighter by 1.000%"),
+        ((90, 100), (None, 99, 2.0), "bound tighter by 1.000%, a value of first order"),
         ((100, 100), (100, 100, 2.0), "proof in 2.00 for 9.00 CPU s"),
         ((100, 100), (100, 100, 8.99), "nothing"),
         # a bound below a plan that exists is no bound
@@ -282,6 +282,16 @@ def test_where_a_peer_is_ahead_is_said(data, own, peer, words):
     rows = [row_of("groundplan", *own, 9.0, verified_bound=own[1]), row_of("scip", *peer)]
     told = ahead.section(rows)[-1].rpartition(" | ")[2]
     assert told == f"{'scip: ' if words != 'nothing' else ''}{words} |"
+
+
+def test_a_bound_of_nothing_is_told_as_behind(data):
+    del data
+    import ahead
+
+    least = {"maximize": False, "kind": "assign"}
+    own = row_of("groundplan", 90.0, 80.0, 9.0, verified_bound=80.0, **least)
+    rows = [own, row_of("highs-mip", 95.0, 0.0, 9.0, **least)]
+    assert ahead.section(rows)[-1].endswith("| nothing |")
 
 
 def test_a_child_over_its_cpu_limit_is_stopped(data, tmp_path):
