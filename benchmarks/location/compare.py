@@ -37,8 +37,10 @@ SPECIALISTS = {
 }
 #: Pairs of row and site beyond which spopt, whose model is dense, runs only if named.
 SPOPT_PAIRS = 5 * 10**6
+#: Sites of a province beyond which CP-SAT finds no plan in time with all rows in its relaxation.
+RELAXED_SITES = 1_000
 #: Seconds beyond the limit after which a peer is stopped from outside.
-GRACE_S = 30.0
+GRACE_S = 10.0
 #: Wall seconds for each CPU second after which a process limited by CPU is stopped all the same.
 PATIENCE = 20.0
 #: Share of the machine's memory a process may use.
@@ -146,9 +148,9 @@ class Harness:
         else:
             spec = {"peer": name, "limit_s": limit, "threads": o.threads, "clock": o.clock}
             spec["case"] = str(contest.write(folder, merged=merged))
-            # in CP-SAT's favour: few workers hold no search with all rows in the relaxation,
-            # which decides the files; on provinces it finds no plan in time
-            spec["linearization"] = 1 if contest.best_known is None else 2
+            # in CP-SAT's favour: few workers hold no search with all rows in the relaxation
+            is_wide = contest.best_known is None and contest.n_site > RELAXED_SITES
+            spec["linearization"] = 1 if is_wide else 2
             most = limit + GRACE_S
             kill = {"kill_cpu_s": most, "kill_s": most * PATIENCE} if by_cpu else {"kill_s": most}
             told = self.call("peers.py", spec, python=o.peer_python, **kill)

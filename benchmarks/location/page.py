@@ -87,18 +87,34 @@ def quiet(rows: list[Row]) -> str:
 
 def settings(rows: list[Row]) -> str:
     """Return what was asked of all runs of a case, and who did not run."""
-    found = {(r["threads"], r["limit_s"], r["clock"]) for r in rows}
-    words = [
-        f"{threads} thread{'s' if threads > 1 else ''}, limit {limit:g} "
-        f"{'CPU' if clock == 'cpu' else 'wall'} s"
-        for threads, limit, clock in sorted(found)
-    ]
-    ran, kinds = {r["peer"] for r in rows}, {r["kind"] for r in rows}
-    left = sorted(k for k, peer in PEERS.items() if k not in ran and kinds <= {*peer.kinds})
+    asked: dict[tuple, set[str]] = {}
+    for r in rows:
+        asked.setdefault((r["threads"], r["limit_s"], r["clock"]), set()).add(r["case"])
+    words = []
+    for (threads, limit, clock), cases in asked.items():
+        told = f"{threads} thread{'s' if threads > 1 else ''}, limit {limit:g} "
+        told += "CPU s" if clock == "cpu" else "wall s"
+        words.append(told if len(asked) == 1 else f"{', '.join(sorted(cases))}: {told}")
+    absent = {
+        case: {
+            name
+            for name, peer in PEERS.items()
+            if kinds <= {*peer.kinds} and not any(r["peer"] == name for r in own)
+        }
+        for case, own, kinds in (
+            (c, [r for r in rows if r["case"] == c], {r["kind"] for r in rows if r["case"] == c})
+            for c in dict.fromkeys(r["case"] for r in rows)
+        )
+    }
+    nowhere = set.intersection(*absent.values())
+    left = [f"not run: {', '.join(sorted(nowhere))}"] if nowhere else []
+    for case, names in absent.items():
+        if names - nowhere:
+            left.append(f"nor on {case}: {', '.join(sorted(names - nowhere))}")
     repeats = max(r["repeat"] for r in rows) + 1
     if repeats > 1:
         words.append(f"median of {repeats}")
-    return "; ".join([*words, *([f"not run: {', '.join(left)}"] if left else [])])
+    return "; ".join([*words, *left])
 
 
 def write(outs: list[Path], out: Path, *, figures: bool) -> None:
