@@ -38,7 +38,9 @@ def decades(low: float, high: float) -> tuple[int, int]:
     return first, max(last, first + 1)
 
 
-def write_figure(path: Path, title: str, lines: dict[str, list[tuple[float, float]]]) -> None:
+def write_figure(
+    path: Path, title: str, lines: dict[str, list[tuple[float, float]]], clock: str = "wall"
+) -> None:
     """Write gap over time, both logarithmic; a gap of zero is drawn on the lower edge."""
     lines = {k: v for k, v in lines.items() if v}
     times = [t for line in lines.values() for t, _ in line]
@@ -77,7 +79,8 @@ def write_figure(path: Path, title: str, lines: dict[str, list[tuple[float, floa
         ]
     out.append(
         f'<text x="{LEFT + wide / 2:.0f}" y="{HEIGHT - 8}" text-anchor="middle">'
-        "wall seconds from raw input (logarithmic); gap = (bound - value) / larger</text>"
+        f"{'CPU' if clock == 'cpu' else 'wall'} seconds from raw input (logarithmic); "
+        "gap = (bound - value) / larger</text>"
     )
     for number, (name, line) in enumerate(lines.items()):
         colour = COLOURS[number % len(COLOURS)]

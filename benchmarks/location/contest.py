@@ -25,8 +25,8 @@ class Contest:
     Attributes
     ----------
     name, family : str
-    rows : int
-        Raw rows.
+    rows, n_site : int
+        Raw rows and candidate sites.
     kind : str
         As in programs.py.
     best_known : float or None
@@ -41,7 +41,7 @@ class Contest:
 
     def __init__(self, name: str, family: str, rows: int) -> None:
         self.name, self.family, self.rows = name, family, rows
-        self.about = ""
+        self.about, self.n_site = "", 0
         self.case: programs.Case | None = None
 
     @property
@@ -94,7 +94,7 @@ class Province(Contest):
         self.spec = {"family": "province", "n": n, "seed": seed, "lscp": self.lscp,
                      "regime": "tight" if self.lscp else family}  # fmt: skip
         _demand, self.weight, self.sites = province.province(n, seed, uniform=self.regime.uniform)
-        self.p = n // self.regime.divide
+        self.p, self.n_site = n // self.regime.divide, len(self.sites)
         goal = "fewest sites that reach every cell" if self.lscp else f"{self.p:,} to choose"
         self.about = (
             f"{self.weight.size:,} cells, {len(self.sites):,} candidates, reach "
@@ -125,7 +125,7 @@ class Cordeau(Contest):
 
     def __init__(self, size: str, n: int, seed: int) -> None:
         super().__init__(f"cordeau {size}", "cordeau", n)
-        self.seed = seed
+        self.seed, self.n_site = seed, cordeau.N_SITE
         self.spec = {"family": "cordeau", "n": n, "seed": seed}
         self.about = (
             f"{n:,} customers drawn and merged in parts (both in the time of groundplan), "
@@ -152,19 +152,29 @@ class Cordeau(Contest):
 class File(Contest):
     """A case with a known value, handed to everybody as the same file."""
 
-    def __init__(self, name: str, family: str, best_known: float, case: programs.Case) -> None:
+    def __init__(self, name: str, family: str, row: dict[str, str], case: programs.Case) -> None:
         is_list = "row_indptr" in case
         rows = case["row_indptr"].size - 1 if is_list else len(case["cost"])
         super().__init__(name, family, rows)
-        self.kind, self.case, self.best_known = case["kind"], case, best_known
-        n_site = case["n_site"] if is_list else case["cost"].shape[1]
+        self.kind, self.case, self.best_known = case["kind"], case, float(row["value"])
+        n_site = self.n_site = int(case["n_site"] if is_list else case["cost"].shape[1])
         count = f", {case['p']} to choose" if case.get("p", -1) >= 0 else ""
-        self.about = f"{rows:,} rows, {n_site:,} sites{count}; best known value {best_known:,.10g}"
+        status = row["status"].partition("(")[0].strip().replace(" here", "")
+        source = row["source"].replace("this work", "SOURCES.md beside the data")
+        self.about = (
+            f"{rows:,} rows, {n_site:,} sites{count}; known value {self.best_known:,.10g} "
+            f"({status}; {source})"
+        )
         self.spec = {"family": "file"}
 
 
 def contests(
-    families: list[str], sizes: list[str], cordeau_sizes: list[str], data: Path, seed: int
+    families: list[str],
+    sizes: list[str],
+    cordeau_sizes: list[str],
+    data: Path,
+    seed: int,
+    per_set: int | None = None,
 ) -> Iterator[Contest | str]:
     """Yield the cases, or a word on a family that cannot be run."""
     for family in families:
@@ -176,8 +186,8 @@ def contests(
                 yield Cordeau(size, CORDEAU_SIZES[size], seed)
         else:
             found = False
-            for name, value, case in known.cases(family, data):
+            for name, row, case in known.cases(family, data, per_set):
                 found = True
-                yield File(name, family, value, case)
+                yield File(name, family, row, case)
             if not found:
                 yield f"{family}: not run, no such files in the folder of known values (--data)"

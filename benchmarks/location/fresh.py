@@ -54,6 +54,16 @@ def peak_mib(pid: int | str = "self") -> float:
     return 0.0
 
 
+def cpu_s(pid: int) -> float:
+    """Return the CPU seconds a running process has used, 0 where they cannot be read."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0.0
+    user, system = text.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def busy_s() -> float:
     """Return the CPU seconds all processes of this machine have used, nan where unknown."""
     try:
@@ -75,6 +85,7 @@ def run(
     *,
     python: str = sys.executable,
     kill_s: float = 3600.0,
+    kill_cpu_s: float = float("inf"),
     threads: int = 2,
     memory_mib: float | None = None,
 ) -> dict:
@@ -89,7 +100,8 @@ def run(
     """
     with tempfile.TemporaryDirectory() as folder:
         asked, told = Path(folder, "spec.json"), Path(folder, "reply.json")
-        asked.write_text(json.dumps({**spec, "memory_mib": memory_mib}), encoding="utf-8")
+        more = {"memory_mib": memory_mib, "began": time.time()}
+        asked.write_text(json.dumps({**spec, **more}), encoding="utf-8")
         count = str(threads)
         names = ("GROUNDPLAN_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
         names += ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -100,22 +112,24 @@ def run(
                 stdout=out, stderr=err, start_new_session=True,
                 env={**os.environ, **dict.fromkeys(names, count)},
             )  # fmt: skip
-        peak, killed = 0.0, False
+        peak, killed = 0.0, ""
         while True:
             peak = max(peak, peak_mib(child.pid))
             done, status, usage = os.wait4(child.pid, os.WNOHANG)
             if done:
                 break
-            if not killed and time.perf_counter() - began > kill_s:
+            late = f"{kill_s:g} s" if time.perf_counter() - began > kill_s else ""
+            late = f"{kill_cpu_s:g} CPU s" if cpu_s(child.pid) > kill_cpu_s else late
+            if late and not killed:
                 child.kill()
-                killed = True
+                killed = late
             time.sleep(LOOK_S)
         child.returncode = os.waitstatus_to_exitcode(status)
         wall, cpu = time.perf_counter() - began, usage.ru_utime + usage.ru_stime
         if told.exists():
             reply = json.loads(told.read_text(encoding="utf-8"))
         elif killed:
-            reply = {"error": f"nothing by {kill_s:g} s, killed"}
+            reply = {"error": f"nothing by {killed}, killed"}
         else:
             lines = Path(folder, "err").read_text(errors="replace").strip().splitlines()
             reply = {"error": f"ended with {child.returncode}: {lines[-1] if lines else 'no word'}"}

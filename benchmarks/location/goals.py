@@ -23,8 +23,8 @@ from pathlib import Path
 import fresh
 import known
 import numpy as np
+import page
 import programs
-import report
 from contest import Cordeau, Province, contests
 
 HERE = Path(__file__).resolve().parent
@@ -266,7 +266,7 @@ def machine(rows: list[dict]) -> str:
     """Return a line on the machine and on what else ran there."""
     others = [r["others"] for r in rows if r.get("others") is not None]
     busy = f"; other processes used {np.median(others):.1f} cores, at most {max(others):.1f}"
-    cores = f"{report.processor()}, {len(os.sched_getaffinity(0))} cores"
+    cores = f"{page.processor()}, {len(os.sched_getaffinity(0))} cores"
     return f"groundplan {version('groundplan')}, {cores}{busy if others else ''}.\n\n"
 
 

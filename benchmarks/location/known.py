@@ -150,43 +150,71 @@ def assigned(cost: np.ndarray, opening: np.ndarray | None = None, p: int = -1, *
     return {"kind": "assign", "cost": cost, "opening": opening, "p": p, **more}
 
 
-def cases(family: str, data: Path) -> Iterator[tuple[str, float, dict]]:
-    """Yield name, known value and case of a family."""
+def listed(family: str, data: Path) -> list[dict[str, str]]:
+    """Return the rows of known values of a family, in the order of their file."""
     problem = {
         "sjc": "MCLP", "cities": "MCLP", "pmed": "p-median", "scp": "SCP", "rail": "SCP",
         "cap": "FLP", "cpmp": "capacitated p-median",
     }[family]  # fmt: skip
-    for row in known_rows(data):
+    begin = {"sjc": "SJC", "pmed": "pmed", "rail": "rail"}.get(family, "")
+    other = {"cities": "SJC", "scp": "rail"}.get(family, " ")
+    return [
+        row
+        for row in known_rows(data)
+        if row["problem"].endswith(problem)
+        and "(" not in row["problem"]
+        and row["instance"].startswith(begin)
+        and not row["instance"].startswith(other)
+        and (problem != "MCLP" or "R=" in row["parameters"])
+        and (family != "pmed" or row["problem"] == "p-median")
+    ]
+
+
+def spread(count: int, asked: int | None) -> list[int]:
+    """Return `asked` places of `count`: first, last, middle, quarters, and so on; more keep all."""
+    if asked is None or asked >= count:
+        return list(range(count))
+    found, ends = [0, count - 1], [(0, count - 1)]
+    while len(found) < asked:
+        low, high = ends.pop(0)
+        middle = (low + high) // 2
+        if middle > low:
+            found.append(middle)
+            ends += [(low, middle), (middle, high)]
+    return sorted(found[:asked])
+
+
+def cases(
+    family: str, data: Path, asked: int | None = None
+) -> Iterator[tuple[str, dict[str, str], dict]]:
+    """Yield name, row of known values and case: all of a family, or `asked` of them (`spread`)."""
+    rows = listed(family, data)
+    for row in (rows[k] for k in spread(len(rows), asked)):
         name, words = row["instance"], row["parameters"]
         number = {k: float(v) for k, v in re.findall(r"\b(p|R|capacity)=(\d+)", words)}
-        if not row["problem"].endswith(problem) or "(" in row["problem"]:
-            continue
-        value = float(row["value"])
         if family in {"sjc", "cities"}:
-            if name.startswith("SJC") is not (family == "sjc") or "R" not in number:
-                continue
             folder = data / ("lorena_sjc_mclp" if family == "sjc" else "mclp_cities")
             far, weight = (read_sjc if family == "sjc" else read_city)(folder, name)
             case = reached(far, weight, number["R"], int(number["p"]))
-            yield f"{name} p={number['p']:.0f} R={number['R']:.0f}", value, case
-        elif family == "pmed" and row["problem"] == "p-median" and name.startswith("pmed"):
+            yield f"{name} p={number['p']:.0f} R={number['R']:.0f}", row, case
+        elif family == "pmed":
             n, p, *edges = read_pmed(data / "orlib_pmed" / f"{name}.txt")
-            yield name, value, assigned(shortest_paths(n, *edges), p=p)
-        elif family in {"scp", "rail"} and name.startswith("rail") is (family == "rail"):
+            yield name, row, assigned(shortest_paths(n, *edges), p=p)
+        elif family in {"scp", "rail"}:
             path = data / "rail" / f"{name}.gz"
             path = path if family == "rail" else data / "orlib_scp" / f"{name}.txt"
             (indptr, indices), cost = read_cover(path)
-            yield name, value, {"kind": "setcover", "row_indptr": indptr, "row_indices": indices,
+            yield name, row, {"kind": "setcover", "row_indptr": indptr, "row_indices": indices,
                                 "cost": cost, "n_site": cost.size}  # fmt: skip
         elif family == "cap":
             word = f"{number['capacity']:.0f}" if "capacity" in number else ""
             cost, demand, room, opening = read_cap(data / "orlib_cap", name, word)
             if row["problem"] == "UFLP":
-                yield f"{name} uncapacitated", value, assigned(cost, opening)
+                yield f"{name} uncapacitated", row, assigned(cost, opening)
             else:
                 limits = {"demand": demand, "capacity": room}
-                yield f"{name} {word}".strip(), value, assigned(cost, opening, **limits)
-        elif family == "cpmp":
+                yield f"{name} {word}".strip(), row, assigned(cost, opening, **limits)
+        else:
             xy, room, demand, p = read_cpmp(data / "lorena_sjc_cpmp" / f"{name}.dat")
             limits = {"demand": demand, "capacity": room, "single": True}
-            yield name, value, assigned(distances(xy, xy), p=p, **limits)
+            yield name, row, assigned(distances(xy, xy), p=p, **limits)

@@ -2,13 +2,17 @@
 
 Started by compare.py in a fresh process of the interpreter that has the peers. The clock starts
 with the arrays in memory and the peer imported; building the peer's model counts, and the peer's
-own limit is what is then left of the limit.
+own limit is what is then left of the limit. A limit in CPU seconds (``clock: cpu``) is kept by the
+programs that can be asked or interrupted by it (HiGHS, CP-SAT, SCIP); the others know wall seconds
+alone and are given as many more as the machine has held back from the process so far.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import threading
+import time
 from dataclasses import dataclass
 
 import fresh
@@ -50,21 +54,35 @@ class NotItsProblemError(Exception):
 class Task:
     """One call: the case, the clock, and what the peer said on the way."""
 
-    def __init__(self, case: dict, limit_s: float, threads: int) -> None:
-        self.case, self.limit_s, self.threads = case, limit_s, threads
+    def __init__(self, case: dict, spec: dict) -> None:
+        self.case, self.limit_s, self.threads = case, spec["limit_s"], spec["threads"]
+        self.by_cpu = spec.get("clock") == "cpu"
+        self.began, self.linearization = spec["began"], spec.get("linearization", 1)
         self.clock, self.curve = fresh.Clock(), []
         self.built_s = 0.0
+
+    def spent_s(self) -> float:
+        """Return what counts towards the limit."""
+        return self.clock.cpu_s() if self.by_cpu else self.clock.wall_s()
+
+    def is_late(self) -> bool:
+        return self.spent_s() >= self.limit_s
 
     def left_s(self) -> float:
         """Note that the model is built; return what is left for solving."""
         self.built_s = self.clock.wall_s()
-        left = self.limit_s - self.built_s
-        if left <= 0:
-            raise TimeoutError(f"model not built within {self.limit_s:g} s ({self.built_s:.0f} s)")
-        return left
+        spent = self.spent_s()
+        if spent >= self.limit_s:
+            raise TimeoutError(f"model not built within {self.limit_s:g} s ({spent:.0f} s)")
+        return self.limit_s - spent
+
+    def left_wall_s(self) -> float:
+        """Return `left_s` in wall seconds, on a machine that goes on as it did so far."""
+        held = (time.time() - self.began) / max(time.process_time(), 0.05)
+        return self.left_s() * (max(1.0, held) if self.by_cpu else 1.0)
 
     def tell(self, value: float | None, bound: float | None) -> None:
-        self.curve.append([self.clock.wall_s(), value, bound])
+        self.curve.append([self.spent_s(), value, bound])
 
 
 def finite(x: float) -> float | None:
@@ -115,6 +133,17 @@ def highs_mip(task: Task) -> dict:
     solver.cbMipLogging.subscribe(told)
     solver.cbMipImprovingSolution.subscribe(told)
     solver.setOptionValue("time_limit", task.left_s())
+    if task.by_cpu:
+
+        def halt(event) -> None:
+            if task.is_late():
+                event.interrupt()
+
+        # the wall limit is the second net: simplex asks seldom
+        solver.setOptionValue("time_limit", 1.5 * task.left_wall_s())
+        solver.cbMipInterrupt.subscribe(halt)
+        solver.cbSimplexInterrupt.subscribe(halt)
+        solver.cbIpmInterrupt.subscribe(halt)
     solver.run()
     info = solver.getInfo()
     x = np.array(solver.getSolution().col_value)
@@ -132,7 +161,7 @@ def highs_pdlp(task: Task) -> dict:
         ("threads", task.threads),
     ):
         solver.setOptionValue(name, value)
-    solver.setOptionValue("time_limit", task.left_s())
+    solver.setOptionValue("time_limit", task.left_wall_s())
     solver.run()
     claim = solver.modelStatusToString(solver.getModelStatus())
     bound = solver.getInfo().objective_function_value if claim == "Optimal" else None
@@ -156,7 +185,7 @@ def ortools_pdlp(task: Task) -> dict:
     asked.num_threads = task.threads
     asked.termination_criteria.simple_optimality_criteria.eps_optimal_relative = LP_TOLERANCE
     asked.termination_criteria.simple_optimality_criteria.eps_optimal_absolute = LP_TOLERANCE
-    asked.termination_criteria.time_sec_limit = task.left_s()
+    asked.termination_criteria.time_sec_limit = task.left_wall_s()
     log = pdlp.primal_dual_hybrid_gradient(lp, asked).solve_log
     claim = solve_log_pb2.TerminationReason.Name(log.termination_reason)
     claim = claim.removeprefix("TERMINATION_REASON_").capitalize()
@@ -187,7 +216,8 @@ def cp_sat(task: Task) -> dict:
             model.add(row >= int(lo))
         if np.isfinite(hi):
             model.add(row <= int(hi))
-    goal = total(x, program.c.tolist())
+    is_whole = (program.c == np.rint(program.c)).all()
+    goal = total(x, (program.c.astype(np.int64) if is_whole else program.c).tolist())
     (model.maximize if program.maximize else model.minimize)(goal)
 
     class Told(cp_model.CpSolverSolutionCallback):
@@ -196,8 +226,20 @@ def cp_sat(task: Task) -> dict:
 
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = task.threads
-    solver.parameters.max_time_in_seconds = task.left_s()
+    solver.parameters.linearization_level = task.linearization
+    solver.parameters.max_time_in_seconds = (4 if task.by_cpu else 1) * task.left_wall_s()
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.05):
+            if task.is_late():
+                solver.stop_search()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    if task.by_cpu:
+        watcher.start()
     status = solver.solve(model, Told())
+    ended.set()
     found = {}
     if status in {cp_model.OPTIMAL, cp_model.FEASIBLE}:
         found = plan_of(program, np.array([solver.boolean_value(v) for v in x], float))
@@ -236,6 +278,7 @@ def scip(task: Task) -> dict:
 
     model.includeEventhdlr(Told(), "told", "anytime curve")
     model.setParam("limits/time", task.left_s())
+    model.setParam("timing/clocktype", 1 if task.by_cpu else 2)
     model.optimize()  # SCIP's branch and bound uses one thread
     found = {}
     if model.getNSols():
@@ -270,7 +313,7 @@ def spopt(task: Task) -> dict:
     else:
         one = np.ones(len(case["cost"]))
         model = locate.PMedian.from_cost_matrix(case["cost"], one, p_facilities=int(case["p"]))
-    limit = task.left_s()
+    limit = task.left_wall_s()
     solver = pulp.HiGHS(msg=False, threads=task.threads, timeLimit=limit)
     model = model.solve(solver, **({} if kind == "dispersion" else {"results": False}))
     sites = [j for j, v in enumerate(model.fac_vars) if v.varValue and v.varValue > 0.5]
@@ -288,7 +331,7 @@ def pycft(task: Task) -> dict:
     add = solver._instance.add  # noqa: SLF001
     for j, price in enumerate(np.asarray(task.case["cost"], float).tolist()):
         add(rows[start[j] : start[j + 1]], price)
-    solver.solve(time_limit=task.left_s(), verbose=0)
+    solver.solve(time_limit=task.left_wall_s(), verbose=0)
     sites = [int(j) for j in solver.get_solution()]
     return {"sites": sites, "bound": solver.get_lower_bound(), "claim": "heuristic"}
 
@@ -301,7 +344,7 @@ def pbp_pmedian(task: Task) -> dict:
         raise NotItsProblemError("p-median without costs of sites only")
     cost = np.ascontiguousarray(case["cost"].T, float)
     value, sites, _seconds, status, engine = peer.solve(
-        cost, int(case["p"]), time_limit=task.left_s()
+        cost, int(case["p"]), time_limit=task.left_wall_s()
     )
     word = {0: "optimal", 1: "limit"}.get(status, str(status))  # numbers are those of SciPy's milp
     proven, claim = word.lower() == "optimal", f"{word} ({engine})"
@@ -315,7 +358,7 @@ def solve(spec: dict) -> dict:
         return {"versions": versions()}
     name = spec["peer"]
     importlib.import_module(PEERS[name].module)
-    task = Task(programs.load(spec["case"]), spec["limit_s"], spec["threads"])
+    task = Task(programs.load(spec["case"]), spec)
     try:
         found = globals()[name.replace("-", "_")](task)
     except NotItsProblemError as word:

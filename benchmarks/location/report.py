@@ -1,31 +1,19 @@
-"""The table of compare.py: medians, what was claimed beside what is true, and the docs page."""
+"""The tables of compare.py: medians, what was claimed beside what is true, and the docs page."""
 
 from __future__ import annotations
 
-import os
-import platform
-import shutil
 import statistics
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
-
-import anytime
 
 Row = dict[str, Any]
 COLUMNS = (
-    "who", "value", "bound", "gap", "claims", "in truth", "wall s", "built s", "CPU s",
-    "matched at s", "peak MiB", "process wall / CPU s", "load", "others",
-)  # fmt: skip
-#: Cases whose figures the docs page shows where they were run.
-DOCS_FIGURES = (
-    "tight-10k", "tight-100k", "tight-1M", "tight-10M", "tight-18M", "dense-1M", "uniform-1M",
+    "who", "value", "bound", "bound by", "gap", "claims", "in truth", "wall s", "built s",
+    "CPU s", "matched at s", "peak MiB", "process wall / CPU s", "others",
 )  # fmt: skip
 #: Relative distance within which a bound counts as that of a first-order solver.
 BOUND_TOLERANCE = 1e-4
 #: Cores that other processes may use before a row is marked as disturbed.
 QUIET_CORES = 0.2
-BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 
 
 def tolerance(kind: str, value: float) -> float:
@@ -41,8 +29,13 @@ def claims_optimal(row: Row) -> bool:
     return not row["relaxed"] and str(row.get("claim", "")).lower().startswith("optimal")
 
 
+def spent_s(row: Row) -> float:
+    """Return what counted towards the limit of a row, 0 where it gave nothing."""
+    return row.get("cpu_s" if row["clock"] == "cpu" else "wall_s", 0.0)
+
+
 def matched_s(row: Row, own: Row | None) -> float | None:
-    """Return the wall second at which groundplan had what a row has: its value, or its bound."""
+    """Return the second at which groundplan had what a row has: its value, or its bound."""
     if own is None or row["peer"] == own["peer"]:
         return None
     if row["value"] is None and not row["relaxed"]:
@@ -65,7 +58,7 @@ def is_settled(rows: list[Row], name: str, *, merged: bool) -> bool:
     row = next(r for r in rows if (r["peer"], r["merged"]) == (name, merged))
     if "verified_value" in row:
         return False
-    return bool(row.get("error")) or row["wall_s"] >= 0.95 * row["limit_s"]
+    return bool(row.get("error")) or spent_s(row) >= 0.95 * row["limit_s"]
 
 
 def middle(rows: list[Row]) -> list[Row]:
@@ -146,16 +139,14 @@ def cells(row: Row, best: float | None, proven: float | None, own: Row | None) -
         ran = "process_wall_s" in row
         tail = [
             f"{row['process_wall_s']:.1f} / {row['process_cpu_s']:.1f}" if ran else "-",
-            number(row.get("load"), ".1f"),
             number(row.get("others"), ".1f"),
         ]
         peak = f"{row['peak_mib']:,.0f}" if ran else "-"
-        return [who(row), "-", "-", "-", row["error"], *["-"] * 5, peak, *tail]
+        return [who(row), *["-"] * 4, row["error"], *["-"] * 5, peak, *tail]
     gap, cpu = gap_of(row), row.get("cpu_s")
     disturbed = "~" if row["others"] is not None and row["others"] > QUIET_CORES else ""
-    by = " (search)" if row.get("bound_by") == "search" else ""
     return [
-        who(row), amount(row["value"]), amount(row.get("bound")) + by,
+        who(row), amount(row["value"]), amount(row.get("bound")), source(row),
         "-" if gap is None else f"{gap:.3%}",
         row.get("error") or str(row.get("claim", "-")), truth(row, best, proven),
         disturbed + number(row.get("wall_s"), ".2f"), number(row.get("built_s"), ".2f"),
@@ -163,8 +154,21 @@ def cells(row: Row, best: float | None, proven: float | None, own: Row | None) -
         number(matched_s(row, own), ".2f"),
         f"{row['peak_mib']:,.0f}",
         f"{row['process_wall_s']:.1f} / {row['process_cpu_s']:.1f}",
-        number(row.get("load"), ".1f"), number(row.get("others"), ".1f"),
+        number(row.get("others"), ".1f"),
     ]  # fmt: skip
+
+
+def source(row: Row) -> str:
+    """Return what stands behind a bound."""
+    if row.get("bound") is None:
+        return "-"
+    by = row.get("bound_by", "its word")
+    if by == "prices":
+        return "certificate"
+    proven = row.get("certificate_bound")
+    if by != "search" or proven is None or proven == row["bound"]:
+        return by
+    return f"search; certificate {amount(proven)}"
 
 
 def short(row: Row) -> str:
@@ -180,76 +184,16 @@ def short(row: Row) -> str:
     )
 
 
-def table(rows: list[Row]) -> list[str]:
-    """Return the Markdown table of one case."""
-    best, proven = best_of(rows)
-    main = middle(rows)
-    own = next((r for r in main if r["peer"] == "groundplan"), None)
-    lines = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
-    return lines + [f"| {' | '.join(cells(r, best, proven, own))} |" for r in main]
-
-
-def processor() -> str:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return platform.machine()
-    names = [x.partition(":")[2].strip() for x in text.splitlines() if x.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def write(path: Path, harness: Any) -> None:
-    """Write all tables so far."""
-    o, rows = harness.options, harness.rows
-    loads = [r["load"] for r in rows if "load" in r]
-    others = [r["others"] for r in rows if "others" in r]
-    peers = ", ".join(f"{k} {v}" for k, v in harness.versions.items()) or "none at hand"
-    lines = [
-        (
-            f"groundplan {version('groundplan')}, numpy {version('numpy')}, highspy "
-            f"{version('highspy')}; Python {platform.python_version()}; {processor()}, "
-            f"{os.cpu_count()} cores. Peers: {peers}. {o.threads} threads, wall limit "
-            f"{o.limit_s:g} s, median of {o.repeat}, seed {o.seed}."
-        ),
-    ]
-    if loads:
-        lines.append(
-            f"1-minute load {min(loads):.1f} to {max(loads):.1f} ({o.threads} of it our own); "
-            f"other processes used {statistics.median(others):.1f} cores (median of the rows, at "
-            f"most {max(others):.1f})."
-        )
-    for name, about in harness.heads.items():
-        own = [r for r in rows if r["case"] == name]
-        lines += ["", f"### {name}" if own or about else name]
-        if own:
-            lines += [f"{about}.", "", *table(own)]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def curves(rows: list[Row]) -> dict[str, list[tuple[float, float]]]:
-    """Return the gap over time of every entrant that told value and bound on the way."""
-    out = {}
-    for row in middle(rows):
-        curve = [*row.get("curve", [])]
-        if row["value"] is not None and row.get("bound") is not None:
-            curve.append([row["wall_s"], row["value"], row["bound"]])
-        steps = anytime.gap_steps(curve, row.get("wall_s", 0.0), maximize=row["maximize"])
-        if steps:
-            out[who(row)] = steps
-    return out
-
-
-def into_docs(docs: Path, out: Path) -> None:
-    """Put the table between the marks of the docs page, and the figures beside it."""
-    page = docs / "benchmarks.md"
-    text = page.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
-        raise SystemExit(f"{page}: no line {BEGIN!r} or {END!r} to put the table between")
-    head, tail = text.partition(BEGIN)[0], text.partition(END)[2]
-    body = (out / "table.md").read_text(encoding="utf-8")
-    for figure in (out / f"anytime-{case}.svg" for case in DOCS_FIGURES):
-        if not figure.exists():
-            continue
-        shutil.copy(figure, docs / figure.name)
-        body += f"\n![Gap over time, {figure.stem.removeprefix('anytime-')}]({figure.name})\n"
-    page.write_text(f"{head}{BEGIN}\n{body}{END}{tail}", encoding="utf-8")
+def table(rows: list[Row], *, named: bool = False) -> list[str]:
+    """Return the Markdown table of a case, or of several with their names in front."""
+    columns = ("case", *COLUMNS) if named else COLUMNS
+    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    for case in dict.fromkeys(r["case"] for r in rows):
+        group = [r for r in rows if r["case"] == case]
+        best, proven = best_of(group)
+        main = middle(group)
+        own = next((r for r in main if r["peer"] == "groundplan"), None)
+        for row in main:
+            told = cells(row, best, proven, own)
+            lines.append(f"| {' | '.join([case, *told] if named else told)} |")
+    return lines
