@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from groundplan.errors import DataError
 from groundplan.plan import check_sector
 from groundplan.plan.bill import bill_items, money_of_system, part_of_money, stated
+from groundplan.plan.proof import money_differences
 from groundplan.plan.system import build_coverage, decide, prepare, settle
 from groundplan.plan.toy import toy_land
 from groundplan.plan.whole_record import setting_rows
@@ -167,3 +168,26 @@ def with_bill(change):
 def test_a_bill_that_is_not_the_cost_is_told(change, told):
     with pytest.raises(DataError, match=told):
         check_sector(with_bill(change))
+
+
+def told_money(plan, opex_cny_per_year):
+    planned = plan.chosen & ~plan.system.existing
+    spent = int(plan.sized.capex_cny[planned].sum())
+    money = money_of_system(plan, spent, opex_cny_per_year)
+    return {"cost_cny": spent, "opex_cny_per_year": opex_cny_per_year, "money": money}
+
+
+def test_verify_adds_the_bill_up_anew():
+    plan = plan_of("charging")
+    n = int((plan.chosen & ~plan.system.existing).sum())
+    part = told_money(plan, 60_000 * n)
+    assert money_differences("charging", part) == []
+    assert money_differences("charging", {**part, "money": None}) == []
+    assert money_differences("charging", told_money(plan, None)) == []
+    (told,) = money_differences("charging", {**part, "cost_cny": part["cost_cny"] + 1})
+    assert "the bill makes" in told
+    (told,) = money_differences("charging", {**part, "opex_cny_per_year": None})
+    assert "running cost told once" in told
+    shares = part["money"]["capital"]["by_confidence_cny"]
+    shares["A"], shares["H"] = shares["A"] - 5000, 5000
+    assert len(money_differences("charging", part)) == 2

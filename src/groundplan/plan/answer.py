@@ -296,6 +296,8 @@ def yuan(value: float) -> tuple[str, str]:
     >>> yuan(7_156_129_000), yuan(39_712_000)
     (('7.16 bn CNY', '71.6亿元'), ('39.71 M CNY', '3,971万元'))
     """
+    if value == 0:
+        return "0 CNY", "0元"
     if abs(value) >= 1e8:
         return f"{value / 1e9:,.2f} bn CNY", f"{value / 1e8:,.1f}亿元"
     return f"{value / 1e6:,.2f} M CNY", f"{value / 1e4:,.0f}万元"

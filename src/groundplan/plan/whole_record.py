@@ -87,7 +87,8 @@ def plan_record(
 def keys_of_system(targets: list[dict[str, Any]], key: str, plan: SystemPlan) -> list[str]:
     """Return the keys of the targets that a system answers, each with its other readings after it.
 
-    A milestone has no system of its own: it belongs where a report of milestones names its measure.
+    A milestone has no system of its own: it belongs where a report of milestones names its measure,
+    or where it is called as the system is. Numbers come before milestones.
     """
     sector = plan.system.sector
     milestones = {
@@ -97,8 +98,16 @@ def keys_of_system(targets: list[dict[str, Any]], key: str, plan: SystemPlan) ->
         for measure in report.parameters(plan.system.settings)["measures"]
     }
     own = [
-        t for t in targets if t["is_working"] and (t["sector"] == key or t["measure"] in milestones)
+        t
+        for t in targets
+        if t["is_working"]
+        and (
+            t["sector"] == key
+            or t["measure"] in milestones
+            or (t["kind"] == "milestone" and t["key"] == key)
+        )
     ]
+    own.sort(key=lambda t: t["kind"] == "milestone")
     return [
         name
         for target in own
