@@ -107,6 +107,8 @@ class Field:
         Key of `CONFIDENCES`.
     choices : tuple of str
         Accepted words, for text.
+    low, high : float or None
+        Range in which the value is thought to lie; None where no range is known.
     """
 
     name: str
@@ -120,6 +122,8 @@ class Field:
     year: int | None = None
     confidence: str = "A"
     choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
 
     def fault(self, value: object) -> str | None:
         """Return what is expected where `value` does not fit, None where it fits."""

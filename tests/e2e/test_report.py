@@ -10,12 +10,15 @@ import shutil
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from markupsafe import escape
 
+from groundplan.show import words, write_report
 from groundplan.show.page import TEMPLATES
 from groundplan.show.tiles import packed
 
@@ -255,4 +258,153 @@ def test_a_register_and_binding_terms_are_told(report, browser, tmp_path):
     ):
         assert part in text
     assert "ODbL 1.0" in page.locator("#answer .warn").last.inner_text()
+    page.close()
+
+
+SYSTEMS = ("mobile", "charging", "racks", "iot", "beidou", "corridor")
+
+
+def section(report: Path, key: str) -> str:
+    """Return the part of the page that belongs to one system."""
+    text = report.read_text(encoding="utf-8").split("<script")[0]
+    start = text.index(f'<section aria-labelledby="h-{key}"')
+    return text[start : text.index("</section>", start)]
+
+
+def of_plan(report: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((report.parent / "plan.json").read_bytes())
+    return told
+
+
+@pytest.mark.parametrize("key", SYSTEMS)
+def test_a_section_tells_what_is_asked_what_it_costs_and_when_it_counts(report, key):
+    told, record = section(report, key), of_plan(report)
+    part = record["sectors"][key]
+    order = [told.index(f'id="{name}-{key}"') for name in ("asked", "money")]
+    assert order == sorted(order)
+    assert order[1] < told.index("What the plan gives") < told.index("When an asset counts")
+    targets = {t["key"]: t for t in record["targets"]}
+    working = [targets[n] for n in part["targets"] if targets[n]["is_working"]]
+    assert working
+    for name in part["targets"]:
+        target = targets[name]
+        for text in (target["title"], target["title_zh"], target["definition"], target["source"]):
+            assert str(escape(text)) in told
+        assert f"({escape(target['vintage'])})" in told
+        assert f">{target['due_on']}</td>" in told
+    for label in ("asked", "baseline", "planned", "missing", "status", "confidence"):
+        assert told.count(f'data-en="{label}"') == len(part["targets"])
+    assert "Counts when:" in told
+    assert "计数条件：" in told
+    for rule in part["evidence"]:
+        assert told.count(str(escape(rule["doc"]))) >= 2
+        assert told.count(str(escape(rule["doc_zh"]))) >= 2
+    assert f'<a href="#h-map" data-map="{key}">' in told
+    for target in re.findall(r'href="#(table-[^"]+)"', told):
+        assert f'id="{target}"' in told
+    assert told.count('href="#table-') == len(part["tables"])
+
+
+@pytest.mark.parametrize("key", SYSTEMS)
+def test_a_section_tells_the_confidence_of_its_own_money(report, key):
+    told, record = section(report, key), of_plan(report)
+    money = record["sectors"][key]["money"]
+    assert money["capital"]["total_cny"] == record["sectors"][key]["cost_cny"]
+    for part in (money["capital"], money["running"]):
+        mix = part["by_confidence_cny"]
+        assert sum(mix.values()) + part["untold_cny"] == pytest.approx(part["total_cny"], abs=1)
+        assert part["untold_cny"] == 0
+        assert part["low_cny"] <= part["total_cny"] <= part["high_cny"]
+        if part["total_cny"]:
+            assert str(words.money(part["total_cny"])) in told
+            for grade, amount in mix.items():
+                assert str(words.confidence(grade)) in told
+                assert words.percent(amount / part["total_cny"]) in told
+    for item in money["items"]:
+        assert item["low_cny"] <= item["amount_cny"] <= item["high_cny"]
+        assert words.price_zh(key, item["name"]) in told
+    asked = {a["name"] for a in record["assumptions"] if a["used_by"] == key}
+    assert sum(money["values_by_confidence"].values()) == len(asked)
+
+
+def rewritten(report: Path, folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """Return the report of the same plan with another record."""
+    copy = Path(shutil.copytree(report.parent, folder / "henan"))
+    record = json.loads((copy / "plan.json").read_bytes())
+    change(record)
+    (copy / "plan.json").write_text(json.dumps(record), encoding="utf-8")
+    return write_report(copy)
+
+
+def one_bare_system(record: dict[str, Any]) -> None:
+    record["answer"] = [a for a in record["answer"] if a["sector"] == "iot"]
+    record["sectors"] = {"iot": record["sectors"]["iot"]}
+    record["sectors"]["iot"] |= {"targets": [], "tables": [], "opex_cny_per_year": None}
+    record["sectors"]["iot"]["money"] |= {"running": None}
+    record["targets"] = []
+    record["money"]["lines"] = []
+    record["modelled"] = []
+    for county in record["sectors"]["iot"]["counties"]:
+        county["name_en"] = ""
+
+
+def without_a_bill(record: dict[str, Any]) -> None:
+    money = record["sectors"]["charging"]["money"]
+    money["items"] = []
+    for part in (money["capital"], money["running"]):
+        part |= {"by_confidence_cny": {}, "untold_cny": part["total_cny"], "has_range": False}
+
+
+def of_an_older_version(record: dict[str, Any]) -> None:
+    for part in record["sectors"].values():
+        del part["money"], part["targets"]
+
+
+@pytest.mark.parametrize("change", [one_bare_system, without_a_bill, of_an_older_version])
+def test_a_sparse_plan_is_told_plainly(report, browser, tmp_path, change):
+    path = rewritten(report, tmp_path, change)
+    page = browser.new_page(viewport={"width": 390, "height": 900})
+    faults: list[str] = []
+    page.on("pageerror", lambda e: faults.append(str(e)))
+    page.goto(path.as_uri())
+    text = page.locator("main").inner_text()
+    if change is one_bare_system:
+        assert "No target of the study asks for this system." in text
+        assert "Running cost: this system prices none." in text
+        # where a county has no other name its own stands
+        assert re.search(r"[\u4e00-\u9fff]+[县区市]", page.locator("table.sortable").inner_html())
+    if change is without_a_bill:
+        assert "not broken down by price 100.0%" in text
+        assert "the counts of its values stand in for shares of the money" in text
+    if change is of_an_older_version:
+        assert text.count("Asked, planned and missing") == len(SYSTEMS)
+    assert "undefined" not in text
+    assert "None" not in text
+    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(overflow) <= 0
+    assert faults == []
+    page.close()
+
+
+@pytest.mark.parametrize("key", SYSTEMS)
+def test_a_section_leads_to_the_map_of_its_own_system(report, browser, key):
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.goto(report.as_uri())
+    page.click(f'a[data-map="{key}"]')
+    boxes = page.locator("#overlays input:checked").evaluate_all("l => l.map((b) => b.value)")
+    assert len(boxes) > 1
+    assert all(value == "borders" or value.startswith(f"{key}-") for value in boxes)
+    area = page.locator("#areas input:checked").get_attribute("value")
+    assert area == ("people" if key == "corridor" else f"{key}_after")
+    page.close()
+
+
+def test_paper_keeps_the_map_in_shape_and_the_heads_of_tables(report, browser):
+    page = browser.new_page(viewport={"width": 1000, "height": 900})
+    page.goto(report.as_uri())
+    shape = "() => { const c = document.getElementById('map'), b = c.getBoundingClientRect(); return (b.width / b.height) / (c.width / c.height); }"
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    assert page.evaluate(shape) == pytest.approx(1.0, abs=0.02)
+    assert page.locator("table.sortable th button").first.is_visible()
     page.close()

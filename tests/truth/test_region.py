@@ -213,3 +213,14 @@ def test_unknown_region_and_bad_cells_are_refused(henan, polygons):
     moved = {k: shapely.transform(v, lambda c: c * 1e5) for k, v in polygons.items()}
     with pytest.raises(CrsError, match="degrees"):
         henan.grid(1000, moved)
+
+
+def test_every_county_has_a_name_in_both_scripts(henan):
+    chinese, latin = henan.counties.name, henan.counties.name_en
+    assert len(set(latin.tolist())) == len(henan.counties.code) == 157
+    kinds = {"区": "District", "县": "County", "市": "City"}
+    for own, told in zip(chinese.tolist(), latin.tolist(), strict=True):
+        assert told.isascii()
+        # two counties of one name carry their prefecture after the kind
+        assert told.split(" (")[0].split()[-1] == kinds[own[-1]], (own, told)
+        assert told[0].isupper()

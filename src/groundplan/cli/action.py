@@ -11,6 +11,7 @@ from typing import Any
 
 from groundplan.cli.progress import Progress
 from groundplan.errors import DataError, UsageError
+from groundplan.quantity import CONFIDENCES
 
 __all__ = [
     "check",
@@ -32,6 +33,8 @@ ENDS = {
     "feasible": "the asked gap is proven",
     "stopped": "the planned effort ended first",
 }
+#: Numbers of a target that the summary tells.
+TOLD_OF_TARGETS = ("value", "baseline", "planned", "gap")
 
 
 @contextmanager
@@ -106,7 +109,10 @@ def plan_data(plan: Any) -> dict[str, Any]:
     return {
         "folder": str(plan.folder),
         "answer": record["answer"],
-        "sectors": {k: {n: p[n] for n in names} for k, p in record["sectors"].items()},
+        "sectors": {
+            k: {**{n: p[n] for n in names}, "targets": p["targets"], "money": p["money"]}
+            for k, p in record["sectors"].items()
+        },
         "targets": [
             {n: t[n] for n in ("key", "value", "planned", "after", "gap", "status")}
             for t in record["targets"]
@@ -131,6 +137,7 @@ def plan_text(plan: Any) -> str:
             f"{part['gain_gap']:.2%} of what could still be gained"
         )
         lines.append(f"{told} ({ENDS[part['status']]})")
+        lines += system_lines(record, key)
     money = record["money"]
     lines.append(
         f"money: all targets priced {money['sum_cny'] / 1e9:.1f} bn CNY "
@@ -143,6 +150,37 @@ def plan_text(plan: Any) -> str:
         lines.append("stopped early: this is the best plan so far; go on with --resume")
     lines.append(f"time: {plan.stages['total']:.1f} s")
     return "\n".join(lines)
+
+
+def system_lines(record: dict[str, Any], key: str) -> list[str]:
+    """Return what is asked of a system, what is missing, and what its cost rests on."""
+    part = record["sectors"][key]
+    targets = {t["key"]: t for t in record["targets"]}
+    lines = []
+    for target in (targets[name] for name in part["targets"] if targets[name]["is_working"]):
+        if target["value"] is None:
+            continue
+        number = {n: "-" if target[n] is None else f"{target[n]:,.10g}" for n in TOLD_OF_TARGETS}
+        lines.append(
+            f"  {target['key']}: asked {target['comparator']} {number['value']}, baseline "
+            f"{number['baseline']}, planned {number['planned']}, missing {number['gap']} "
+            f"(confidence: {CONFIDENCES[target['confidence']]})"
+        )
+    for name, of in (("capital", part["money"]["capital"]), ("a year", part["money"]["running"])):
+        if of is None or not of["total_cny"]:
+            continue
+        mix = [
+            f"{CONFIDENCES[c]} {v / of['total_cny']:.0%}"
+            for c, v in of["by_confidence_cny"].items()
+        ]
+        if of["untold_cny"]:
+            mix.append(f"not broken down {of['untold_cny'] / of['total_cny']:.0%}")
+        size, unit = (1e9, "bn") if of["total_cny"] >= 1e9 else (1e6, "M")
+        told = f"{of['total_cny'] / size:,.2f} {unit} CNY"
+        if of["has_range"]:
+            told += f" ({of['low_cny'] / size:,.2f}-{of['high_cny'] / size:,.2f})"
+        lines.append(f"  {name}: {told}, by confidence of its prices: " + ", ".join(mix))
+    return lines
 
 
 def demo(

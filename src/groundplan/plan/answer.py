@@ -29,6 +29,7 @@ __all__ = [
     "place_rows",
     "sector_record",
     "target_records",
+    "yuan",
 ]
 
 #: What a gap of this size means and when it is to be expected, by status.
@@ -287,6 +288,21 @@ def in_ten_thousands(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def yuan(value: float) -> tuple[str, str]:
+    """Return an amount of money in English and Chinese.
+
+    Examples
+    --------
+    >>> yuan(7_156_129_000), yuan(39_712_000)
+    (('7.16 bn CNY', '71.6亿元'), ('39.71 M CNY', '3,971万元'))
+    """
+    if value == 0:
+        return "0 CNY", "0元"
+    if abs(value) >= 1e8:
+        return f"{value / 1e9:,.2f} bn CNY", f"{value / 1e8:,.1f}亿元"
+    return f"{value / 1e6:,.2f} M CNY", f"{value / 1e4:,.0f}万元"
+
+
 def cost_sentence(record: Mapping[str, Any]) -> tuple[str, str]:
     """Return the answer for a capacitated system: what meeting the demand costs at least."""
     counts, unit = record["counts"], record["servers_unit"]
@@ -296,16 +312,16 @@ def cost_sentence(record: Mapping[str, Any]) -> tuple[str, str]:
     by_action = f"{counts['upgrade']:,} extended, {counts['share']:,} in existing buildings, "
     english = (
         f"{record['title']}: {built:,} {unit} at {planned:,} sites ({by_action}"
-        f"{counts['new']:,} new) for {record['cost_cny'] / 1e9:,.2f} bn CNY meet the demand of "
+        f"{counts['new']:,} new) for {yuan(record['cost_cny'])[0]} meet the demand of "
         f"{record['servers_asked']:,} within every limit; over {years:g} years, running costs "
-        f"included, the plan costs {value / 1e9:,.2f} bn CNY. "
+        f"included, the plan costs {yuan(value)[0]}. "
     )
     chinese = (
         f"{record['title_zh']}：在{planned:,}处（扩容{counts['upgrade']:,}、利用既有建筑"
         f"{counts['share']:,}、新建{counts['new']:,}）建设{in_ten_thousands(built)}架，投资"
-        f"{record['cost_cny'] / 1e8:,.1f}亿元，在全部时延与容量限制内满足"
+        f"{yuan(record['cost_cny'])[1]}，在全部时延与容量限制内满足"
         f"{in_ten_thousands(record['servers_asked'])}架需求；{years:g}年期总费用（含运行）"
-        f"{value / 1e8:,.1f}亿元。"
+        f"{yuan(value)[1]}。"
     )
     if record["status"] == "optimal":
         return (
@@ -314,9 +330,9 @@ def cost_sentence(record: Mapping[str, Any]) -> tuple[str, str]:
         )
     less = (value - bound) / value
     return (
-        english + f"No plan that meets the demand can cost less than {bound / 1e9:,.2f} bn CNY: "
+        english + f"No plan that meets the demand can cost less than {yuan(bound)[0]}: "
         f"at most {less:.2%} less.",
-        chinese + f"满足需求的任何方案都不可能低于{bound / 1e8:,.1f}亿元（至多再省{less:.2%}）。",
+        chinese + f"满足需求的任何方案都不可能低于{yuan(bound)[1]}（至多再省{less:.2%}）。",
     )
 
 
@@ -329,13 +345,13 @@ def backup_sentence(record: Mapping[str, Any]) -> tuple[str, str]:
     english = (
         f"{record['title']}: with {counts['upgrade']:,} sites upgraded, "
         f"{counts['share']:,} shared and {counts['new']:,} new for "
-        f"{record['cost_cny'] / 1e9:,.2f} bn CNY, {value:,.0f} {unit} ({ratio:.2%}, before "
+        f"{yuan(record['cost_cny'])[0]}, {value:,.0f} {unit} ({ratio:.2%}, before "
         f"{record['base_value'] / total:.2%}) have a site near enough or several around them, "
         f"{backup['firm_ratio']:.2%} also when any one site fails. "
     )
     chinese = (
         f"{record['title_zh']}：升级{counts['upgrade']:,}、共享{counts['share']:,}、"
-        f"新建{counts['new']:,}处，投资{record['cost_cny'] / 1e8:,.1f}亿元；单站或网络解服务率由"
+        f"新建{counts['new']:,}处，投资{yuan(record['cost_cny'])[1]}；单站或网络解服务率由"
         f"{record['base_value'] / total:.2%}升至{ratio:.2%}，任一站失效时仍为"
         f"{backup['firm_ratio']:.2%}。"
     )
@@ -389,13 +405,13 @@ def answer_sentence(record: Mapping[str, Any]) -> tuple[str, str]:
     english = (
         f"{record['title']}: adding {planned:,} sites ({counts['upgrade']:,} upgraded, "
         f"{counts['share']:,} shared, {counts['new']:,} new) for "
-        f"{record['cost_cny'] / 1e9:,.2f} bn CNY, this plan serves {value:,.0f} {unit} "
+        f"{yuan(record['cost_cny'])[0]}, this plan serves {value:,.0f} {unit} "
         f"({ratio:.2%}, before {before:.2%}). "
     )
     chinese = (
         f"{record['title_zh']}：新增{planned:,}处（升级{counts['upgrade']:,}、"
         f"共享{counts['share']:,}、新建{counts['new']:,}），投资"
-        f"{record['cost_cny'] / 1e8:,.1f}亿元，服务率由{before:.2%}升至{ratio:.2%}。"
+        f"{yuan(record['cost_cny'])[1]}，服务率由{before:.2%}升至{ratio:.2%}。"
     )
     limit, limit_zh = (
         ("with this budget", "同一预算下")

@@ -17,6 +17,7 @@ from groundplan.plan.answer import (
     sector_record,
 )
 from groundplan.plan.backup_plan import backup_record
+from groundplan.plan.bill import money_of_system
 from groundplan.plan.capacitated import allocation_record, expansion_of
 from groundplan.plan.columns import attribute_columns, column_record, county_of_points
 from groundplan.plan.exports import asset_table, write_assets, write_cells
@@ -222,6 +223,9 @@ def fill_folder(
             places,
             label,
             opex_cny_per_year(plan),
+        )
+        sectors[key]["money"] = money_of_system(
+            plan, sectors[key]["cost_cny"], sectors[key]["opex_cny_per_year"]
         )
         if plan.register is not None:
             sectors[key]["register"] = dict(plan.register)

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 __all__ = ["verify_plan", "write_proof"]
 
+#: What whole numbers may lose against sums of quantity times price.
+YUAN = 1.0
+
 
 def write_proof(folder: Path, plan: SystemPlan, record: Mapping[str, Any]) -> None:
     """Write the certificate of one system: arrays and a readable record."""
@@ -253,4 +256,33 @@ def asset_differences(folder: Path, record: Mapping[str, Any]) -> list[str]:
             differences.append(
                 f"{key}: assets cost {int(cost[mine].sum())} CNY, plan.json says {part['cost_cny']}"
             )
+        differences += money_differences(key, part)
+    return differences
+
+
+def money_differences(key: str, part: Mapping[str, Any]) -> list[str]:
+    """Return where the bill of a system does not make its cost, or its shares not the bill."""
+    money = part.get("money")
+    if money is None:
+        return []  # a plan of an older version tells none
+    differences = []
+    for name, total in (("capital", part["cost_cny"]), ("running", part["opex_cny_per_year"])):
+        told = money[name]
+        if told is None or total is None:
+            if told is not total:
+                differences.append(f"{key}: {name} cost told once and not twice")
+            continue
+        items = [i for i in money["items"] if i["is_capital"] == (name == "capital")]
+        by_grade = dict.fromkeys(told["by_confidence_cny"], 0.0)
+        for item in items:
+            amount = item["quantity"] * item["value"]
+            by_grade[item["confidence"]] = by_grade.get(item["confidence"], 0.0) + amount
+        if abs(sum(by_grade.values()) + told["untold_cny"] - total) >= YUAN:
+            differences.append(f"{key}: the bill makes {sum(by_grade.values()):.0f} CNY of {total}")
+        differences += [
+            f"{key}: {amount:.0f} CNY rest on prices of confidence {grade}, plan.json says "
+            f"{told['by_confidence_cny'].get(grade, 0.0):.0f}"
+            for grade, amount in by_grade.items()
+            if abs(amount - told["by_confidence_cny"].get(grade, 0.0)) >= YUAN
+        ]
     return differences

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.errors import Findings
+from groundplan.plan.bill import check_bill
 from groundplan.plan.columns import check_attributes
 from groundplan.plan.system import (
     System,
@@ -126,4 +127,5 @@ def check_sized(found: Findings, plan: SystemPlan) -> None:
         found.add(0, "sizing", "a planned site without servers or cost", ">= 1 and > 0")
     if sized.servers[~plan.chosen].any() or sized.capex_cny[~planned].any():
         found.add(0, "sizing", "equipment or cost where nothing is planned", "0")
+    check_bill(found, plan)
     check_attributes(found, system.sector, "sizing", sized.attributes, len(system.sites))

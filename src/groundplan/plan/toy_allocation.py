@@ -16,6 +16,7 @@ from groundplan.plan.allocation import (
     demand_squares,
     service_cost_cny,
 )
+from groundplan.plan.bill import check_bill
 from groundplan.plan.capacitated import allocate, decided_of, layer_reach_m, offer_of
 from groundplan.plan.columns import check_attributes
 from groundplan.plan.system import System, prepare, subset
@@ -217,6 +218,7 @@ def check_toy_allocation(
         found.add(0, "sizing", "a site that serves more than it holds", "modules for its load")
     if sized.servers[nothing].any() or sized.capex_cny[~planned].any():
         found.add(0, "sizing", "equipment or cost where nothing is planned", "0")
+    check_bill(found, plan)
     modules = -(-load // offer.module_servers)
     price = np.where(planned, plan.system.sites.capex_cny, 0) + offer.module_cny * modules
     if not np.array_equal(sized.capex_cny, price):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from groundplan.plan.answer import answer_sentence, money_record, target_records
+from groundplan.plan.bill import stated
 from groundplan.plan.manifest import library_versions
 from groundplan.plan.system import SystemPlan
 
@@ -42,8 +43,10 @@ def plan_record(
     for target in study.targets:
         if target.is_working and target.sector in plans and target.measure in counts:
             planned[target.key] = counts[target.measure][0]
+    targets = target_records(study.targets, planned, counts, supported)
     answers = []
     for key, part in sectors.items():
+        part["targets"] = keys_of_system(targets, key, plans[key])
         sentence, sentence_zh = answer_sentence(part)
         answers.append({"sector": key, "sentence": sentence, "sentence_zh": sentence_zh})
     region, grid = ground.region, ground.grid
@@ -69,7 +72,7 @@ def plan_record(
         },
         "people": ground.people_note,
         "answer": answers,
-        "targets": target_records(study.targets, planned, counts, supported),
+        "targets": targets,
         "money": money_record(price_programme(study).record(), spent),
         "sectors": sectors,
         "assumptions": [*(a.record() for a in study.assumptions), *setting_rows(plans)],
@@ -79,6 +82,40 @@ def plan_record(
         "inputs": {},
         "versions": library_versions(),
     }
+
+
+def keys_of_system(targets: list[dict[str, Any]], key: str, plan: SystemPlan) -> list[str]:
+    """Return the keys of the targets that a system answers, each with its other readings after it.
+
+    A milestone has no system of its own: it belongs where a report of milestones names its measure,
+    or where it is called as the system is. Numbers come before milestones.
+    """
+    sector = plan.system.sector
+    milestones = {
+        measure
+        for report in sector.reports
+        if report.kind == "milestones"
+        for measure in report.parameters(plan.system.settings)["measures"]
+    }
+    own = [
+        t
+        for t in targets
+        if t["is_working"]
+        and (
+            t["sector"] == key
+            or t["measure"] in milestones
+            or (t["kind"] == "milestone" and t["key"] == key)
+        )
+    ]
+    own.sort(key=lambda t: t["kind"] == "milestone")
+    return [
+        name
+        for target in own
+        for name in (
+            target["key"],
+            *(t["key"] for t in targets if t["reading_of"] == target["key"]),
+        )
+    ]
 
 
 def spent_by_line(study: Any, plan: SystemPlan, total_cny: int) -> dict[str, int]:
@@ -109,26 +146,11 @@ def spent_by_line(study: Any, plan: SystemPlan, total_cny: int) -> dict[str, int
 
 def setting_rows(plans: Mapping[str, SystemPlan]) -> list[dict[str, Any]]:
     """Return every setting and price that the sectors used, as rows of the assumptions table."""
-    rows = []
-    for key, plan in plans.items():
-        sector = plan.system.sector
-        for item in (*sector.settings, *sector.cost.fields):
-            value = plan.system.settings[item.name]
-            rows.append(
-                {
-                    "name": item.name,
-                    "value": value,
-                    "unit": item.unit,
-                    "low": None,
-                    "high": None,
-                    "year": item.year,
-                    "source": item.source if value == item.default else "set in study.toml",
-                    "confidence": item.confidence,
-                    "used_by": key,
-                    "note": item.doc,
-                }
-            )
-    return rows
+    return [
+        {**stated(item, plan.system.settings), "used_by": key}
+        for key, plan in plans.items()
+        for item in (*plan.system.sector.settings, *plan.system.sector.cost.fields)
+    ]
 
 
 def modelled_notes(ground: Any, plans: Mapping[str, SystemPlan]) -> list[dict[str, str]]:

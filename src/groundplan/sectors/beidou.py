@@ -53,6 +53,7 @@ from groundplan.sectors.places import (
     density_at,
     environment_of,
 )
+from groundplan.sectors.sites import count_openings
 
 __all__ = ["BEIDOU", "correction_reach_m", "single_reach_m"]
 
@@ -174,6 +175,20 @@ def build_sizing(
             "card_use_ratio": np.where(chosen, use, 0.0),
         },
     )
+
+
+def quantities(
+    sites: Sites, sized: Sized, planned: NDArray[np.bool_], settings: Settings
+) -> dict[str, float]:
+    """Return how much of each price the planned stations take: the first card is in theirs."""
+    del settings
+    n = float(planned.sum())
+    cards = sized.attributes["message_cards_count"][planned]
+    return {
+        **count_openings(sites, planned, "station"),
+        "card_cny": float(cards.sum()) - n,
+        "station_opex_cny_per_year": n,
+    }
 
 
 EXISTING_FIELDS = (
@@ -366,7 +381,7 @@ BEIDOU = Sector(
     service=Catchment("distance", service_parameters, cell_environment),
     backup=Backup("backup_covering", backup_parameters),
     sizing=Sizing("short_messages", build_sizing),
-    cost=Cost(read_fields("beidou_costs"), price_year=2023),
+    cost=Cost(read_fields("beidou_costs"), price_year=2023, bill=quantities),
     rules=rules,
     evidence=(
         EvidenceRule(

@@ -28,7 +28,7 @@ from groundplan.sectors.charging_report import (
     promise_parameters,
 )
 from groundplan.sectors.charging_segments import SEGMENTS, segment_shares, setting_rules
-from groundplan.sectors.charging_sizing import build_sizing
+from groundplan.sectors.charging_sizing import build_sizing, quantities
 from groundplan.sectors.charging_standin import build_candidates, stand_stations
 from groundplan.sectors.contract import (
     Action,
@@ -203,6 +203,7 @@ COLUMNS = (
     whole("added_chargers_count", "new chargers, fast and slow"),
     whole("added_fast_count", "of these, fast chargers"),
     whole("added_slow_count", "of these, slow chargers for parked cars"),
+    whole("added_transformers_count", "transformers beyond the first of a new station"),
     whole("fast_chargers_count", "fast chargers of the station, those taken in included"),
     whole("slow_chargers_count", "slow chargers of the station, those taken in included"),
     whole("added_connectors_count", "connectors of the new chargers"),
@@ -279,7 +280,7 @@ CHARGING = Sector(
     service=Catchment("distance", service_parameters, cell_environment, decided_by="cell"),
     feeds=CHARGING_FEEDS,
     sizing=Sizing("station_day", build_sizing),
-    cost=Cost(read_fields("charging_costs"), price_year=2023),
+    cost=Cost(read_fields("charging_costs"), price_year=2023, bill=quantities),
     rules=setting_rules,
     reports=(
         Report("classes", "What the programme counts", "计划计数的两类", class_parameters),

@@ -19,8 +19,9 @@ from groundplan.sectors.charging_segments import (
     stays_h,
 )
 from groundplan.sectors.contract import Action, Settings, Sites, Sized
+from groundplan.sectors.sites import count_openings
 
-__all__ = ["Chargers", "Feeders", "build_sizing", "day_energy", "raise_to", "waits"]
+__all__ = ["Chargers", "Feeders", "build_sizing", "day_energy", "quantities", "raise_to", "waits"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -285,6 +286,7 @@ def build_sizing(
         "added_chargers_count": n_added,
         "added_fast_count": added.fast,
         "added_slow_count": added.slow,
+        "added_transformers_count": np.where(planned, further, 0),
         "fast_chargers_count": chargers.fast,
         "slow_chargers_count": chargers.slow,
         "added_connectors_count": connectors.astype(np.int64),
@@ -325,3 +327,21 @@ def spread(values: NDArray[Any], at: IntArray, n: int) -> NDArray[Any]:
     column = np.zeros(n, values.dtype)
     column[at] = values
     return column
+
+
+def quantities(
+    sites: Sites, sized: Sized, planned: NDArray[np.bool_], settings: Settings
+) -> dict[str, float]:
+    """Return how much of each price the planned stations take."""
+    del settings
+
+    def added(name: str) -> float:
+        return float(sized.attributes[f"added_{name}_count"][planned].sum())
+
+    return {
+        **count_openings(sites, planned, "station"),
+        "charger_cny": added("fast"),
+        "slow_charger_cny": added("slow"),
+        "transformer_cny": added("transformers"),
+        "station_opex_cny_per_year": float(planned.sum()),
+    }

@@ -334,10 +334,16 @@ class Passage:
 
 @dataclass(frozen=True)
 class Cost:
-    """Prices of a sector's equipment: rows as `Field`s with unit, source, year, confidence."""
+    """Prices of a sector's equipment: rows as `Field`s with unit, source, year, confidence.
+
+    ``bill(sites, sized, planned, settings)`` tells how much of each price the sites under the mask
+    `planned` take: price name -> quantity. Quantity times price over the prices in CNY is the
+    capital cost `Sized.capex_cny` says, over the others the running cost of a year.
+    """
 
     fields: tuple[Field, ...]
     price_year: int
+    bill: Callable[[Sites, Sized, NDArray[np.bool_], Settings], Mapping[str, float]] | None = None
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ from groundplan.sectors.corridors_roads import build_network
 from groundplan.sectors.corridors_standin import build_candidates, road_sites, stand_areas
 from groundplan.sectors.fields import read_fields
 from groundplan.sectors.places import ENVIRONMENTS, cell_environment
-from groundplan.sectors.sites import pick_sites
+from groundplan.sectors.sites import count_openings, pick_sites
 
 __all__ = ["CORRIDOR"]
 
@@ -156,9 +156,8 @@ def build_sizing(
     added = total - reused
     peak_kw = settings["charger_kw"] * settings["simultaneous_ratio"]
     power_kw = np.where(stands, present, total) * peak_kw
-    # the price of a station holds one transformer; chargers taken in are fed already
-    further = np.maximum(np.ceil(added * peak_kw / settings["transformer_kw"]) - 1, 0)
-    price = added * settings["charger_cny"] + further.astype(np.int64) * settings["transformer_cny"]
+    further = further_transformers(added, settings)
+    price = added * settings["charger_cny"] + further * settings["transformer_cny"]
     chargers = np.where(planned, total, np.where(chosen, present, 0))
     peak_per_h = stops / DAYS * settings["peak_hour_ratio"]
     erlang = peak_per_h * settings["holiday_ratio"] * stop_hours(settings)
@@ -177,6 +176,29 @@ def build_sizing(
             "charger_use_ratio": erlang / np.maximum(chargers, 1),
         },
     )
+
+
+def further_transformers(added: IntArray, settings: Settings) -> IntArray:
+    """Return the transformers beyond the one in the station's price.
+
+    Chargers taken in are fed already: those that the plan adds need power.
+    """
+    peak_kw = settings["charger_kw"] * settings["simultaneous_ratio"]
+    count = np.ceil(added * peak_kw / settings["transformer_kw"]) - 1
+    return np.asarray(np.maximum(count, 0)).astype(np.int64)
+
+
+def quantities(
+    sites: Sites, sized: Sized, planned: NDArray[np.bool_], settings: Settings
+) -> dict[str, float]:
+    """Return how much of each price the planned stations take."""
+    added = sized.attributes["added_chargers_count"][planned]
+    return {
+        **count_openings(sites, planned, "station"),
+        "charger_cny": float(added.sum()),
+        "transformer_cny": float(further_transformers(added, settings).sum()),
+        "station_opex_cny_per_year": float(planned.sum()),
+    }
 
 
 EXISTING_FIELDS = (
@@ -365,7 +387,7 @@ CORRIDOR = Sector(
     from_register=sites_from_register,
     service=Catchment("range", service_parameters, cell_environment, decided_by="cell"),
     sizing=Sizing("erlang_c", build_sizing),
-    cost=Cost(read_fields("corridor_costs"), price_year=2023),
+    cost=Cost(read_fields("corridor_costs"), price_year=2023, bill=quantities),
     passage=Passage("flow_refueling", build_passage),
     reports=(
         Report("station_peaks", "Stops and chargers", "充电次数与充电桩", peak_table),

@@ -1,7 +1,8 @@
 """Tables of settings and prices: one row of a CSV in `data/` becomes one `Field`.
 
 A table has the columns ``name, type, unit, default, ge, le, doc, source, year, confidence,
-choices``; empty cells take the `Field`'s own default, `choices` are parted by ``|``.
+choices``, prices also ``low, high``; empty cells take the `Field`'s own default, `choices` are
+parted by ``|``.
 """
 
 from __future__ import annotations
@@ -64,14 +65,27 @@ def read_fields(table: str) -> tuple[Field, ...]:
             year=int(row["year"]) if row["year"] else None,
             confidence=row["confidence"],
             choices=tuple(row["choices"].split("|")) if row["choices"] else (),
+            low=float(row["low"]) if row.get("low") else None,
+            high=float(row["high"]) if row.get("high") else None,
         )
         fault = item.fault(item.default)
         if fault is not None:
             found.add(number, item.name, item.default, fault, "the default must fit its bounds")
         if (unit_of(item.name) or "") != item.unit:
             found.add(number, item.name, item.unit, f"unit {unit_of(item.name)}, as the name says")
+        if not lies_within(item):
+            told = f"{item.low}..{item.high}"
+            found.add(number, item.name, told, f"a range around {default}")
         if item.confidence not in CONFIDENCES:
             found.add(number, item.name, item.confidence, "one of " + ", ".join(CONFIDENCES))
         fields.append(item)
     found.raise_if_any()
     return tuple(fields)
+
+
+def lies_within(item: Field) -> bool:
+    """Return whether a value lies in its own range, where it has one."""
+    value = item.default
+    if item.low is None or item.high is None or not isinstance(value, (int, float)):
+        return item.low is None and item.high is None
+    return item.low <= value <= item.high

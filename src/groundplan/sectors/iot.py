@@ -158,6 +158,20 @@ def build_sizing(
     )
 
 
+def quantities(
+    sites: Sites, sized: Sized, planned: NDArray[np.bool_], settings: Settings
+) -> dict[str, float]:
+    """Return how much of each price the planned stations take: a carrier a sector is in theirs."""
+    del sites
+    n = float(planned.sum())
+    carriers = float(sized.servers[planned].sum())
+    return {
+        "station_share_cny": n,
+        "carrier_cny": carriers - n * settings["sectors_count"],
+        "station_opex_cny_per_year": n,
+    }
+
+
 EXISTING_FIELDS = (
     Field(
         "station_id", str, doc="the owner's identifier of the station", source="the user's register"
@@ -326,7 +340,7 @@ IOT = Sector(
     from_register=sites_from_register,
     service=Catchment("link_budget", service_parameters, cell_environment),
     sizing=Sizing("nbiot", build_sizing),
-    cost=Cost(read_fields("iot_costs"), price_year=2023),
+    cost=Cost(read_fields("iot_costs"), price_year=2023, bill=quantities),
     evidence=(
         EvidenceRule(
             protocol="LwM2M, MQTT, or the operator's session record",

@@ -249,6 +249,21 @@ def build_sizing(
     )
 
 
+def quantities(
+    sites: Sites, sized: Sized, planned: NDArray[np.bool_], settings: Settings
+) -> dict[str, float]:
+    """Return how much of each price the planned stations take; a shared mast is one."""
+    n = float(planned.sum())
+    carriers = float(sized.attributes["carriers_count"][planned].sum())
+    masts = np.unique(sites.host[planned & (sites.action == Action.NEW)])
+    return {
+        "base_station_cny": n,
+        "new_mast_cny": float(masts.size),
+        "carrier_cny": carriers - n * settings["sectors_count"],
+        "station_opex_cny_per_year": n,
+    }
+
+
 EXISTING_FIELDS = (
     Field(
         "mast_id",
@@ -372,7 +387,7 @@ MOBILE = Sector(
     service=Catchment("link_budget", service_parameters, cell_environment, antennas=antennas),
     feeds=MOBILE_FEEDS,
     sizing=Sizing("traffic", build_sizing),
-    cost=Cost(read_fields("mobile_costs"), price_year=2023),
+    cost=Cost(read_fields("mobile_costs"), price_year=2023, bill=quantities),
     evidence=(
         EvidenceRule(
             protocol="3GPP TS 32.435 performance file",

@@ -47,6 +47,7 @@ from groundplan.sectors.racks_standin import (
     headroom_kw,
     stand_centres,
 )
+from groundplan.sectors.sites import count_openings
 
 __all__ = ["RACKS"]
 
@@ -138,10 +139,14 @@ def present_value(settings: Settings) -> float:
     return float(years if rate == 0 else (1.0 - (1.0 + rate) ** -years) / rate)
 
 
+def energy_kwh_per_year(pue: FloatArray, settings: Settings) -> FloatArray:
+    """Return the electricity of one rack in a year at each PUE."""
+    return np.asarray(settings["rack_kw"] * settings["use_ratio"] * pue * HOURS)
+
+
 def energy_cny_per_year(pue: FloatArray, settings: Settings) -> FloatArray:
     """Return what the electricity of one rack costs a year at each PUE."""
-    mean_kw = settings["rack_kw"] * settings["use_ratio"] * pue
-    return np.asarray(mean_kw * HOURS * settings["power_cny_per_kwh"])
+    return energy_kwh_per_year(pue, settings) * float(settings["power_cny_per_kwh"])
 
 
 def racks_max(sites: Sites, settings: Settings) -> IntArray:
@@ -217,6 +222,20 @@ def build_sizing(
             "opex_cny_per_year": running,
         },
     )
+
+
+def quantities(
+    sites: Sites, sized: Sized, planned: NDArray[np.bool_], settings: Settings
+) -> dict[str, float]:
+    """Return how much of each price the planned sites take; the racks asked for draw power."""
+    asked = sized.load[planned] / rack_w(settings)
+    kwh_per_year = energy_kwh_per_year(sites.attributes["pue_ratio"][planned], settings)
+    return {
+        **count_openings(sites, planned, "site"),
+        "rack_cny": float(sized.attributes["added_racks_count"][planned].sum()),
+        "power_cny_per_kwh": float(asked @ kwh_per_year),
+        "rack_opex_cny_per_year": float(asked.sum()),
+    }
 
 
 EXISTING_FIELDS = (
@@ -366,7 +385,7 @@ RACKS = Sector(
     from_register=sites_from_register,
     service=Catchment("latency", service_parameters, cell_environment, decided_by="cell"),
     sizing=Sizing("modules", build_sizing),
-    cost=Cost(read_fields("racks_costs"), price_year=2023),
+    cost=Cost(read_fields("racks_costs"), price_year=2023, bill=quantities),
     allocation=Allocation("capacitated_facility", build_offer),
     rules=setting_rules,
     evidence=(

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.sectors.contract import Sites
+from groundplan.sectors.contract import Action, Sites
 
-__all__ = ["join_sites", "pick_sites"]
+__all__ = ["count_openings", "join_sites", "pick_sites"]
 
 #: Columns that every `Sites` has.
 COLUMNS = ("x_m", "y_m", "layer", "environment", "action", "host", "units", "capex_cny")
@@ -69,3 +69,19 @@ def join_sites(first: Sites, *others: Sites) -> Sites:
             for key, kind in kinds.items()
         },
     )
+
+
+def count_openings(sites: Sites, planned: NDArray[np.bool_], stem: str) -> dict[str, float]:
+    """Return how many sites each of the prices ``<stem>_upgrade_cny``, ... opens.
+
+    Parameters
+    ----------
+    planned : (n_site,) bool
+        Sites that the plan adds.
+    stem : str
+        What the prices of a system begin with.
+    """
+    return {
+        f"{stem}_{action.name.lower()}_cny": float((planned & (sites.action == action)).sum())
+        for action in (Action.UPGRADE, Action.SHARE, Action.NEW)
+    }

@@ -34,13 +34,27 @@ ABSENT: dict[str, Any] = {
     "decision": "covering",
     "signals": [],
     "terrain": None,
+    "money": None,
+    "targets": None,
 }
 
 
 def systems_of(record: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Return the systems in the order of the answer, with every word the page asks for."""
-    order = [a["sector"] for a in record["answer"]]
-    return [(key, {**ABSENT, **record["sectors"][key]}) for key in order]
+    told = []
+    for answer in record["answer"]:
+        key = answer["sector"]
+        part = {**ABSENT, **record["sectors"][key]}
+        told.append((key, {**part, "own_targets": targets_of(record, key, part["targets"])}))
+    return told
+
+
+def targets_of(record: dict[str, Any], key: str, names: list[str] | None) -> list[dict[str, Any]]:
+    """Return the targets of a system; by its name in a plan that does not list them."""
+    targets = {t["key"]: t for t in record["targets"]}
+    if names is None:
+        return [t for t in targets.values() if t["sector"] == key]
+    return [targets[name] for name in names]
 
 
 def extreme_counties(part: dict[str, Any], n: int = 10) -> tuple[list[Any], list[Any]]:

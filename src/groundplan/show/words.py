@@ -7,19 +7,22 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from groundplan.plan.answer import in_ten_thousands
+from groundplan.plan.answer import in_ten_thousands, yuan
 from groundplan.quantity import CONFIDENCES, unit_of
 
 __all__ = [
     "both",
     "column_label",
     "confidence",
+    "mix",
     "money",
     "money_range",
     "number",
     "percent",
     "plain",
+    "price_zh",
     "register_verdict",
+    "shade",
     "sign",
     "status",
     "word",
@@ -69,6 +72,43 @@ WORDS = {
     "share": ("existing building", "既有建筑"),
     "new": ("new", "新建"),
 }
+#: Colour of each confidence in bars; told in words beside them.
+SHADES = {"H": "#009e73", "M": "#56b4e9", "L": "#e69f00", "U": "#cc79a7", "A": "#8a8a8a"}
+#: Chinese for the prices of the systems of this package; others are told in their own words.
+PRICES_ZH = {
+    "beidou.station_upgrade_cny": "现有基准站升级北斗三号：接收机、天线与一张短报文卡",
+    "beidou.station_share_cny": "县城既有场地建站：观测墩、接收机、天线、电源与链路",
+    "beidou.station_new_cny": "空地新建基准站",
+    "beidou.card_cny": "短报文站每增加一张卡",
+    "beidou.station_opex_cny_per_year": "单站电费、链路与维护",
+    "charging.station_new_cny": "新用地建站：首台变压器与土建，不含充电桩",
+    "charging.station_share_cny": "既有场地建站：首台变压器与土建，不含充电桩",
+    "charging.station_upgrade_cny": "普通站智能化：控制、计量与并网，不含充电桩",
+    "charging.charger_cny": "120千瓦直流桩（仅设备）",
+    "charging.slow_charger_cny": "7千瓦交流桩（设备与安装）",
+    "charging.transformer_cny": "每增加一台变压器",
+    "charging.station_opex_cny_per_year": "单站维护、租金与接入，不含电费",
+    "corridor.station_new_cny": "城镇出口新建站：用地、首台变压器与土建，不含充电桩",
+    "corridor.station_share_cny": "无桩服务区一对（双侧）建站",
+    "corridor.station_upgrade_cny": "有桩服务区一对达到承诺：馈线、控制与计量，不含充电桩",
+    "corridor.charger_cny": "120千瓦直流桩（仅设备）",
+    "corridor.transformer_cny": "每增加一台变压器",
+    "corridor.station_opex_cny_per_year": "单站（双侧）维护、租金与接入，不含电费",
+    "iot.station_share_cny": "既有铁塔上的NB-IoT站：射频、天线分摊与软件，每扇区一载波",
+    "iot.carrier_cny": "单扇区每增加一载波",
+    "iot.station_opex_cny_per_year": "单站租金、能耗与维护",
+    "mobile.base_station_cny": "既有铁塔上的5G基站（全部费用）",
+    "mobile.new_mast_cny": "新建铁塔：塔体、土建与供电，两网共用",
+    "mobile.carrier_cny": "基站单扇区每增加一载波",
+    "mobile.station_opex_cny_per_year": "单基站能耗、租金与维护",
+    "racks.rack_cny": "2.5千瓦机架及其机房、供电与制冷分摊，不含场地工程",
+    "racks.site_new_cny": "新建中心首架之前：用地、110千伏接入与双路光缆",
+    "racks.site_upgrade_cny": "现有中心扩容：馈线间隔与装修，不含用地",
+    "racks.site_share_cny": "运营商或园区既有建筑改造，沿用其馈线",
+    "racks.power_cny_per_kwh": "电价",
+    "racks.rack_opex_cny_per_year": "单架维护，不含电费",
+    "racks.link_cny_per_km": "单架每公里线路年连接费",
+}
 #: Chinese for the columns that the systems of this package add; others show their name.
 COLUMNS_ZH = {
     "carriers_count": "载波数",
@@ -80,6 +120,7 @@ COLUMNS_ZH = {
     "added_chargers_count": "新增桩",
     "added_fast_count": "其中快充",
     "added_slow_count": "其中慢充",
+    "added_transformers_count": "新增变压器（首台之外）",
     "fast_chargers_count": "快充桩",
     "slow_chargers_count": "慢充桩合计",
     "added_connectors_count": "新增接口",
@@ -144,15 +185,18 @@ def money(value: float | None) -> Markup:
     """Return an amount in bn or M CNY, 亿元 or 万元."""
     if value is None:
         return Markup("–")
-    if abs(value) >= 1e8:
-        return both(f"{value / 1e9:,.2f} bn CNY", f"{value / 1e8:,.1f}亿元")
-    return both(f"{value / 1e6:,.2f} M CNY", f"{value / 1e4:,.0f}万元")
+    return both(*yuan(value))
 
 
-def money_range(low: float, high: float) -> Markup:
-    """Return two amounts in one unit."""
+def money_range(low: float, high: float, of: float | None = None) -> Markup:
+    """Return two amounts in one unit: that of `of`, where it is given."""
+    if abs(high if of is None else of) >= 1e8:
+        return both(
+            f"{low / 1e9:,.2f} to {high / 1e9:,.2f} bn CNY",
+            f"{low / 1e8:,.1f}至{high / 1e8:,.1f}亿元",
+        )
     return both(
-        f"{low / 1e9:,.2f} to {high / 1e9:,.2f} bn CNY", f"{low / 1e8:,.1f}至{high / 1e8:,.1f}亿元"
+        f"{low / 1e6:,.2f} to {high / 1e6:,.2f} M CNY", f"{low / 1e4:,.0f}至{high / 1e4:,.0f}万元"
     )
 
 
@@ -168,6 +212,11 @@ def plain(value: object) -> str:
     return f"{value:,.10g}" if abs(value) >= 10_000 else f"{value:g}"
 
 
+def mix(parts: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Return what rests on each confidence, best first, without what rests on none."""
+    return [(key, parts[key]) for key in CONFIDENCES if parts.get(key)]
+
+
 def sign(comparator: str) -> str:
     """Return a comparator as printed."""
     return {">=": "≥", "<=": "≤"}.get(comparator, comparator)
@@ -176,6 +225,16 @@ def sign(comparator: str) -> str:
 def confidence(key: str) -> Markup:
     """Return how well a value is known."""
     return both(CONFIDENCES[key], CONFIDENCES_ZH[key])
+
+
+def shade(key: str) -> str:
+    """Return the colour of a confidence."""
+    return SHADES[key]
+
+
+def price_zh(sector: str, name: str) -> str:
+    """Return what a price pays for in Chinese, empty where it is not known."""
+    return PRICES_ZH.get(f"{sector}.{name}", "")
 
 
 def register_verdict(register: Mapping[str, Any]) -> Markup:

@@ -248,16 +248,17 @@
   };
   // what would cover the map at first sight is off until asked for
   const many = 3000;
-  let overlays = `<label><input type="checkbox" value="borders" checked>${say("county borders", "县界")}</label>`;
+  let overlays = `<section><label><input type="checkbox" value="borders" checked>${say("county borders", "县界")}</label></section>`;
   for (const key of data.order) {
     const part = data.sectors[key];
-    overlays += `<strong>${say(safe(part.title), safe(part.title_zh))}</strong>`;
+    overlays += `<section><strong>${say(safe(part.title), safe(part.title_zh))}</strong>`;
     if (roads[key]) for (const [when, en, zh] of [["before", "roads before", "路网（此前）"], ["after", "roads after", "路网（方案后）"]]) overlays += `<label><input type="checkbox" value="${key}-roads-${when}"><span>${say(en, zh)}</span></label>`;
     actions.forEach((a, k) => {
       const n = part.counts[a.key]; if (!n) return;
       const on = k > 0 && n <= many; shown[`${key}-${k}`] = on;
       overlays += `<label><input type="checkbox" value="${key}-${k}"${on ? " checked" : ""}>${icon(a, rimmed(key) && k > 0)}<span>${say(a.en, a.zh)} (${n.toLocaleString("en")})</span></label>`;
     });
+    overlays += "</section>";
   }
   document.getElementById("overlays").innerHTML = overlays;
   const signalLegend = (s) => {
@@ -283,6 +284,19 @@
   };
   document.getElementById("areas").addEventListener("change", (e) => { area = e.target.value; paintArea(); legend(); draw(); });
   document.getElementById("overlays").addEventListener("change", (e) => { shown[e.target.value] = e.target.checked; legend(); draw(); });
+
+  // a system's own section leads to the map with that system alone on it
+  for (const link of document.querySelectorAll("a[data-map]")) link.addEventListener("click", () => {
+    const key = link.dataset.map;
+    const radio = document.querySelector(`#areas input[value="${key}_after"]`) || document.querySelector('#areas input[value="people"]');
+    radio.checked = true; area = radio.value; paintArea();
+    for (const box of document.querySelectorAll("#overlays input")) {
+      const k = Number(box.value.slice(key.length + 1)), mine = box.value.startsWith(`${key}-`);
+      box.checked = box.value === "borders" || box.value === `${key}-roads-after` || (mine && (k > 0 || (k === 0 && !sites[key].action.some((a) => a > 0))));
+      shown[box.value] = box.checked;
+    }
+    legend(); draw();
+  });
 
   // tables sort by the button that each header becomes
   for (const table of document.querySelectorAll("table.sortable")) for (const head of table.tHead.rows[0].cells) {
