@@ -13,8 +13,9 @@ would earn every price. Sets Q of rows may carry prices as well: a site j that r
 :math:`|N_j \cap Q|` of them counts for half of that, rounded up, and earns the price so many times;
 the sites of a plan that reaches all of Q add up to at least half of them, rounded up.
 
-**p-dispersion.** No plan is better than R if the sites fall into fewer groups than are to be chosen,
-every two sites of a group lying no further apart than R: two chosen sites would share a group.
+**p-dispersion.** No plan is better than R if the sites fall into fewer groups than are to be
+chosen, every two sites of a group lying no further apart than R: two chosen sites would share a
+group.
 """
 
 from __future__ import annotations
