@@ -66,6 +66,8 @@ STARTS, STARTS_PAIRS = 12, 200_000
 LONG = 3
 #: Share by which the distance that cuts are tried at grows.
 CUT_STEP = 0.005
+#: From so many sites on cuts and walks from other plans come before trees, which divide little there.
+MANY = 30
 #: Cuts are sought where the relaxation falls short of p by less than this share.
 SHORT = 0.08
 
@@ -390,7 +392,7 @@ def p_center(
         return search.value - search.bound <= gap * search.value or halt()
 
     def is_far() -> bool:
-        return search.value - search.bound > LAST * search.value
+        return p >= MANY and search.value - search.bound > LAST * search.value
 
     def ask(stage: str, limit: float, moves: int, nodes: int) -> bool | None:
         nonlocal asked
