@@ -66,7 +66,7 @@ STARTS, STARTS_PAIRS = 12, 200_000
 LONG = 3
 #: Share by which the distance that cuts are tried at grows.
 CUT_STEP = 0.005
-#: From so many sites on cuts and walks from other plans come before trees, which divide little there.
+#: From so many sites on cuts and walks from other plans come first: trees divide little there.
 MANY = 30
 #: Cuts are sought where the relaxation falls short of p by less than this share.
 SHORT = 0.08
