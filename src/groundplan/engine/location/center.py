@@ -65,7 +65,7 @@ STARTS, STARTS_PAIRS = 12, 200_000
 #: Walks from there are so many times as long.
 LONG = 3
 #: Share by which the distance that cuts are tried at grows.
-CUT_STEP = 0.005
+CUT_STEP = 0.003
 #: From so many sites on cuts and walks from other plans come first: trees divide little there.
 MANY = 30
 #: Cuts are sought where the relaxation falls short of p by less than this share.
@@ -439,7 +439,7 @@ def p_center(
     if is_far():
         improve(LONG * moves)
         step = CUT_STEP
-        while not is_done() and is_far() and step > FINE:
+        while not is_done() and is_far() and step > 0.5 * FINE:
             # cuts gain little: a step up at a time, and half of it where that was too much
             limit = search.bound * (1.0 + step)
             if limit >= search.value or ask("cut", limit, 0, 0) is None:
