@@ -3,6 +3,9 @@
 Run: ``python benchmarks/location/capacitated.py --data FOLDER`` with the folder that holds
 ``orlib_cap`` and ``lorena_sjc_cpmp``; without it only the seeded family runs. ``--peer`` adds HiGHS
 on the same problem as one mixed-integer program with all rows ``x_ij <= y_j`` (60 s each).
+``--whole FOLDER`` runs single source files ``p1``, ``p2``, ... of a folder (sites, rows,
+capacities, opening costs, demands, then the costs of each row); best known values stand in its
+file ``os``.
 The family is synthetic: uniform points in a 600 x 500 km province, demand U{1..20}, 500 sites
 of 2 to 6 % of all demand each, opening cost with economies of scale, pairs within
 250 km.
@@ -60,8 +63,8 @@ def highs(problem, limit_s: float, p: int | None = None, *, whole: bool = False)
     return info.objective_function_value, info.mip_dual_bound
 
 
-def show(name, problem, best, solve, peer) -> None:
-    """Solve, verify and print one line."""
+def show(name, problem, best, solve, peer):
+    """Solve, verify and print one line; return the decision."""
     clock = fresh.Clock()
     d = solve(problem)
     wall, cpu, peak = clock.wall_s(), clock.cpu_s(), fresh.peak_mib()
@@ -82,11 +85,37 @@ def show(name, problem, best, solve, peer) -> None:
             f"{clock.wall_s():7.1f} {clock.cpu_s():7.1f}",
             flush=True,
         )
+    return d
+
+
+def show_whole(folder: Path) -> None:
+    """Solve every single source file of a folder and print how all of them went."""
+    best = [float(v) for v in (folder / "os").read_text(encoding="utf-8").split()]
+    off, gaps, clock = [], [], fresh.Clock()
+    for number, known_value in enumerate(best, 1):
+        words = np.array((folder / f"p{number}").read_text(encoding="utf-8").split(), float)
+        m, n = int(words[0]), int(words[1])
+        every = words[2 : 2 + 2 * m + n + n * m]
+        room, fee, demand, cost = np.split(every, [m, 2 * m, 2 * m + n])
+        room, demand = np.rint(room).astype(np.int64), np.rint(demand).astype(np.int64)
+        problem = location.CapacityProblem.from_matrix(cost.reshape(n, m), demand, room, fee)
+        d = show(
+            f"{folder.name} p{number}", problem, known_value,
+            lambda q: location.capacitated_facility(q, single_source=True), None,
+        )  # fmt: skip
+        off.append(d.value / known_value - 1.0)
+        gaps.append(d.gap)
+    print(
+        f"{len(best)} files, {int((np.array(off) < 1e-6).sum())} at the best known value, at most "
+        f"{max(off):.3%} above it; gap {np.mean(gaps):.3%} on average, {max(gaps):.3%} at most; "
+        f"{clock.cpu_s():.0f} CPU s"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--whole", type=Path, help="folder of single source files")
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--sites", type=int, default=500)
     parser.add_argument("--reach-km", type=float, default=250.0)
@@ -126,6 +155,8 @@ def main() -> None:
                     lambda q, p=p: location.capacitated_p_median(q, p),
                     (lambda q, p=p: highs(q, 60.0, p, whole=True)) if a.peer else None,
                 )  # fmt: skip
+    if a.whole:
+        show_whole(a.whole)
     if a.rows:
         clock = fresh.Clock()
         problem = province(a.rows, a.sites, a.reach_km, a.seed)

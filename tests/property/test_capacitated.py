@@ -15,6 +15,7 @@ from scipy.optimize import linprog
 
 from groundplan import location
 from groundplan.engine.location import capacitated, capacity_grading
+from groundplan.engine.location.capacity_program import find_better
 from groundplan.errors import InfeasibleError, VerificationError
 
 COMMON = settings(deadline=None, derandomize=True, max_examples=25)
@@ -92,6 +93,43 @@ def test_split_equals_enumeration(seed, p):
     assert d.bound <= d.value
     location.verify(problem, d, **masks)
     assert d.status == "optimal"
+
+
+@COMMON
+@given(seed=st.integers(0, 10_000), p=st.integers(1, 3))
+def test_a_better_plan_by_a_program_equals_enumeration(seed, p):
+    case = instance(seed, n_row=5, n_site=3)
+    cost, demand, capacity, fee, masks = case
+    best = enumerate_best(case, p, serve_whole)
+    if demand.sum() > capacity.sum():
+        return
+    problem = location.CapacityProblem.from_matrix(cost, demand, capacity, fee)
+    old, new = masks["existing"], ~masks["existing"] & ~masks["forbidden"]
+    place = find_better(
+        problem, np.arange(problem.row.size), old.astype(float), (old | new).astype(float),
+        np.where(new, fee, 0.0), new, p,
+    )  # fmt: skip
+    if place is None:
+        assert not np.isfinite(best)
+        return
+    opened = np.unique(place[~old[place]])
+    value = cost[np.arange(5), place].sum() + fee[opened].sum()
+    assert opened.size <= p
+    assert value == pytest.approx(best, rel=1e-6)
+
+
+def test_single_source_branches_on_sites_and_is_checked():
+    rng = np.random.default_rng(3)
+    rows, sites = rng.uniform(0, 100, (60, 2)), rng.uniform(0, 100, (12, 2))
+    problem = location.CapacityProblem.from_points(
+        rows, sites, rng.integers(5, 30, 60), rng.integers(150, 400, 12),
+        rng.integers(3_000, 9_000, 12).astype(float),
+    )  # fmt: skip
+    alone = location.capacitated_facility(problem, single_source=True, nodes=0)
+    d = location.capacitated_facility(problem, single_source=True)
+    assert d.log["leaves"] > 1
+    assert alone.bound < d.bound <= d.value <= alone.value
+    location.verify(problem, d)
 
 
 @COMMON

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from groundplan import location
 from groundplan.engine.location import center
+from groundplan.engine.location.center_halves import count_halves, relax, relax_with_halves
 from groundplan.engine.location.center_rows import Rows
 from groundplan.engine.location.certificate import seal
+from groundplan.engine.location.setcover_lists import lists_of
 from groundplan.errors import InfeasibleError, VerificationError
 
 COMMON = settings(deadline=None, derandomize=True, max_examples=30)
@@ -116,6 +118,60 @@ def test_a_tree_of_pairs_is_checked_leaf_by_leaf():
         false = seal(replace(c, prices={**q, **change}, record_hash=""), d.sites, d.assignment)
         with pytest.raises(VerificationError):
             location.verify(cost, replace(d, certificate=false))
+
+
+def test_cuts_of_sets_prove_more_and_are_checked():
+    rng = np.random.default_rng(0)
+    rows, sites = rng.uniform(0, 100, (600, 2)), rng.uniform(0, 100, (200, 2))
+    cost = location.AssignmentCost.from_points(rows, None, sites)
+    d = location.p_center(cost, 30, nodes=0)
+    q = d.certificate.prices
+    assert q["half"].any()
+    location.verify(cost, d)
+    # the tree proves the optimum; the cuts alone stay below it
+    assert d.bound <= location.p_center(cost, 30).value
+    shorter = q["half_indptr"].copy()
+    shorter[-1] -= 1
+    spoilt = (
+        {"half": q["half"] * 0},
+        {"half": q["half"] * 2},
+        {"half": -q["half"]},
+        {"half": q["half"][:, 1:]},
+        {"half_row": q["half_row"] * 0},
+        {"half_row": q["half_row"] - 1_000},
+        {"half_row": q["half_row"][:-1], "half_indptr": shorter},
+        {"half_indptr": q["half_indptr"][::-1].copy()},
+        {"distance": q["distance"] * 1.01},
+    )
+    for change in spoilt:
+        false = seal(
+            replace(d.certificate, prices={**q, **change}, record_hash=""), d.sites, d.assignment
+        )
+        with pytest.raises(VerificationError):
+            location.verify(cost, replace(d, certificate=false))
+
+
+@COMMON
+@given(st.integers(0, 10_000))
+def test_cuts_hold_for_every_plan(seed):
+    rng = np.random.default_rng(seed)
+    near = rng.random((9, 7)) < 0.4
+    near[np.arange(9), rng.integers(0, 7, 9)] = True
+    indptr = np.concatenate([[0], np.cumsum(near.sum(axis=1))])
+    lists = lists_of(indptr.astype(np.int64), np.nonzero(near)[1].astype(np.int32), 7)
+    least = min(
+        k for k in range(8) for s in combinations(range(7), k) if near[:, list(s)].any(axis=1).all()
+    )
+    total, share, price, sets, due = relax_with_halves(lists, [], 9, lambda: False)
+    assert total <= least + 1e-6
+    assert total >= relax(lists)[0] - 1e-6
+    # the prices prove the total: no site earns more than one
+    earned = price @ near + due @ count_halves(lists, sets).toarray()
+    assert earned.max() <= 1.0 + 1e-6
+    assert price.sum() + sum(d * ((s.size + 1) // 2) for d, s in zip(due, sets, strict=True)) >= (
+        total - 1e-5
+    )
+    assert (share >= -1e-9).all()
 
 
 @COMMON

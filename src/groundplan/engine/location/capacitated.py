@@ -51,6 +51,8 @@ ROWS_WHOLE, TABLE_MAX = 600, 200_000
 #: Steps of 0/1 knapsacks from the prices of fractional ones, the first as a share of a full step,
 #: and steps without a better bound after which they shorten.
 WHOLE_STEPS, WHOLE_FIRST, WHOLE_PATIENCE = 240, 0.3, 6
+#: Branchings where each row has one site, and pairs up to which a mixed-integer program follows.
+WHOLE_NODES, PAIRS_WHOLE = 300, 6_000
 
 Plans = SplitPlans | WholePlans | RoundedPlans
 
@@ -202,14 +204,20 @@ def solve(
         progress("improve", tries, tries, plans.value, tree.bound / problem.scale)
     if not math.isfinite(plans.value):
         find_first(plans, p, halt)
-    if not large and not single_source and tree.bound < target() and not halt():
+    # branching on sites that cost nothing was seen to prove nothing where rows have one site
+    may_branch = not rounded and (not single_source or bool(problem.opening_cost.any()))
+    if not large and may_branch and tree.bound < target() and not halt():
         problem_tree.build(price, plans.value - tree.bound / problem.scale)
         fixed, leaves = settle(root, first, problem_tree.score, target())
         tree = branch(
             fixed, first, problem_tree.price, problem_tree.score, target,
-            nodes=nodes, halt=halt, settled=leaves,
+            nodes=min(nodes, WHOLE_NODES) if single_source else nodes, halt=halt, settled=leaves,
         )  # fmt: skip
         progress("branch", tree.nodes, nodes, plans.value, tree.bound / problem.scale)
+        is_small = problem_tree.pair.size <= PAIRS_WHOLE
+        if isinstance(plans, WholePlans) and is_small and tree.bound < target() and not halt():
+            plans.polish(problem_tree.pair, fixed == CLOSED, fixed == OPEN, halt)
+            progress("polish", 1, 1, plans.value, tree.bound / problem.scale)
     parameters: dict[str, Any] = {"single_source": single_source}
     parameters |= {} if p is None else {"p": int(p)}
     parameters |= {"step": knapsack_grid(problem)} if single_source else {}

@@ -170,7 +170,7 @@ class Branching:
         if solved is None:
             return None, None
         share = solved[0][: p.n_site]
-        if isinstance(self.plans, SplitPlans):
+        if not isinstance(self.plans, RoundedPlans):
             self.plans.round(share)
         return self.prices(solved[1][: p.n_row]), share
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from groundplan.engine.location.capacity_dual import Pricing
 from groundplan.engine.location.capacity_groups import group_problem
 from groundplan.engine.location.capacity_moves import descend
-from groundplan.engine.location.capacity_program import find_plan
+from groundplan.engine.location.capacity_program import find_better, find_plan
 from groundplan.engine.location.transport import Transport
 from groundplan.engine.location.whole_service import dense_costs, search_whole
 
@@ -243,6 +243,29 @@ class WholePlans:
             self.run(start & ~self.old, PER_LOOK)
             if halt():
                 return
+
+    def polish(
+        self,
+        pair: NDArray[np.int64],
+        closed: BoolArray,
+        opened: BoolArray,
+        halt: Callable[[], bool],
+    ) -> None:
+        """Look for a better plan by a mixed-integer program of some pairs, with sites fixed."""
+        usable = (self.candidate | self.old) & ~closed
+        place = find_better(
+            self.problem, pair, (self.old | opened).astype(float), usable.astype(float),
+            self.fee, self.candidate, self.at_most, halt=halt,
+        )  # fmt: skip
+        if place is None:
+            return
+        served = self.table[np.arange(place.size), place]
+        value = float(served.sum() + self.fee[np.unique(place)].sum())
+        if (
+            value < self.value
+            and np.setdiff1d(place, np.flatnonzero(self.old)).size <= self.at_most
+        ):
+            self.place, self.value = place, value
 
     def find_any(self, halt: Callable[[], bool]) -> bool:
         """Look for a plan by a mixed-integer program; false where it is proven that none exists."""

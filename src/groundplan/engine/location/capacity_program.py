@@ -1,4 +1,4 @@
-"""A first plan by a mixed-integer program, where rounding found none; or the proof of none."""
+"""Plans by mixed-integer programs: a first one, where rounding found none, and a better one."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from groundplan.engine.location.capacity_problem import CapacityProblem
 from groundplan.engine.location.relaxation import Relaxation
 
-__all__ = ["find_plan"]
+__all__ = ["find_better", "find_plan"]
 
 BoolArray = NDArray[np.bool_]
-#: Branchings after which the mixed-integer solver gives up.
-NODES = 20_000
+#: Branchings after which the mixed-integer solver gives up: looking for any plan, and a better one.
+NODES, NODES_BETTER = 20_000, 300
 
 
 def find_plan(
@@ -64,3 +64,59 @@ def find_plan(
     most = np.argsort(found[p.n_site :], kind="stable")
     place[rows[most]] = sites[most]
     return (found[: p.n_site] > 0.5) & candidate, place
+
+
+def find_better(
+    problem: CapacityProblem,
+    pair: NDArray[np.int64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    fee: NDArray[np.float64],
+    candidate: BoolArray,
+    at_most: int,
+    *,
+    nodes: int = NODES_BETTER,
+    halt: Callable[[], bool] | None = None,
+) -> NDArray[np.int32] | None:
+    """Return the site of each row in the best plan found, none where there is none.
+
+    Every row has one site, out of the pairs given; the rows ``x_ij <= y_j`` are all there.
+
+    Parameters
+    ----------
+    problem : CapacityProblem
+    pair : (n,) int64
+        Pairs that the program may use.
+    lower, upper : (n_site,) float64
+        1 and 1 for sites that stand, 0 and 0 for those that stay closed.
+    fee : (n_site,) float64
+        Cost of each site.
+    candidate : (n_site,) bool
+        New sites, of which at most `at_most` may open.
+    at_most : int
+    """
+    p = problem
+    n, m, k = p.n_row, p.n_site, pair.size
+    rows, sites = p.row[pair], p.site_of_pair()[pair]
+    x, y, number = m + np.arange(k), np.arange(m), np.arange(k)
+    r = np.concatenate([rows, n + sites, n + y, np.full(m, n + m), *[n + m + 1 + number] * 2])
+    c = np.concatenate([x, x, y, y, x, sites])
+    v = np.concatenate([
+        np.ones(k), p.demand[rows], -p.capacity, candidate, np.ones(k), np.full(k, -1.0)
+    ]).astype(np.float64)  # fmt: skip
+    order = np.lexsort((c, r))
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(r, minlength=n + m + 1 + k))])
+    program = Relaxation(
+        np.concatenate([fee, p.cost[pair]]), np.concatenate([lower, np.zeros(k)]),
+        np.concatenate([upper, np.ones(k)]), indptr, c[order], v[order],
+        np.concatenate([np.ones(n), np.full(m + 1 + k, -np.inf)]),
+        np.concatenate([np.ones(n), np.zeros(m), [float(at_most)], np.zeros(k)]), halt,
+    )  # fmt: skip
+    found = program.solve_whole(m + k, nodes)
+    if found is None:
+        return None
+    place = np.full(n, -1, np.int32)
+    most = np.argsort(found[m:], kind="stable")
+    place[rows[most]] = sites[most]
+    load = np.bincount(place[place >= 0], p.demand[place >= 0], minlength=m)
+    return place if (place >= 0).all() and (load <= p.capacity).all() else None

@@ -5,8 +5,8 @@ sites reach every row within one (Minieka 1970, doi 10.1137/1012016). It looks a
 those that a plan leaves out (`center_rows`). "Yes" is a plan, found by a walk over plans of exactly
 p sites whose rows left out gain weight (`center_walk`). "No" is proven by prices of the rows: if
 they add up to more than any p sites earn, no p sites reach them. The prices come from a linear
-program, from primal-dual steps where that is large, and from a search over pairs of rows where the
-relaxation cannot tell (`center_tree`).
+program, from primal-dual steps where that is large, from cuts of sets of rows (`center_halves`),
+and from a search over pairs of rows where the relaxation cannot tell (`center_tree`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from groundplan.engine.location.assignment_cost import AssignmentCost
+from groundplan.engine.location.center_halves import relax_with_halves
 from groundplan.engine.location.center_rows import Near, Rows, nearest
 from groundplan.engine.location.center_tree import (
     DENOMINATOR,
@@ -26,7 +27,6 @@ from groundplan.engine.location.center_tree import (
     Node,
     Pairs,
     Proof,
-    relax,
     search_pairs,
 )
 from groundplan.engine.location.center_walk import walk
@@ -60,6 +60,17 @@ WORK_A_NODE = 60_000
 LAST = 0.01
 #: The walk tries this share below the best distance before a round of trees.
 TRY = 0.004
+#: Plans that walks begin from where the best one leads nowhere, and the pairs of rows and sites
+#: above which there are fewer.
+STARTS, STARTS_PAIRS = 12, 200_000
+#: Walks from there are so many times as long.
+LONG = 3
+#: Share by which the distance that cuts are tried at grows.
+CUT_STEP = 0.003
+#: From so many sites on cuts and walks from other plans come first: trees divide little there.
+MANY = 30
+#: Cuts are sought where the relaxation falls short of p by less than this share.
+SHORT = 0.08
 
 
 def nothing(*_args: Any) -> None:
@@ -80,8 +91,11 @@ class Search:
         self.value = float(self.far.max(initial=0.0))
         self.bound = 0.0
         none = np.zeros(0, np.int64)
-        self.proof = Proof([Leaf({}, none, none, none, none)])
-        self.walks = 0
+        self.proof = Proof([Leaf({}, none, none, none, none, none, none)])
+        #: Walks so far, and pairs of rows and sites of the last one.
+        self.walks, self.pairs = 0, 0
+        #: Sets of rows whose cuts had a price at the last distance.
+        self.halves: list[tuple[int, ...]] = []
         #: Distinct sites and their shares in the last fractional plan.
         self.share = (none, np.zeros(0))
 
@@ -128,9 +142,32 @@ class Search:
         self.rows.add(order[first])
         return False
 
-    def cover(self, limit: float, moves: int, halt: Callable[[], bool]) -> bool:
-        """Look for p sites that reach every row within `limit`."""
+    def cover(self, limit: float, moves: int, halt: Callable[[], bool], starts: int = 1) -> bool:
+        """Look for p sites that reach every row within `limit`, from the best plan and others.
+
+        Whether a walk arrives hangs more on where it begins than on how long it is.
+        """
         plan = self.best
+        for start in range(starts):
+            if start:
+                draw = np.random.Generator(np.random.Philox(key=[self.seed, 2**32 + self.walks]))
+                few = min(self.p, self.rows.number.size)
+                plan = np.sort(draw.choice(self.rows.number, few, replace=False))
+                if start % 2:
+                    # half of the best plan stays
+                    plan[: few // 2] = draw.choice(self.best, min(few // 2, self.best.size), False)
+                    plan = np.unique(plan)
+            if self.cover_from(plan, limit, moves, halt):
+                return True
+            most = STARTS * STARTS_PAIRS // max(1, self.pairs)
+            if halt() or start >= most:
+                return False
+        return False
+
+    def cover_from(
+        self, plan: IntArray, limit: float, moves: int, halt: Callable[[], bool]
+    ) -> bool:
+        """Look for p sites that reach every row within `limit`, beginning with a plan."""
         for _ in range(TURNS):
             near = self.rows.within(limit)
             node = Pairs(near, self.p).node({})
@@ -140,6 +177,7 @@ class Search:
             self.walks += 1
             draw = np.random.Generator(np.random.Philox(key=[self.seed, self.walks]))
             lists = node.lists
+            self.pairs = lists.row_indices.size
             left = walk(
                 lists.row_indptr, lists.row_indices, lists.site_indptr, lists.site_indices,
                 chosen, moves, draw.integers(1, 2**63, dtype=np.uint64),
@@ -170,8 +208,8 @@ class Search:
             open_pair &= ~np.isin(row, mine)
         return chosen
 
-    def refuse(self, near: Near, steps: int) -> bool:
-        """Look for prices that say no; keep them as the proof."""
+    def refuse(self, near: Near, steps: int, halt: Callable[[], bool] | None = None) -> bool:
+        """Look for prices that say no, with cuts where `halt` is given; keep them as the proof."""
         search, lists, p = Pairs(near, self.p), near.lists, self.p
         self.share = (near.site, np.zeros(near.site.size))
         if not near.row.size:
@@ -180,11 +218,13 @@ class Search:
         if node.lost >= 0 or p == 0:
             leaf = search.priced({}, np.array([max(0, node.lost)]), np.ones(1))
         elif node.lists.row_indices.size <= PAIRS_MAX:
-            solved = relax(node.lists)
+            solved = search.relax(node)
             if solved is None:
                 return False
             leaf = search.priced({}, node.row, solved[2])
             self.share[1][node.site] = solved[1]
+            if halt is not None and p * (1.0 - SHORT) < solved[0] <= p:
+                return self.cut(near, halt)
         else:
             lists, n = node.lists, node.lists.n_row
             program = plain_program(
@@ -203,6 +243,27 @@ class Search:
         if search.excess(leaf) <= 0:
             return False
         self.prove(Proof([leaf]), near)
+        return True
+
+    def cut(self, near: Near, halt: Callable[[], bool]) -> bool:
+        """Look for prices of rows and of cuts that say no; keep them as the proof."""
+        search = Pairs(near, self.p, self.halves)
+        node = search.node({})
+        place = np.full(near.row.size + 1, -1, np.int64)
+        place[node.row] = np.arange(node.row.size)
+        known = [place[search.local(rows)] for rows in search.halves]
+        solved = relax_with_halves(node.lists, known, self.p, halt)
+        if solved is None:
+            return False
+        total, self.share[1][node.site], price, sets, due = solved
+        self.halves = [tuple(sorted(int(i) for i in near.row[node.row[s]])) for s in sets]
+        if total <= self.p:
+            return False
+        search = Pairs(near, self.p, self.halves)
+        leaf = search.priced({}, node.row, price, due)
+        if search.excess(leaf) <= 0:
+            return False
+        self.prove(Proof([leaf], halves=search.halves), near)
         return True
 
     def prove(self, proof: Proof, near: Near) -> None:
@@ -228,25 +289,34 @@ class Search:
         return self.rows.add(worst[served[worst] < 0.95])
 
     def ask(
-        self, limit: float, moves: int, steps: int, nodes: int, halt: Callable[[], bool]
+        self,
+        limit: float,
+        moves: int,
+        steps: int,
+        nodes: int,
+        halt: Callable[[], bool],
+        *,
+        starts: int = 1,
+        cuts: bool = False,
     ) -> bool | None:
         """Return whether p sites reach every row within `limit`, none where it was not decided."""
+        cutting = halt if cuts else None
 
         def accept(plan: IntArray) -> Near | None:
             return None if self.take(plan, limit) else self.rows.within(limit)
 
-        if self.refuse(self.rows.within(limit), steps):
+        if self.refuse(self.rows.within(limit), steps, cutting):
             return False
-        if moves and self.cover(limit, moves, halt):
+        if moves and self.cover(limit, moves, halt, starts):
             return True
         added = self.more_rows(limit, 10 * self.p)
-        if (moves or added) and self.refuse(self.rows.within(limit), steps):
+        if (moves or added) and self.refuse(self.rows.within(limit), steps, cutting):
             return False
         if not nodes:
             return None
         proof, found = search_pairs(
-            self.rows.within(limit), self.p, accept, nodes=nodes, work=nodes * WORK_A_NODE,
-            halt=halt,
+            self.rows.within(limit), self.p, accept, halves=self.halves, nodes=nodes,
+            work=nodes * WORK_A_NODE, halt=halt,
         )  # fmt: skip
         if proof is None:
             return True if found else None
@@ -324,10 +394,14 @@ def p_center(
     def is_done() -> bool:
         return search.value - search.bound <= gap * search.value or halt()
 
+    def is_far() -> bool:
+        return p >= MANY and search.value - search.bound > LAST * search.value
+
     def ask(stage: str, limit: float, moves: int, nodes: int) -> bool | None:
         nonlocal asked
         asked += 1
-        answer = search.ask(limit, moves, steps, nodes, halt)
+        starts = STARTS if stage == "improve" and is_far() else 1
+        answer = search.ask(limit, moves, steps, nodes, halt, starts=starts, cuts=stage == "cut")
         progress(stage, asked, 0, search.value, search.bound)
         return answer
 
@@ -358,11 +432,23 @@ def p_center(
         if ask("bound", limit, 0, 0) is None:
             high = limit
         high = min(high, search.value)
-    few = depth = min(FIRST_NODES, nodes)
-    while not is_done() and depth:
+
+    def improve(most: int) -> None:
         while not is_done() and search.value * (1.0 - TRY) > search.bound:
-            if not ask("improve", search.value * (1.0 - TRY), moves * depth // few, 0):
+            if not ask("improve", search.value * (1.0 - TRY), most, 0):
                 break
+
+    few = depth = min(FIRST_NODES, nodes)
+    if is_far():
+        improve(LONG * moves)
+        step = CUT_STEP
+        while not is_done() and is_far() and step > 0.5 * FINE:
+            # cuts gain little: a step up at a time, and half of it where that was too much
+            limit = search.bound * (1.0 + step)
+            if limit >= search.value or ask("cut", limit, 0, 0) is None:
+                step *= 0.5
+    while not is_done() and depth:
+        improve(moves * depth // few)
         high = search.value
         while not is_done():
             limit = between_of(search, search.bound, high, FINE if high < search.value else 0.0)

@@ -4,25 +4,25 @@ Sites close to each other reach nearly the same rows, so that closing one of the
 The search asks instead of two rows whether one site serves both (the branching of Ryan and Foster
 1981 on pairs): *no* closes every site that reaches both, *yes* makes the pair a row of its own,
 which few sites reach. At each node domination is applied anew, and the duals of a linear program
-are the prices (Elloumi, Labbe and Pochet 2004, doi 10.1287/ijoc.1030.0028, for the program of one
-radius).
+with the cuts of `center_halves` are the prices (Elloumi, Labbe and Pochet 2004,
+doi 10.1287/ijoc.1030.0028, for the program of one radius).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from groundplan.engine.location.center_halves import count_halves, relax
 from groundplan.engine.location.center_rows import Near
 from groundplan.engine.location.check_center import leaf_excess
-from groundplan.engine.location.relaxation import Relaxation
 from groundplan.engine.location.setcover_lists import Lists, drop, lists_of, narrow
 
-__all__ = ["DENOMINATOR", "Leaf", "Node", "Pairs", "Proof", "relax", "search_pairs"]
+__all__ = ["DENOMINATOR", "Leaf", "Node", "Pairs", "Proof", "search_pairs"]
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -46,6 +46,7 @@ class Leaf:
     answer : dict of int to bool
     row, price : priced rows of the problem and their whole prices
     ask, paid : sets answered yes and their whole prices
+    half, due : sets of `Proof.halves` and the whole prices of their cuts
     """
 
     answer: dict[int, bool]
@@ -53,14 +54,17 @@ class Leaf:
     price: IntArray
     ask: IntArray
     paid: IntArray
+    half: IntArray
+    due: IntArray
 
 
 @dataclass
 class Proof:
-    """Leaves that hold every plan, and the sets of rows they speak of."""
+    """Leaves that hold every plan, the sets of rows asked about, and those of cuts."""
 
     leaves: list[Leaf]
     asks: list[tuple[int, ...]] = field(default_factory=list)
+    halves: list[tuple[int, ...]] = field(default_factory=list)
     nodes: int = 0
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -74,16 +78,31 @@ class Proof:
             paid[k, leaf.ask] = leaf.paid
             for q, yes in leaf.answer.items():
                 answer[k, q] = yes
-        length = np.array([len(rows) for rows in self.asks], np.int64)
+        used = np.unique(np.concatenate([leaf.half for leaf in self.leaves]))
+        due = np.zeros((n, used.size), np.int32)
+        for k, leaf in enumerate(self.leaves):
+            due[k, np.searchsorted(used, leaf.half)] = leaf.due
+        ask_indptr, ask_row = flat(self.asks)
+        half_indptr, half_row = flat([self.halves[h] for h in used])
         return {
             "row_number": number,
             "row": price,
             "ask": paid,
-            "ask_indptr": np.concatenate([np.zeros(1, np.int64), np.cumsum(length)]),
-            "ask_row": np.array([i for rows in self.asks for i in rows], np.int64),
+            "ask_indptr": ask_indptr,
+            "ask_row": ask_row,
+            "half": due,
+            "half_indptr": half_indptr,
+            "half_row": half_row,
             "leaf_ask": answer,
             "leaf_price": np.arange(n, dtype=np.int32),
         }
+
+
+def flat(sets: list[tuple[int, ...]]) -> tuple[IntArray, IntArray]:
+    """Return sets of rows as one list and where each begins."""
+    length = np.array([len(rows) for rows in sets], np.int64)
+    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(length)])
+    return indptr, np.array([i for rows in sets for i in rows], np.int64)
 
 
 @dataclass
@@ -111,9 +130,12 @@ class Node:
 class Pairs:
     """The search on one set of rows; `near` may be replaced when rows are added."""
 
-    def __init__(self, near: Near, p: int) -> None:
+    def __init__(self, near: Near, p: int, halves: Iterable[tuple[int, ...]] = ()) -> None:
         self.p = p
         self.asks: list[tuple[int, ...]] = []
+        known = {int(i) for i in near.row}
+        #: Rows that an existing site reaches do not count in cuts.
+        self.halves = [rows for rows in halves if known.issuperset(rows)]
         self.look(near)
 
     def look(self, near: Near) -> None:
@@ -121,6 +143,19 @@ class Pairs:
         self.near = near
         self.place = {int(i): k for k, i in enumerate(near.row)}
         self.inside = [self.serving(rows) for rows in self.asks]
+        self.reach = count_halves(near.lists, [self.local(rows) for rows in self.halves])
+        self.need = np.array([(len(rows) + 1) // 2 for rows in self.halves], np.int64)
+        self.cut = np.array(sorted({self.place[i] for rows in self.halves for i in rows}), np.int64)
+
+    def local(self, rows: tuple[int, ...]) -> IntArray:
+        """Return where the rows of a set stand in `Near`."""
+        return np.array([self.place[i] for i in rows], np.int64)
+
+    def relax(self, node: Node) -> tuple[float, FloatArray, FloatArray, FloatArray] | None:
+        """Return what `relax` finds for a node with the cuts known."""
+        if not node.lists.n_row:
+            return 0.0, np.zeros(0), np.zeros(0), np.zeros(len(self.halves))
+        return relax(node.lists, self.reach[:, node.site], self.need)
 
     def serving(self, rows: tuple[int, ...]) -> BoolArray:
         """Return the distinct sites that reach every row of a set."""
@@ -153,7 +188,8 @@ class Pairs:
             return Node(lists, row, site, int(row[empty[0]]))
         for _ in range(PASSES):
             before = (row.size, site.size)
-            keep = ~drop(lists, np.ones(site.size, np.int64), rows=True)
+            # a site must not count as no better than another which serves fewer rows of a cut
+            keep = ~drop(lists, np.ones(site.size, np.int64), rows=True) | np.isin(row, self.cut)
             lists, row = narrow(lists, np.flatnonzero(keep), np.arange(site.size)), row[keep]
             stay = ~drop(lists, np.ones(site.size, np.int64), rows=False)
             stay &= np.diff(lists.site_indptr) > 0
@@ -162,15 +198,24 @@ class Pairs:
                 break
         return Node(lists, row, site, -1)
 
-    def priced(self, answer: dict[int, bool], row: IntArray, price: FloatArray) -> Leaf:
-        """Return a leaf with whole prices; `row` as in `Node`."""
+    def priced(
+        self,
+        answer: dict[int, bool],
+        row: IntArray,
+        price: FloatArray,
+        due: FloatArray | None = None,
+    ) -> Leaf:
+        """Return a leaf with whole prices; `row` as in `Node`, `due` of the cuts."""
+        cut = np.zeros(0) if due is None else due
+        cut_price = np.rint(np.maximum(cut, 0.0) * DENOMINATOR).astype(np.int64)
+        half = np.flatnonzero(cut_price)
         whole = np.rint(np.maximum(price, 0.0) * DENOMINATOR).astype(np.int64)
         row, whole = row[whole > 0], whole[whole > 0]
         own = row < self.near.row.size
         order = np.argsort(self.near.row[row[own]])
         return Leaf(
             answer, self.near.row[row[own]][order], whole[own][order],
-            row[~own] - self.near.row.size, whole[~own],
+            row[~own] - self.near.row.size, whole[~own], half, cut_price[half],
         )  # fmt: skip
 
     def excess(self, leaf: Leaf) -> int:
@@ -186,7 +231,9 @@ class Pairs:
         for q, yes in leaf.answer.items():
             if not yes:
                 usable &= ~self.inside[q]
+        score += leaf.due @ self.reach[leaf.half]
         sum_of = int(leaf.price.sum()) + int(leaf.paid.sum())
+        sum_of += int((leaf.due * self.need[leaf.half]).sum())
         # the check knows every site that a distinct one stands for
         every = np.repeat(score[usable], np.minimum(self.near.times[usable], self.p + 1))
         free = np.ones(every.size, np.bool_)
@@ -220,22 +267,12 @@ class Pairs:
         return len(self.asks) - 1
 
 
-def relax(lists: Lists) -> tuple[float, FloatArray, FloatArray] | None:
-    """Return the least sum of shares that covers every row, the shares, and prices of rows."""
-    m, n = lists.n_row, lists.n_site
-    program = Relaxation(
-        np.ones(n), np.zeros(n), np.full(n, np.inf), lists.row_indptr, lists.row_indices,
-        np.ones(lists.row_indices.size), np.ones(m), np.full(m, np.inf),
-    )  # fmt: skip
-    solved = program.solve()
-    return None if solved is None else (float(solved[0].sum()), *solved)
-
-
 def search_pairs(
     near: Near,
     p: int,
     accept: Callable[[IntArray], Near | None],
     *,
+    halves: Iterable[tuple[int, ...]] = (),
     nodes: int,
     work: int,
     halt: Callable[[], bool],
@@ -249,12 +286,14 @@ def search_pairs(
     accept : callable
         Takes the sites of a plan that reaches all rows of `near`; returns none where the plan is
         good for all rows of the problem, else the lists of more rows.
+    halves : sets of rows
+        Cuts for every node.
     nodes, work : int
         Most nodes, and most pairs of rows and sites that all linear programs together hold.
     halt : callable
         Polled at each node.
     """
-    search = Pairs(near, p)
+    search = Pairs(near, p, halves)
     done: list[Leaf] = []
     waiting: list[dict[int, bool]] = [{}]
     seen = 0
@@ -270,11 +309,11 @@ def search_pairs(
                 done.append(search.priced(answer, np.array([node.lost]), np.ones(1)))
                 break
             work -= node.lists.row_indices.size
-            solved = relax(node.lists) if node.lists.n_row else (0.0, np.zeros(0), np.zeros(0))
+            solved = search.relax(node)
             if solved is None:
                 return None, False
             if solved[0] > p + WHOLE:
-                leaf = search.priced(answer, node.row, solved[2])
+                leaf = search.priced(answer, node.row, solved[2], solved[3])
                 if search.excess(leaf) <= 0:
                     return None, False
                 done.append(leaf)
@@ -298,4 +337,4 @@ def search_pairs(
             waiting += [{**answer, ask: False}, {**answer, ask: True}]
             break
         seen += 1
-    return Proof(done, search.asks, seen), False
+    return Proof(done, search.asks, search.halves, seen), False

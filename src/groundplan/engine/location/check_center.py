@@ -9,9 +9,13 @@ hold
           s_j = \sum_{i: d_{ij} < R} \lambda_i + \sum_{\text{sets within } R} \lambda_T ,
 
 where sites that serve a set answered *no* are out: sites that serve every row within less than R
-would earn every price. **p-dispersion.** No plan is better than R if the sites fall into fewer
-groups than are to be chosen, every two sites of a group lying no further apart than R: two chosen
-sites would share a group.
+would earn every price. Sets Q of rows may carry prices as well: a site j that reaches
+:math:`|N_j \cap Q|` of them counts for half of that, rounded up, and earns the price so many times;
+the sites of a plan that reaches all of Q add up to at least half of them, rounded up.
+
+**p-dispersion.** No plan is better than R if the sites fall into fewer groups than are to be
+chosen, every two sites of a group lying no further apart than R: two chosen sites would share a
+group.
 """
 
 from __future__ import annotations
@@ -40,8 +44,12 @@ __all__ = [
 #: Distances held at once.
 AT_ONCE = 4_000_000
 #: Arrays of a p-centre certificate: priced rows, their prices, sets of rows asked about and the
-#: prices of those, and for each leaf the answers (1 yes, 0 no, -1 not asked) and its prices.
-CENTER = {"distance", "row_number", "row", "ask_indptr", "ask_row", "ask", "leaf_ask", "leaf_price"}
+#: prices of those, sets that need half as many sites and the prices of those, and for each leaf the
+#: answers (1 yes, 0 no, -1 not asked) and its prices.
+CENTER = {
+    "distance", "row_number", "row", "ask_indptr", "ask_row", "ask", "half_indptr", "half_row",
+    "half", "leaf_ask", "leaf_price",
+}  # fmt: skip
 
 
 def leaf_excess(
@@ -130,29 +138,56 @@ def serving(
     return found
 
 
+def earn_halves(
+    cost: AssignmentCost, indptr: NDArray[Any], rows: NDArray[Any], due: NDArray[Any], below: float
+) -> NDArray[np.float64]:
+    """Return what each site earns from sets that need half as many sites as they have rows."""
+    score = np.zeros((len(due), cost.n_site))
+    every = np.unique(rows)
+    sites = np.arange(cost.n_site)
+    near = np.empty((every.size, cost.n_site), np.bool_)
+    for k, row in enumerate(every):
+        near[k] = between(cost, np.array([row]), sites)[0] < below
+    at = np.searchsorted(every, rows)
+    for q in range(indptr.size - 1):
+        count = near[at[indptr[q] : indptr[q + 1]]].sum(axis=0)
+        score += due[:, q, None].astype(np.float64) * ((count + 1) // 2)
+    return score
+
+
 def list_form_faults(cost: AssignmentCost, c: Certificate, sites: NDArray[Any]) -> list[str]:
     """Return what is wrong with the arrays of a p-centre certificate before they are used."""
     q = c.prices
     row, price, paid, number = q["row_number"], q["row"], q["ask"], q["leaf_price"]
     indptr, rows, leaf = q["ask_indptr"], q["ask_row"], q["leaf_ask"]
+    due, half_indptr, half_rows = q["half"], q["half_indptr"], q["half_row"]
     n_ask = indptr.size - 1
     whole = all(np.issubdtype(a.dtype, np.integer) for k, a in q.items() if k != "distance")
     good = whole and q["distance"].shape == (1,) and row.ndim == number.ndim == rows.ndim == 1
     good = good and indptr.ndim == 1 and n_ask >= 0 and paid.ndim == price.ndim == leaf.ndim == 2
     good = good and price.shape == (len(paid), row.size) and leaf.shape == (number.size, n_ask)
+    good = good and half_indptr.ndim == half_rows.ndim == 1 and due.ndim == 2
+    good = good and due.shape == (len(paid), half_indptr.size - 1)
     if not good or paid.shape[1] != n_ask:
         return ["prices, sets and leaves do not fit each other"]
-    for name, some in (("priced rows", row), ("rows of sets", rows)):
+    for name, some in (("priced rows", row), ("rows of sets", rows), ("rows of cuts", half_rows)):
         if some.size and not (some.min() >= 0 and some.max() < cost.n_row):
             return [f"{name} are not rows of the problem"]
     if indptr[0] != 0 or indptr[-1] != rows.size or (n_ask and np.diff(indptr).min() < 1):
         return ["the sets of rows have no common form"]
+    length = np.diff(half_indptr)
+    if (
+        half_indptr[0] != 0
+        or half_indptr[-1] != half_rows.size
+        or (length.size and length.min() < 1)
+    ):
+        return ["the sets of rows of cuts have no common form"]
     found = []
     if np.unique(row).size != row.size:
         found.append("a row is priced twice")
-    most = max(int(price.max(initial=0)), int(paid.max(initial=0)))
-    least = min(int(price.min(initial=0)), int(paid.min(initial=0)))
-    if least < 0 or most * max(1, row.size + n_ask) >= 2**53:
+    most = max(int(array.max(initial=0)) for array in (price, paid, due))
+    least = min(int(array.min(initial=0)) for array in (price, paid, due))
+    if least < 0 or most * max(1, row.size + n_ask + half_rows.size) >= 2**53:
         found.append("prices are negative or their sum does not fit 53 bits")
     if sites.size and not (sites.min() >= 0 and sites.max() < cost.n_site):
         found.append("the plan names a site that does not exist")
@@ -243,10 +278,14 @@ def verify_center(
     below, price = proven(c), c.prices["row"]
     if below > 0:
         score = earn(cost, c.prices["row_number"], price, below)
+        cut, due = c.prices["half_indptr"], c.prices["half"]
+        score += earn_halves(cost, cut, c.prices["half_row"], due, below)
+        need = (np.diff(cut).astype(np.int64) + 1) // 2
         serves = serving(cost, c.prices["ask_indptr"], c.prices["ask_row"], below)
         for answer, number in zip(c.prices["leaf_ask"], c.prices["leaf_price"], strict=True):
             yes, paid = np.flatnonzero(answer == 1), c.prices["ask"][number].astype(np.float64)
             total = int(price[number].sum()) + int(paid[yes].sum())
+            total += int((due[number].astype(np.int64) * need).sum())
             earned = score[number] + paid[yes] @ serves[yes]
             usable = candidate & ~serves[answer == 0].any(axis=0)
             if leaf_excess(total, earned, usable, old, p) <= 0:

@@ -82,7 +82,10 @@ FORMS: dict[str, Form] = {
     ),
     "p_center": Form(
         names("row", "leaf_price", "distance"), names("p"),
-        (names("leaf_site"), names("row_number", "ask_indptr", "ask_row", "ask", "leaf_ask")),
+        (
+            names("leaf_site"), names("row_number", "ask_indptr", "ask_row", "ask", "leaf_ask"),
+            names("half", "half_indptr", "half_row"),
+        ),
         assigns=True,
     ),
     "p_dispersion": Form(names("group", "distance"), names("p"), sense="max"),
