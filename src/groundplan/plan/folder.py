@@ -25,7 +25,6 @@ from groundplan.plan.passage import passage_counties, passage_record, road_sampl
 from groundplan.plan.placing import new_folder, put_in_place
 from groundplan.plan.proof import write_proof
 from groundplan.plan.reports import report_tables
-from groundplan.plan.road_input import road_record
 from groundplan.plan.roads import road_layer, write_roads
 from groundplan.plan.signal import write_signals
 from groundplan.plan.system import SystemPlan
@@ -236,7 +235,7 @@ def fill_folder(
             sectors[key] |= allocation_record(plan, counties, years)
         if plan.system.laid is not None:
             layers[key] = road_layer(plan, ground, counties)
-            sectors[key] |= passage_record(plan) | road_record(study, key)
+            sectors[key] |= passage_record(plan) | dict(plan.system.road_files or {})
             sectors[key]["roads_file"] = write_roads(aside, key, layers[key])
         if plan.backed is not None:
             sectors[key] |= backup_record(plan)
@@ -244,6 +243,8 @@ def fill_folder(
         sectors[key]["is_asked"] = is_asked(study, plan.system.sector)
         if plan.system.demand_file is not None:
             sectors[key]["demand_file"] = dict(plan.system.demand_file)
+        if plan.system.hazards is not None:
+            sectors[key]["hazards"] = dict(plan.system.hazards)
         sectors[key]["tables"] = report_tables(study, ground, plan, counties)
         write_table_files(aside, sectors[key]["tables"])
         meaning = {column["name"]: column["doc"] for column in sectors[key]["columns"]}

@@ -14,6 +14,7 @@ import numpy as np
 from groundplan.plan.answer import PLACES
 from groundplan.plan.backup_reports import corrections, farms, further, milestones
 from groundplan.plan.day_reports import broken_stations, classes, day_hours, day_promise
+from groundplan.plan.hazards import hazards
 from groundplan.plan.report_form import Counties, Table, column, plain, table
 from groundplan.plan.road_reports import roads, station_peaks
 from groundplan.plan.sky import county_sky, relief_of
@@ -317,6 +318,7 @@ REPORT_KINDS: Mapping[str, Callable[[Any, Any, SystemPlan, Counties, Mapping[str
     "further": further,
     "growth": growth,
     "growth_by_use": growth_by_use,
+    "hazards": hazards,
     "message_load": message_load,
     "messages": messages,
     "milestones": milestones,
