@@ -108,6 +108,20 @@ def phase_years(plan: SystemPlan, years: tuple[int, int]) -> NDArray[np.int64]:
     return year
 
 
+def phase_rows(plan: SystemPlan, years: tuple[int, int]) -> list[dict[str, int]]:
+    """Return sites and money of each year, for a system whose sites open one by one."""
+    planned = plan.chosen & ~plan.system.existing
+    year = phase_years(plan, years)
+    return [
+        {
+            "year": at,
+            "sites": int((planned & (year == at)).sum()),
+            "cost_cny": int(plan.sized.capex_cny[planned & (year == at)].sum()),
+        }
+        for at in range(years[0], years[1] + 1)
+    ]
+
+
 def county_polygons(grid: Any, counties: list[dict[str, str]], region: Any) -> dict[str, Any]:
     """Return the counties as polygons traced on the grid at about 1 km, EPSG:4326."""
     import shapely
@@ -231,6 +245,7 @@ def fill_folder(
                 aside, plan, list(plan.signals), grid, ground.relief, ground.people
             )
         years = (study.years[0], due_year(study, key))
+        sectors[key]["phases"] = phase_rows(plan, years)
         if plan.flows is not None:
             sectors[key] |= allocation_record(plan, counties, years)
         if plan.system.laid is not None:

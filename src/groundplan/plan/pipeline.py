@@ -300,7 +300,7 @@ def solve_system(
     if sector.backup is not None:
         plan = hold(
             system, ground.land, gap=options.gap, steps=options.steps, sweeps=options.sweeps,
-            seed=study.seed, progress=told, stop=stop, tick=tick,
+            seed=study.seed, progress=told, stop=stop, tick=tick, **bench.states(sector.key),
         )  # fmt: skip
         return replace(plan, register=found)
     if ground.relief is not None:
