@@ -349,7 +349,7 @@ def test_a_solver_that_errs_is_told(monkeypatch):
         check_sector(GOOD)
     told = str(caught.value)
     assert "found by trying every site" in told
-    assert "bound 446774, expected at least 429443" in told
+    assert "bound 429442, expected at least 429443" in told
     assert "cells served" in told
 
 
