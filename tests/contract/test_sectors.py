@@ -204,8 +204,8 @@ SPOILT = {
         with_sized(lambda z: replace(z, attributes={"smell": z.load})),
         "sizing.smell: got no Field, expected a Field with unit in AssetType.fields",
     ),
-    "optimum": (replace(GOOD, toy_value=1), "toy_value: got 1, expected 446775, the optimum"),
-    "no optimum": (replace(GOOD, toy_value=None), "toy_value: got None, expected 446775"),
+    "optimum": (replace(GOOD, toy_value=1), "toy_value: got 1, expected 429443, the optimum"),
+    "no optimum": (replace(GOOD, toy_value=None), "toy_value: got None, expected 429443"),
 }
 
 
@@ -349,7 +349,7 @@ def test_a_solver_that_errs_is_told(monkeypatch):
         check_sector(GOOD)
     told = str(caught.value)
     assert "found by trying every site" in told
-    assert "bound 446774, expected at least 446775" in told
+    assert "bound 429442, expected at least 429443" in told
     assert "cells served" in told
 
 

@@ -104,7 +104,7 @@ PLANNED = [
     ("copies beyond the limit", with_settings("backup_km = 400"), None, InfeasibleError,
      ["no site with room between 457 and 329 km", "copy: "]),
     ("hazard everywhere", with_settings("hazard_ratio = 1.0"), None, InfeasibleError,
-     ["cannot be served within their limits", "ms20: "]),
+     ["hazards rule out all", "is hazard_ratio near 1"]),
     ("feeders too small", with_settings(
         "feeder_new_kw = 500", "feeder_share_kw = 500", "feeder_existing_kw = 500"), None,
      InfeasibleError, ["the sites together are too small", "target: 90,001 to add"]),

@@ -62,6 +62,9 @@ def test_new_ones_stand_beside_all_that_stood(plan, part):
     counts = part["counts"]
     assert counts["upgrade"] == 373
     assert counts["share"] + counts["new"] == 17
+    assert [p["year"] for p in part["phases"]] == [2023, 2024, 2025]
+    assert [p["sites"] for p in part["phases"]] == [130, 130, 130]
+    assert sum(p["cost_cny"] for p in part["phases"]) == part["cost_cny"]
     told = verify_plan(plan)["beidou"]
     assert (told["value"], told["score"]) == (part["value"], part["backup"]["score"])
     assert told["score"] <= told["score_bound"]
@@ -140,8 +143,8 @@ def moved_station(proof, _record):
     proof["x_m"][5] += 30_000.0
 
 
-def cheaper_prices(proof, _record):
-    proof["price_main"] = proof["price_main"] // 2
+def other_prices(proof, _record):
+    proof["price_main"] = proof["price_main"] + 2**24
 
 
 def negative_price(proof, _record):
@@ -180,10 +183,10 @@ def farther_reach(proof, _record):
         (one_more, "more than 17 sites"),
         (no_such_site, "does not exist"),
         (moved_station, "cells say otherwise"),
-        (cheaper_prices, "which the prices prove"),
-        (negative_price, "prices do not fit"),
+        (other_prices, "main: prices prove"),
+        (negative_price, "first: prices must be one for each row"),
         (lower_bound, "score_bound is"),
-        (lower_level_bound, "score_bound is"),
+        (lower_level_bound, "main: prices prove"),
         (higher_value, "value is"),
         (more_demand, "what the cells add up to"),
         (moved_place, "5.000 m off"),

@@ -122,3 +122,24 @@ def test_feeder_limits_hold_on_drawn_days():
         assert told.smart_kw[i] == pytest.approx(np.quantile(smart, 0.95), rel=0.2)
         assert told.uncontrolled_kw[i] == pytest.approx(np.quantile(freely, 0.95), rel=0.2)
         assert max(over, over_freely) <= 0.2
+
+
+def test_the_energy_of_motorways_belongs_to_the_corridors():
+    """What corridors take of a vehicle is what charging in towns leaves to them, to a per cent."""
+    from groundplan.sectors.corridors import CORRIDOR
+
+    town, road = CHARGING.defaults(), CORRIDOR.defaults()
+    mean_km = 246.0  # of the example's trips: docs/sectors/corridors.md
+    taken_kwh = (
+        road["trips_per_day"] * mean_km * road["consumption_kwh_per_km"] * road["underway_ratio"]
+    )
+    public_kwh = town["vehicle_kwh_per_day"] * town["public_ratio"]
+    assert taken_kwh / public_kwh == pytest.approx(town["motorway_ratio"], rel=0.01)
+    assert town["ev_per_person_ratio"] == road["ev_per_person_ratio"]
+    vehicles = 99_365_519 * town["ev_per_person_ratio"]
+    left = vehicles * public_kwh * (1 - town["motorway_ratio"])
+    print(
+        f"\npublic {vehicles * public_kwh / 1e6:.3f} M kWh a day = towns {left / 1e6:.3f} + "
+        f"motorways {vehicles * taken_kwh / 1e6:.3f}"
+    )
+    assert left + vehicles * taken_kwh == pytest.approx(vehicles * public_kwh, rel=1e-3)

@@ -93,6 +93,14 @@ def test_the_stand_in_beside_published_counts(henan_corridor):
     assert equipped == pytest.approx(0.937, abs=0.005)
     assert 1_200 <= piles.sum() <= 3_304
     assert 100_000 <= kwh <= 400_000
+    # charging in towns leaves this energy to the corridors: neither counts it twice
+    from groundplan.sectors.charging import CHARGING
+
+    town = CHARGING.defaults()
+    public_kwh = (99_365_519 * town["ev_per_person_ratio"] * town["vehicle_kwh_per_day"]) * town[
+        "public_ratio"
+    ]
+    assert kwh / public_kwh == pytest.approx(town["motorway_ratio"], rel=0.03)
 
 
 @pytest.fixture(scope="module")

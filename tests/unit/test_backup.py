@@ -179,7 +179,7 @@ def test_new_ones_are_built_only_beside_all_that_stand():
     before, after = planned(14)[1], plan
     assert backed_of(after).score >= backed_of(before).score
     assert before.decision.status == "optimal"
-    assert backed_of(before).main is None
+    assert backed_of(before).choice.engine is None
 
 
 def test_a_budget_takes_fewer_sites():
@@ -244,3 +244,34 @@ def test_loads_are_told_by_service_and_add_up():
     demand = backed.question.places.demand
     assert plan.sized.load.sum() * 100 == pytest.approx(int(demand[backed.after.served].sum()))
     assert replace(plan).served_after.shape == plan.system.demand.shape
+
+
+@pytest.mark.parametrize(("last", "least"), [("improve", 0), ("bound", 50)])
+def test_a_plan_stopped_goes_on_to_the_unbroken_one(last, least):
+    """Stopped in the choice or in the bounds, saved at every look, then resumed."""
+    system, _ = planned(5)
+    land, options = wide_land(), {"gap": 0.0, "seed": 5, "steps": 200}
+    whole = hold(system, land, **options)
+    assert backed_of(whole).score < backed_of(whole).score_bound
+    saved: dict[str, dict] = {}
+    asked_to = []
+
+    def save(name, state):
+        saved[name] = {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in state.items()}
+
+    def tell(stage, done, _total, _value, _bound):
+        if stage == last and done >= least:
+            asked_to.append(stage)
+
+    broken = hold(system, land, **options, progress=tell, stop=lambda: bool(asked_to), save=save)
+    assert asked_to, "the stop came to nothing"
+    assert backed_of(broken).score <= backed_of(broken).score_bound
+    again = hold(system, land, **options, load=saved.get, save=save)
+    one, other = backed_of(whole), backed_of(again)
+    assert np.array_equal(whole.chosen, again.chosen)
+    assert (one.score, one.score_bound, one.firm_bound) == (
+        other.score, other.score_bound, other.firm_bound
+    )  # fmt: skip
+    for name in ("main", "first"):
+        assert np.array_equal(one.bounds.groups[name].price, other.bounds.groups[name].price)
+    assert whole.decision.bound == again.decision.bound

@@ -47,7 +47,7 @@ def sites(land, existing):
 
 def test_demand_is_residents_times_vehicles_times_energy(land):
     demand = CHARGING.demand.build(land, SETTINGS)
-    per_person = 13.1e6 / 1411.75e6 * 11.744505494505495 * 0.54
+    per_person = 13.1e6 / 1411.75e6 * 11.744505494505495 * 0.54 * (1 - 0.0388)
     assert demand.shape == (1, SIDE * SIDE)
     assert demand.dtype == np.int64
     assert np.abs(demand[0] - 100 * per_person * land.people).max() <= 0.5

@@ -256,3 +256,24 @@ def test_nobody_no_station_and_no_device(land):
     empty = replace(land, people=np.zeros_like(land.people))
     assert not IOT.demand.build(empty, SETTINGS).any()
     assert len(IOT.standin(empty, SETTINGS, np.random.default_rng(1))) == 0
+
+
+def test_the_platform_holds_every_report_for_as_long_as_asked():
+    """12,963 reports a second of 100 M devices: partitions and storage by hand."""
+    import math
+    from types import SimpleNamespace
+
+    from groundplan.plan.reports import platform
+
+    given = next(r for r in IOT.reports if r.kind == "platform").parameters(IOT.defaults())
+    given = {**given, "stock": lambda _people: [("all", "全部", 100e6, 0.0)]}
+    land = SimpleNamespace(people=np.ones(1))
+    told = platform(None, SimpleNamespace(land=land), None, (), given)
+    mean = 100e6 * given["reports_per_h"] / 3600.0
+    assert mean == pytest.approx(12_963, abs=1)
+    assert [row[1] for row in told["rows"]] == pytest.approx(
+        [mean, mean * given["busy_factor"], 207_360], rel=1e-3
+    )
+    assert told["rows"][0][2] == math.ceil(mean / 5000) == 3
+    assert told["rows"][2][2] == 42
+    assert "0.34 TB of reports a day; 184 TB kept: 0.5 years, 3 copies" in told["note"]

@@ -15,6 +15,9 @@ less than what any plan reaches in truth, as it is for any shares that add up to
 
 .. math:: S + w F \le \sum_{i,k} a_k d_i (z^1_{ik} + w z^2_{ik}) \le \text{bound}.
 
+The rows of a place are a *group* as well: nothing is earned unless each of them is filled
+(`engine.location.backup_groups`). Prices of single rows under that rule prove more than any shares.
+
 What the plan itself reaches is then counted exactly, with all directions, not with K of them.
 """
 
@@ -130,12 +133,25 @@ class Rows(NamedTuple):
         Demand of the row times its share, in parts of `parts_of`.
     full : int
         The same of the rows left out: those that two of the standing sites fill.
+    list_of, group_of : (n_part,) int32
+        Row and group of each direction of a place that can be served at all.
+    share : (n_part,) int64
+        Parts of the demand on each of these; see `parts_of`.
+    group_demand : (2, n_group) int64
+        Demand of a group, and again where it can be served firmly.
+    group_full : int
+        Demand of the groups of which two standing sites fill every row.
     """
 
     ptr: IntArray
     site: NDArray[np.int32]
     weight: IntArray
     full: int
+    list_of: NDArray[np.int32]
+    group_of: NDArray[np.int32]
+    share: IntArray
+    group_demand: IntArray
+    group_full: int
 
 
 def tiers(action: NDArray[np.int8], count: int) -> tuple[BoolArray, BoolArray, int]:
@@ -334,6 +350,10 @@ def direction_rows(
     """
     n_place, place = ring.ptr.size - 1, ring.place
     length, site, weight, full = [np.zeros(0, np.int64)], [], [], 0
+    group_of: list[IntArray] = [np.zeros(0, np.int64)]
+    shares: list[IntArray] = [np.zeros(0, np.int64)]
+    group_demand: list[IntArray] = [np.zeros((2, 0), np.int64)]
+    n_group = group_full = 0
     side = [np.cos(ring.angle - 2.0 * np.pi * k / directions) >= -EDGE for k in range(directions)]
     stands = standing[ring.site]
     kinds = np.column_stack([reach.single_m, reach.near_m])
@@ -341,8 +361,22 @@ def direction_rows(
         asked = demand[(kinds == kind).all(axis=1)].sum(axis=0)
         close, near = ring.distance_m <= kind[0], ring.distance_m <= kind[1]
         # the nearest one counts as much as all directions together
-        for share, held in ((directions, near), *((1, close | on) for on in side)):
-            have = np.bincount(place[held & stands], minlength=n_place)
+        shared = ((directions, near), *((1, close | on) for on in side))
+        counts = [
+            (np.bincount(place[held], minlength=n_place),
+             np.bincount(place[held & stands], minlength=n_place))
+            for _, held in shared
+        ]  # fmt: skip
+        least = np.min([every for every, _ in counts], axis=0)
+        is_full = np.min([have for _, have in counts], axis=0) >= 2
+        group_full += int(asked[is_full].sum())
+        is_group = ~is_full & (least >= 1) & (asked > 0)
+        number = np.where(is_group, n_group + np.cumsum(is_group) - 1, -1)
+        n_group += int(is_group.sum())
+        group_demand.append(
+            np.stack([asked[is_group], np.where(least[is_group] >= 2, asked[is_group], 0)])
+        )
+        for (share, held), (_, have) in zip(shared, counts, strict=True):
             filled = have >= 2
             full += share * int(asked[filled].sum())
             open_place = ~filled & (asked > 0)
@@ -353,16 +387,28 @@ def direction_rows(
             length.append(count[open_place])
             site.append(ring.site[kept])
             weight.append(share * asked[open_place])
-    return merged(
+            group_of.append(number[open_place])
+            shares.append(np.full(group_of[-1].size, share, np.int64))
+    grouped = np.concatenate(group_of)
+    rows, row_of = merged(
         np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate(length))]),
         np.concatenate([np.zeros(0, np.int32), *site]),
         np.concatenate([np.zeros(0, np.int64), *weight]),
-        full,
     )
+    known = grouped >= 0
+    return Rows(
+        *rows, full, row_of[known].astype(np.int32), grouped[known].astype(np.int32),
+        np.concatenate(shares)[known], np.concatenate(group_demand, axis=1), group_full,
+    )  # fmt: skip
 
 
-def merged(ptr: IntArray, site: NDArray[np.int32], weight: IntArray, full: int) -> Rows:
-    """Return rows of equal lists as one row, in an order that depends on the lists alone."""
+def merged(
+    ptr: IntArray, site: NDArray[np.int32], weight: IntArray
+) -> tuple[tuple[IntArray, NDArray[np.int32], IntArray], IntArray]:
+    """Return rows of equal lists as one, in an order that depends on the lists alone.
+
+    Pointers, sites and weights of the rows, then the row of each list given.
+    """
     row = np.repeat(np.arange(weight.size), np.diff(ptr))
     site = site[np.lexsort((site, row))]
     n_site = int(site.max(initial=-1)) + 1
@@ -383,4 +429,4 @@ def merged(ptr: IntArray, site: NDArray[np.int32], weight: IntArray, full: int) 
     short = length[first]
     new_ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(short)])
     at = np.repeat(ptr[first] - new_ptr[:-1], short) + np.arange(int(short.sum()))
-    return Rows(new_ptr, site[at], total, full)
+    return (new_ptr, site[at], total), number

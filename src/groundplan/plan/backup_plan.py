@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.engine.location import Coverage
 from groundplan.engine.location.points import hash_arrays
 from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import InfeasibleError
@@ -27,14 +26,14 @@ from groundplan.plan.backup import (
     direction_rows,
     narrowed,
     near_ring,
-    parts_of,
     place_of_cells,
     places_of,
     served_places,
     tiers,
 )
+from groundplan.plan.backup_choice import Bounds, Choice, bounds_of, choose
 from groundplan.plan.backup_search import refine
-from groundplan.plan.kinds import backup_model, sizing_model
+from groundplan.plan.kinds import sizing_model
 from groundplan.plan.system import (
     DEMAND_SCALE,
     System,
@@ -49,8 +48,6 @@ __all__ = ["Backed", "Question", "backed_of", "backup_record", "hold", "question
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
-#: Most steps of the bound and sweeps of the annealing.
-STEPS, SWEEPS = 240, 60
 REGIMES = {
     "optimal": (
         "Proven optimal: no other choice of as many sites serves more, once or with one failed.",
@@ -62,11 +59,11 @@ REGIMES = {
     ),
     "stopped": (
         (
-            "Plan and bound are valid. The bound counts directions one by one, so that it lets a "
-            "place be half surrounded by sites; what whole triangles cost beyond that is part of "
+            "Plan and bound are valid. The bound lets sites be split into parts, so that it is "
+            "weak where few of many sites are chosen; what whole sites cost beyond that is part of "
             "the gap."
         ),
-        "方案与上界均有效。上界逐方向计算，允许地点仅被部分环绕；完整三角形条件的额外代价计入差距。",
+        "方案与上界均有效。上界允许站点拆分为部分，备选多而入选少时较松；整站的额外代价计入差距。",
     ),
 }
 ONLY_PLAN = (
@@ -131,9 +128,10 @@ class Backed:
         ``sum d (100 served + w firm)``, and what no plan exceeds.
     firm_bound : int
         Demand that no plan serves firmly more of.
-    main, first : Decision or None
-        The engine's decision on both levels, and on the first alone; None where nothing is left to
-        choose.
+    choice : Choice
+        The engine's decision.
+    bounds : Bounds
+        With the prices behind them.
     """
 
     question: Question
@@ -142,8 +140,8 @@ class Backed:
     score: int
     score_bound: int
     firm_bound: int
-    main: Decision | None
-    first: Decision | None
+    choice: Choice
+    bounds: Bounds
 
     @property
     def firm_cells(self) -> BoolArray:
@@ -188,45 +186,6 @@ def score_of(question: Question, served: Served) -> int:
     return PERCENT * once + question.worth_percent * firm
 
 
-def levels_of(question: Question, rows: Rows) -> IntArray:
-    """Return what the first and the second site of each row earn, (2, n_row)."""
-    return np.stack([PERCENT * rows.weight, question.worth_percent * rows.weight])
-
-
-def choose(
-    question: Question, kind: str, **options: Any
-) -> tuple[NDArray[np.int32], Decision | None, Decision | None, tuple[int, int]]:
-    """Return the sites chosen, the decisions on both levels and on the first, and their bounds.
-
-    Bounds are those of ``sum d (100 served + w firm)`` and of ``sum d served``.
-    """
-    total = int(question.places.demand.sum())
-    most = (PERCENT + question.worth_percent) * total
-    n_free = int(question.free.sum())
-    if not question.p or question.p >= n_free:
-        free = np.flatnonzero(question.free) if question.p else np.zeros(0, np.int64)
-        return free.astype(np.int32), None, None, (most, total)
-    rows = question.rows
-    coverage = Coverage.from_csr(rows.ptr, rows.site, rows.weight, question.free.size)
-    given = {
-        "existing": question.standing,
-        "forbidden": ~(question.free | question.standing),
-    }
-    level = levels_of(question, rows)
-    model = backup_model(kind)
-    # plans are exchanged by what they serve in truth afterwards: more sweeps here change little
-    asked = {**options, "steps": min(options["steps"], STEPS)}
-    asked["sweeps"] = min(options["sweeps"], SWEEPS)
-    main = model(coverage, level, question.p, **given, **asked)
-    # with the whole range as gap the engine looks for prices alone
-    quick = {**asked, "gap": 1.0, "steps": asked["steps"] // 2}
-    first = model(coverage, level[:1], question.p, **given, **quick)
-    k = parts_of(question.directions)
-    score_bound = (main.bound + (PERCENT + question.worth_percent) * rows.full) // k
-    bound = (first.bound + PERCENT * rows.full) // (k * PERCENT)
-    return main.sites, main, first, (min(most, score_bound), min(total, bound))
-
-
 def filled(
     question: Question, sites: NDArray[np.int32], price: IntArray,
     stop: Callable[[], bool] = lambda: False,
@@ -257,6 +216,8 @@ def hold(
     progress: Callable[..., None] = lambda *_a, **_k: None,
     stop: Callable[[], bool] = lambda: False,
     tick: Callable[[str], None] = lambda _stage: None,
+    load: Callable[[str], Mapping[str, Any] | None] = lambda _name: None,
+    save: Callable[[str, Mapping[str, Any]], None] = lambda _name, _state: None,
 ) -> SystemPlan:
     """Decide a system that is to hold when a site fails, and size it.
 
@@ -268,6 +229,8 @@ def hold(
         As in `engine.location.backup_covering`.
     tick : callable
         ``tick(stage)``.
+    load, save : callable
+        As in `backup_choice.bounds_of`.
 
     Raises
     ------
@@ -283,8 +246,8 @@ def hold(
     }  # fmt: skip
     while True:
         question = question_of(system, land, count)
-        sites, main, first, bounds = choose(question, kind, **options)
-        chosen = filled(question, sites, price, stop)
+        choice = choose(question, kind, **options)
+        chosen = filled(question, choice.sites, price, stop)
         spent = int(price[chosen & ~system.existing].sum())
         if system.budget_cny is None or spent <= system.budget_cny:
             break
@@ -297,37 +260,42 @@ def hold(
             )
     tick("service")
     before, after = question.served(system.existing), question.served(chosen)
-    backed = bounded(question, before, after, main, first, bounds)
-    decision = decision_of(system, backed, chosen, bounds[1], count, gap)
+    served = int(question.places.demand[after.served].sum())
+    bounds = bounds_of(
+        question, choice, score_of(question, after), served, steps=steps, stop=stop,
+        progress=progress, load=load, save=save,
+    )  # fmt: skip
+    backed = bounded(question, before, after, choice, bounds)
+    decision = decision_of(system, backed, chosen, count, gap)
     refuse_nothing(system, decision)
     tick("size")
     return settle_backed(system, decision, backed, chosen)
 
 
 def bounded(
-    question: Question, before: Served, after: Served, main: Decision | None,
-    first: Decision | None, bounds: tuple[int, int],
-) -> Backed:  # fmt: skip
+    question: Question, before: Served, after: Served, choice: Choice, bounds: Bounds
+) -> Backed:
     """Return the plan with its score and the bounds of score and firm service."""
     score = score_of(question, after)
-    if main is None:
+    if choice.engine is None:
         # one plan only: it is its own bound
         firm = int(question.places.demand[after.firm].sum())
-        return Backed(question, before, after, score, score, firm, None, None)
+        return Backed(question, before, after, score, score, firm, choice, bounds)
     # who is served firmly is served, so that score >= (100 + w) firm
-    firm = bounds[0] // (PERCENT + question.worth_percent)
-    return Backed(question, before, after, score, bounds[0], firm, main, first)
+    firm = bounds.score // (PERCENT + question.worth_percent)
+    return Backed(question, before, after, score, bounds.score, firm, choice, bounds)
 
 
 def decision_of(
-    system: System, backed: Backed, chosen: BoolArray, bound: int, count: int, gap: float
+    system: System, backed: Backed, chosen: BoolArray, count: int, gap: float
 ) -> Decision:
     """Return the decision in demand served, as every covering system states it."""
     question = backed.question
     demand = question.places.demand
     value = int(demand[backed.after.served].sum())
     base = int(demand[backed.before.served].sum())
-    bound = value if backed.main is None else max(bound, value)
+    engine = backed.choice.engine
+    bound = value if engine is None else max(backed.bounds.served, value)
     relative = (bound - value) / bound if bound else 0.0
     of_score = relative_gap(backed)
     worst = max(relative, of_score)
@@ -355,8 +323,8 @@ def decision_of(
         certificate,
         base_value=base,
         gain_gap=(bound - value) / (bound - base) if bound > base else 0.0,
-        bound_by="prices" if backed.first is None else backed.first.bound_by,
-        log={} if backed.main is None else dict(backed.main.log),
+        bound_by="prices",
+        log={} if engine is None else dict(engine.log),
     )
 
 
@@ -438,7 +406,7 @@ def backup_record(plan: SystemPlan) -> Mapping[str, Any]:
     backed, decision = backed_of(plan), plan.decision
     question = backed.question
     total = int(question.places.demand.sum())
-    regime, regime_zh = ONLY_PLAN if backed.main is None else REGIMES[decision.status]
+    regime, regime_zh = ONLY_PLAN if backed.choice.engine is None else REGIMES[decision.status]
     return {
         "decision": "backup",
         "regime": regime,
@@ -449,7 +417,7 @@ def backup_record(plan: SystemPlan) -> Mapping[str, Any]:
             "directions_count": question.directions,
             "worth_ratio": question.worth_percent / PERCENT,
             "places_count": int(question.places.x_m.size),
-            "is_only_plan": backed.main is None,
+            "is_only_plan": backed.choice.engine is None,
             "firm_before_ratio": float(question.places.demand[backed.before.firm].sum() / total),
             "firm_ratio": float(question.places.demand[backed.after.firm].sum() / total),
             "firm_bound_ratio": min(1.0, backed.firm_bound / total),

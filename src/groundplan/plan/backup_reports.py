@@ -19,7 +19,8 @@ from groundplan.plan.backup import (
     place_of_cells,
     served_places,
 )
-from groundplan.plan.backup_plan import Backed, backed_of, choose, filled
+from groundplan.plan.backup_choice import bounds_of, choose
+from groundplan.plan.backup_plan import Backed, backed_of, filled, score_of
 from groundplan.plan.report_form import Counties, Table, column, table
 from groundplan.plan.system import DEMAND_SCALE, SystemPlan
 from groundplan.sectors.contract import Action
@@ -266,11 +267,14 @@ def further(
         asked = replace(question, p=count)
         chosen, bound = standing, None
         if count:
-            picked, main, _first, bounds = choose(asked, kind, steps=200, sweeps=60)
-            chosen = filled(asked, picked, sites.capex_cny)
-            bound = None if main is None else bounds[1] / total
-        told = served_places(narrowed(ring, chosen), question.reach)
-        single, served, firm = (float(places.demand[part].sum() / total) for part in told)
+            told = choose(asked, kind, steps=200, sweeps=60)
+            chosen = filled(asked, told.sites, sites.capex_cny)
+        has = served_places(narrowed(ring, chosen), question.reach)
+        if count and told.engine is not None:
+            reached = int(places.demand[has.served].sum())
+            most = bounds_of(asked, told, score_of(asked, has), reached, steps=200)
+            bound = most.served / total
+        single, served, firm = (float(places.demand[part].sum() / total) for part in has)
         rows.append(
             [
                 count,

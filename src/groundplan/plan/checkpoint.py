@@ -162,6 +162,13 @@ class Workbench:
 
         return checkpoint
 
+    def states(self, key: str) -> dict[str, Any]:
+        """Return ``load(name)`` and ``save(name, state)`` for the several states of a system."""
+        return {
+            "load": lambda name: self.load(f"{key}-{name}"),
+            "save": lambda name, state: self.saver(f"{key}-{name}")(state),
+        }
+
     def close(self) -> None:
         """Remove the folder: the plan is whole, or there is nothing to go on from."""
         shutil.rmtree(self.folder)

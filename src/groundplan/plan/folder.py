@@ -26,7 +26,6 @@ from groundplan.plan.passage import passage_counties, passage_record, road_sampl
 from groundplan.plan.placing import new_folder, put_in_place
 from groundplan.plan.proof import write_proof
 from groundplan.plan.reports import report_tables
-from groundplan.plan.road_input import road_record
 from groundplan.plan.roads import road_layer, write_roads
 from groundplan.plan.signal import write_signals
 from groundplan.plan.system import SystemPlan
@@ -108,6 +107,20 @@ def phase_years(plan: SystemPlan, years: tuple[int, int]) -> NDArray[np.int64]:
     year = np.zeros(len(sites), np.int64)
     year[order] = years[0] + (np.arange(order.size) * span) // max(1, order.size)
     return year
+
+
+def phase_rows(plan: SystemPlan, years: tuple[int, int]) -> list[dict[str, int]]:
+    """Return sites and money of each year, for a system whose sites open one by one."""
+    planned = plan.chosen & ~plan.system.existing
+    year = phase_years(plan, years)
+    return [
+        {
+            "year": at,
+            "sites": int((planned & (year == at)).sum()),
+            "cost_cny": int(plan.sized.capex_cny[planned & (year == at)].sum()),
+        }
+        for at in range(years[0], years[1] + 1)
+    ]
 
 
 def county_polygons(grid: Any, counties: list[dict[str, str]], region: Any) -> dict[str, Any]:
@@ -236,11 +249,12 @@ def fill_folder(
                 aside, plan, list(plan.signals), grid, ground.relief, ground.people
             )
         years = (study.years[0], due_year(study, key))
+        sectors[key]["phases"] = phase_rows(plan, years)
         if plan.flows is not None:
             sectors[key] |= allocation_record(plan, counties, years)
         if plan.system.laid is not None:
             layers[key] = road_layer(plan, ground, counties)
-            sectors[key] |= passage_record(plan) | road_record(study, key)
+            sectors[key] |= passage_record(plan) | dict(plan.system.road_files or {})
             sectors[key]["roads_file"] = write_roads(aside, key, layers[key])
         if plan.backed is not None:
             sectors[key] |= backup_record(plan)
@@ -248,6 +262,8 @@ def fill_folder(
         sectors[key]["is_asked"] = is_asked(study, plan.system.sector)
         if plan.system.demand_file is not None:
             sectors[key]["demand_file"] = dict(plan.system.demand_file)
+        if plan.system.hazards is not None:
+            sectors[key]["hazards"] = dict(plan.system.hazards)
         sectors[key]["tables"] = report_tables(study, ground, plan, counties)
         write_table_files(aside, sectors[key]["tables"])
         meaning = {column["name"]: column["doc"] for column in sectors[key]["columns"]}

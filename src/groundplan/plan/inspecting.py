@@ -8,6 +8,7 @@ from typing import Any
 from groundplan.errors import DataError, Finding, UsageError
 from groundplan.plan.demand_file import read_demand
 from groundplan.plan.finish import check_study, unknown_system
+from groundplan.plan.hazards import open_hazard
 from groundplan.plan.pipeline import read_people, read_polygons
 from groundplan.plan.register import guard, read_existing
 from groundplan.plan.road_input import misplaced_files, read_road_files
@@ -60,9 +61,17 @@ def check_systems(
         named = [given.path.is_file() for given in choice.files().values()]
         if available[key].passage is not None and choice.roads is not None and all(named):
             try:
-                read_road_files(choice)
+                table, _ = read_road_files(choice)
+                if region is not None:
+                    guard(choice.roads, table, region, cell_m)
             except DataError as error:
                 findings += error.findings
+        for hazard in choice.hazards:
+            if hazard.path.is_file():
+                try:
+                    open_hazard(hazard)
+                except DataError as error:
+                    findings += error.findings
         if choice.existing is not None and choice.existing.path.is_file():
             formats = ["table", *sorted(available[key].feeds)]
             if choice.existing.format not in formats:

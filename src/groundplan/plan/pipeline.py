@@ -1,9 +1,9 @@
 """The plan: study, region, sectors and engine joined, then written as one folder.
 
 Stages: region -> people -> terrain, where the study names one -> for each system: prepare, what
-terrain hides, coverage, solve, settle -> files. A stop
-request ends the running stage at its next check with the best plan so far; what is written is a
-valid plan whose status says ``stopped``, and ``resume`` goes on from the solver's saved state.
+terrain hides, coverage, solve, settle -> files. A stop request ends the running stage at its next
+check with the best plan so far; what is written is a valid plan whose status says ``stopped``, and
+``resume`` goes on from the solver's saved state.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ from groundplan.plan.capacitated import allocate
 from groundplan.plan.checkpoint import Workbench
 from groundplan.plan.demand_file import with_demand
 from groundplan.plan.folder import due_year, write_plan_folder
+from groundplan.plan.hazards import under_hazards, with_hazards
 from groundplan.plan.manifest import canonical_json, library_versions
 from groundplan.plan.passage import decide_passage, settle_passage
 from groundplan.plan.placing import make_room
 from groundplan.plan.register import read_register
-from groundplan.plan.road_input import read_network
+from groundplan.plan.road_input import on_roads
 from groundplan.plan.signal import signals_of
 from groundplan.plan.system import (
     SystemPlan,
@@ -256,9 +257,8 @@ def solve_system(
     choice = study.sectors[sector.key]
     settings = complete_settings(sector, choice.settings, str(study.path or "study.toml"))
     progress(f"{sector.key}: sites")
-    roads = read_network(study, sector, ground, settings)
-    if roads is not None:
-        ground = replace(ground, land=replace(ground.land, roads=roads))
+    ground, road_files = on_roads(study, sector, ground, settings)
+    ground, hazards = under_hazards(study, sector.key, ground)
     register = read_register(study, sector, ground, settings) if choice.existing else None
     count, servers, _ = asked_count(study, sector)
     system = prepare(
@@ -270,7 +270,7 @@ def solve_system(
         budget_cny=choice.budget_cny,
         seed=study.seed,
     )
-
+    system = with_hazards(replace(system, road_files=road_files), hazards, ground.land)
     if choice.demand is not None:
         system = with_demand(study, sector, ground, system)
 
@@ -300,7 +300,7 @@ def solve_system(
     if sector.backup is not None:
         plan = hold(
             system, ground.land, gap=options.gap, steps=options.steps, sweeps=options.sweeps,
-            seed=study.seed, progress=told, stop=stop, tick=tick,
+            seed=study.seed, progress=told, stop=stop, tick=tick, **bench.states(sector.key),
         )  # fmt: skip
         return replace(plan, register=found)
     if ground.relief is not None:

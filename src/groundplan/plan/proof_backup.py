@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from groundplan.engine.location.backup_groups import group_numerator
 from groundplan.errors import VerificationError
 from groundplan.plan.backup import (
     PERCENT,
@@ -32,6 +33,7 @@ from groundplan.plan.backup import (
     served_places,
     tiers,
 )
+from groundplan.plan.backup_choice import LEVELS, group_rows, levels_of
 from groundplan.plan.manifest import write_json
 
 if TYPE_CHECKING:
@@ -39,10 +41,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BACKUP_FORMAT", "record_differences", "verify_backup_plan", "write_backup_proof"]
 
-BACKUP_FORMAT = "groundplan-backup-certificate/1"
+BACKUP_FORMAT = "groundplan-backup-certificate/2"
 #: Centres of demand recomputed from cells may differ by this much in rounding, metres.
 CENTRE_M = 1e-3
-LEVELS = ("main", "first")
 Proof = Mapping[str, NDArray[Any]]
 
 
@@ -63,17 +64,13 @@ def write_backup_proof(folder: Path, plan: SystemPlan, record: Mapping[str, Any]
         "near_m": question.reach.near_m,
     }
     levels = {}
-    for name in LEVELS:
-        told = getattr(backed, name)
-        if told is not None:
-            arrays[f"price_{name}"] = told.certificate.prices["row"]
-            arrays[f"sites_{name}"] = told.sites
-            levels[name] = {
-                "denominator": told.certificate.denominator,
-                "value": told.value,
-                "bound": told.bound,
-                "bound_by": told.bound_by,
-            }
+    choice = backed.choice
+    for name, found in backed.bounds.groups.items():
+        arrays[f"price_{name}"] = found.price
+        levels[name] = {"denominator": found.denominator, "bound": found.bound}
+    if choice.engine is not None:
+        arrays["sites_engine"] = choice.engine.sites
+        levels["engine"] = {"value": choice.engine.value, "bound": choice.engine.bound}
     with (folder / f"{key}.npz").open("wb") as stream:
         np.savez_compressed(stream, **arrays)
     told = ("value", "base_value", "bound", "bound_by", "gap", "status")
@@ -184,17 +181,15 @@ def verify_backup_plan(
     score = PERCENT * value + worth * firm
     if not p or p >= int(free.sum()):
         # one plan only
-        score_bound, bound, firm_bound, by_prices, by = score, value, firm, value, "prices"
+        score_bound, bound, firm_bound = score, value, firm
     else:
         rows = direction_rows(
             narrowed(ring, standing | free), demand, reach, int(told["directions"]), standing
         )
-        score_bound, bound, by_prices, by = level_bounds(
-            proof, stored, rows, standing, free, p, found
-        )
+        score_bound, bound = level_bounds(proof, stored, rows, standing, free, p, found)
         total = int(demand.sum())
         score_bound = min(score_bound, (PERCENT + worth) * total)
-        bound, by_prices = max(min(bound, total), value), max(min(by_prices, total), value)
+        bound = max(min(bound, total), value)
         firm_bound = score_bound // (PERCENT + worth)
     if score > score_bound:
         found.append(f"the plan's score {score} lies above its bound {score_bound}")
@@ -202,7 +197,7 @@ def verify_backup_plan(
         "value": value,
         "base_value": int(demand[before.served].sum()),
         "bound": bound,
-        "bound_by": by,
+        "bound_by": "prices",
         "score": score,
         "score_bound": score_bound,
         "firm_bound": firm_bound,
@@ -214,7 +209,7 @@ def verify_backup_plan(
     ]
     if found:
         raise VerificationError(found)
-    return {**mine, "firm": firm, "bound_by_prices": by_prices, "sites": int(sites.size)}
+    return {**mine, "firm": firm, "bound_by_prices": bound, "sites": int(sites.size)}
 
 
 def cell_faults(
@@ -247,33 +242,37 @@ def record_differences(found: Mapping[str, Any], part: Mapping[str, Any]) -> lis
 def level_bounds(
     proof: Proof, stored: Mapping[str, Any], rows: Rows, standing: NDArray[np.bool_],
     free: NDArray[np.bool_], p: int, found: list[str],
-) -> tuple[int, int, int, str]:  # fmt: skip
-    """Return the bounds of score and service, the latter by prices alone, and what raised it."""
+) -> tuple[int, int]:  # fmt: skip
+    """Return the bounds of score and service.
+
+    That of the score may be one by an exhausted search, below what prices prove: it is taken as
+    stated where it fits.
+    """
     told = stored["parameters"]
     k, worth = parts_of(int(told["directions"])), int(told["worth_percent"])
-    level = np.stack([PERCENT * rows.weight, worth * rows.weight])
-    full = {"main": (PERCENT + worth) * rows.full, "first": PERCENT * rows.full}
-    proven, best = {}, {}
-    for name, weights in zip(LEVELS, (level, level[:1]), strict=True):
+    proven = {}
+    for name in LEVELS:
         part = stored["levels"][name]
-        proven[name] = price_bound(
-            rows, weights, proof[f"price_{name}"], int(part["denominator"]), standing, free, p
-        )
-        value = level_value(rows, weights, proof[f"sites_{name}"], standing)
-        if value != part["value"]:
-            found.append(f"{name}: the sites reach {value}, the certificate says {part['value']}")
-        best[name] = int(part["bound"])
-        expected = "prices" if best[name] == proven[name] else "search"
-        if not value <= best[name] <= proven[name] or part["bound_by"] != expected:
+        asked = group_rows(rows, name, worth, standing, free, p)
+        try:
+            proven[name] = group_numerator(
+                asked, proof[f"price_{name}"], int(part["denominator"])
+            ) // int(part["denominator"])
+        except ValueError as error:
+            raise VerificationError(f"{name}: {error}") from error
+        if part["bound"] != proven[name]:
             found.append(
-                f"{name}: bound {best[name]} by {part['bound_by']} does not fit {value} and "
-                f"{proven[name]}, which the prices prove"
+                f"{name}: prices prove {proven[name]}, the certificate says {part['bound']}"
             )
+    part = stored["levels"]["engine"]
+    value = level_value(rows, levels_of(worth, rows), proof["sites_engine"], standing)
+    if value != part["value"] or int(part["bound"]) < value:
+        found.append(f"engine: the sites reach {value}, the certificate says {part}")
+    whole = PERCENT + worth
+    priced = proven["main"] + whole * rows.group_full
     return (
-        (best["main"] + full["main"]) // k,
-        (best["first"] + full["first"]) // (k * PERCENT),
-        (proven["first"] + full["first"]) // (k * PERCENT),
-        stored["levels"]["first"]["bound_by"],
+        min(priced, (int(part["bound"]) + whole * rows.full) // k),
+        proven["first"] // PERCENT + rows.group_full,
     )
 
 
@@ -292,18 +291,3 @@ def level_value(
     is_open[sites] = True
     times = counts_of(rows, is_open)
     return sum(int(level[number][times > number].sum()) for number in range(len(level)))
-
-
-def price_bound(
-    rows: Rows, level: NDArray[np.int64], price: NDArray[np.int64], denominator: int,
-    standing: NDArray[np.bool_], free: NDArray[np.bool_], p: int,
-) -> int:  # fmt: skip
-    """Return what prices >= 0 of the rows prove that no p of the free sites exceed."""
-    if price.shape != rows.weight.shape or (price < 0).any():
-        raise VerificationError("prices do not fit the rows")
-    slack = np.maximum(level * denominator - price, 0)
-    paid = np.zeros(free.size, np.int64)
-    np.add.at(paid, rows.site, np.repeat(price, np.diff(rows.ptr)))
-    best = np.sort(paid[free])[::-1][:p]
-    numerator = int(slack.sum()) + int((price * counts_of(rows, standing)).sum())
-    return (numerator + int(best.sum())) // denominator

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from groundplan.errors import DataError, Finding
 from groundplan.sectors.contract import Feed, Sector, Settings, Sites
 
-__all__ = ["Register", "read_existing", "read_register", "strongest_within"]
+__all__ = ["Register", "read_existing", "read_register", "strongest_within", "verdict_record"]
 
 FloatArray = NDArray[np.float64]
 #: Word in the study -> reader of region; positions of all three are WGS84 by their definition.
@@ -187,8 +187,14 @@ def is_inside(grid: Any, x_m: FloatArray, y_m: FloatArray) -> NDArray[np.bool_]:
     return inside
 
 
-def guard(choice: Any, existing: Existing, region: Any, cell_m: float) -> Any:
+def guard(choice: Any, existing: Any, region: Any, cell_m: float) -> Any:
     """Judge the datum of what was read against the places of the region; refuse displaced files.
+
+    Parameters
+    ----------
+    choice : groundplan.study.model.ExistingFile or RoadFile
+    existing : Existing, SitesTable or RoadTable
+        With ``lon`` and ``lat``, WGS84 as declared.
 
     Raises
     ------
@@ -205,6 +211,19 @@ def guard(choice: Any, existing: Existing, region: Any, cell_m: float) -> Any:
         path=choice.path,
         is_accepted=choice.is_datum_accepted,
     )
+
+
+def verdict_record(verdict: Any, path: Any, name: str) -> dict[str, Any]:
+    """Return what the datum guard found of a file, for ``plan.json``."""
+    return {
+        "status": verdict.status,
+        "verdict": verdict.verdict,
+        "verdict_text": verdict.text.replace(str(path), name),
+        "east_m": round(verdict.east_m, 1),
+        "north_m": round(verdict.north_m, 1),
+        "scatter_m": round(verdict.scatter_m, 1) if math.isfinite(verdict.scatter_m) else None,
+        "pairs": verdict.pairs,
+    }
 
 
 def read_register(study: Any, sector: Sector, ground: Any, settings: Settings) -> Register:
@@ -238,13 +257,7 @@ def read_register(study: Any, sector: Sector, ground: Any, settings: Settings) -
         "format": choice.format,
         "rows": existing.rows,
         "crs": existing.crs,
-        "status": verdict.status,
-        "verdict": verdict.verdict,
-        "verdict_text": verdict.text.replace(str(choice.path), name),
-        "east_m": round(verdict.east_m, 1),
-        "north_m": round(verdict.north_m, 1),
-        "scatter_m": round(verdict.scatter_m, 1) if math.isfinite(verdict.scatter_m) else None,
-        "pairs": verdict.pairs,
+        **verdict_record(verdict, choice.path, name),
         "is_datum_accepted": choice.is_datum_accepted,
         "licence": choice.licence,
         "source": choice.source,

@@ -6,6 +6,7 @@ head, rows and a note. Numbers stay numbers; `form` of a column says how to prin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from groundplan.plan.answer import PLACES
 from groundplan.plan.backup_reports import corrections, farms, further, milestones
 from groundplan.plan.day_reports import broken_stations, classes, day_hours, day_promise
+from groundplan.plan.hazards import hazards
 from groundplan.plan.report_form import Counties, Table, column, plain, table
 from groundplan.plan.road_reports import roads, station_peaks
 from groundplan.plan.sky import county_sky, relief_of
@@ -26,6 +28,8 @@ __all__ = ["REPORT_KINDS", "report_tables"]
 BURST_PEAK = 60.0 * 0.4**2 * 0.6**3
 SECONDS_PER_H = 3600.0
 MONTHS_PER_YEAR = 12.0
+HOURS_PER_DAY = 24.0
+DAYS_PER_YEAR = 365.0
 
 
 def month_time(month: str) -> float:
@@ -205,6 +209,42 @@ def message_load(
     )
 
 
+def platform(
+    _study: Any, ground: Any, _plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
+) -> Table:
+    """Return queue partitions and storage that all reports of the region take."""
+    total = sum(n for _, _, n, _ in given["stock"](float(ground.land.people.sum())))
+    mean = total * given["reports_per_h"] / SECONDS_PER_H
+    peak = total * given["reconnect_ratio"] * BURST_PEAK / given["reconnect_window_s"]
+    per_day_tb = mean * HOURS_PER_DAY * SECONDS_PER_H * given["platform_record_bytes_count"] / 1e12
+    days = given["platform_retention_year"] * DAYS_PER_YEAR
+    kept_tb = per_day_tb * days * given["platform_copies_count"]
+    partition_per_s = given["platform_partition_per_h"] / SECONDS_PER_H
+    rows = [
+        [[title, title_zh], per_s, math.ceil(per_s / partition_per_s)]
+        for title, title_zh, per_s in (
+            ("mean", "平均", mean),
+            ("busy hour", "忙时", mean * given["busy_factor"]),
+            ("a fleet reconnects", "批量重连", peak),
+        )
+    ]
+    return table(
+        [
+            column("load", "负荷", "text"),
+            column("reports/s", "上报（次/秒）"),
+            column("partitions of the queue", "队列分区"),
+        ],
+        rows,
+        f"{per_day_tb:.2f} TB of reports a day; {kept_tb:,.0f} TB kept: "
+        f"{given['platform_retention_year']:g} years, {given['platform_copies_count']} copies. "
+        f"A partition takes {partition_per_s:,.0f} reports a second; what comes "
+        "above it waits in the devices' back-off.",
+        f"每日上报{per_day_tb:.2f}TB；保存{given['platform_retention_year']:g}年、"
+        f"{given['platform_copies_count']}副本共{kept_tb:,.0f}TB。单分区每秒接收"
+        f"{partition_per_s:,.0f}次，超出部分由终端退避重试。",
+    )
+
+
 def messages(
     _study: Any, _ground: Any, plan: SystemPlan, _counties: Counties, given: Mapping[str, Any]
 ) -> Table:
@@ -317,9 +357,11 @@ REPORT_KINDS: Mapping[str, Callable[[Any, Any, SystemPlan, Counties, Mapping[str
     "further": further,
     "growth": growth,
     "growth_by_use": growth_by_use,
+    "hazards": hazards,
     "message_load": message_load,
     "messages": messages,
     "milestones": milestones,
+    "platform": platform,
     "roads": roads,
     "station_peaks": station_peaks,
     "sky": sky,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,21 @@ from groundplan.errors import DataError, Finding, Findings
 from groundplan.region.roads import RoadTable, TrafficTable, read_roads, read_traffic
 from groundplan.sectors.contract import Roads, Sector, Settings
 
-__all__ = ["misplaced_files", "read_network", "read_road_files", "road_record"]
+__all__ = ["misplaced_files", "on_roads", "read_network", "read_road_files"]
 
 
 def misplaced_files(key: str, choice: Any, sector: Sector, file: str) -> list[Finding]:
-    """Return findings where roads or traffic are named for a system that has no use for them."""
+    """Return findings where files are named for a system that has no use for them."""
     found = []
     for name in ("roads", "traffic"):
         if getattr(choice, name) is not None and sector.passage is None:
             where = f"sectors.{key}.{name}"
             hint = "only systems on roads read it: move it to [sectors.corridor]"
             found.append(Finding(file, 0, where, "a file", "none: this system has no roads", hint))
+    if choice.hazards and not sector.avoids_hazards:
+        hint = "move them to [[sectors.racks.hazards]], or leave them out"
+        expected = "none: this system keeps out of no hazard"
+        found.append(Finding(file, 0, f"sectors.{key}.hazards", "files", expected, hint))
     return found
 
 
@@ -68,20 +73,35 @@ def parts_of(table: RoadTable) -> NDArray[np.int32]:
     return np.asarray(connected_components(graph, directed=False)[1], np.int32)
 
 
-def read_network(study: Any, sector: Sector, ground: Any, settings: Settings) -> Roads | None:
-    """Return the roads that a study names for a system, on the region's plane; None where none.
+def on_roads(
+    study: Any, sector: Sector, ground: Any, settings: Settings
+) -> tuple[Any, dict[str, Any] | None]:
+    """Return the ground with the roads that a study names for a system, and what was read."""
+    if sector.passage is None or study.sectors[sector.key].roads is None:
+        return ground, None
+    roads, record = read_network(study, sector.key, ground, settings)
+    return replace(ground, land=replace(ground.land, roads=roads)), record
+
+
+def read_network(
+    study: Any, key: str, ground: Any, settings: Settings
+) -> tuple[Roads, dict[str, Any]]:
+    """Return the roads that a study names for a system, on the region's plane, and their record.
+
+    Ends, crossings and bends are guarded for a hidden Chinese datum as sites are. Roads keep away
+    from many towns, so that the guard tells less of them than of sites: it may say that it cannot
+    judge.
 
     Raises
     ------
     DataError
-        What is wrong in the files, or a network outside the region.
+        What is wrong in the files, a displaced network, or one outside the region.
     """
-    from groundplan.plan.register import is_inside
+    from groundplan.plan.register import guard, is_inside, verdict_record
 
-    choice = study.sectors[sector.key]
-    if sector.passage is None or choice.roads is None:
-        return None
+    choice = study.sectors[key]
     table, traffic = read_road_files(choice)
+    verdict = guard(choice.roads, table, ground.region, ground.grid.cell_m)
     x_m, y_m = ground.region.project(table.lon, table.lat)
     if not is_inside(ground.grid, x_m, y_m).any():
         raise DataError(
@@ -93,7 +113,7 @@ def read_network(study: Any, sector: Sector, ground: Any, settings: Settings) ->
         )  # fmt: skip
     ratio = np.where(table.is_straight, settings["route_ratio"], 1.0)
     none = np.zeros(0, np.int32)
-    return Roads(
+    roads = Roads(
         x_m=x_m,
         y_m=y_m,
         edge_from=table.edge_from,
@@ -104,11 +124,19 @@ def read_network(study: Any, sector: Sector, ground: Any, settings: Settings) ->
         trip_to=none if traffic is None else traffic.trip_to,
         trip_per_day=np.zeros(0) if traffic is None else traffic.per_day,
     )
+    name = study.name_of(choice.roads.path)
+    record = terms_of(study, choice)
+    record["roads"] |= {
+        "crs": table.crs,
+        "nodes": int(x_m.size),
+        "is_datum_accepted": choice.roads.is_datum_accepted,
+        **verdict_record(verdict, choice.roads.path, name),
+    }
+    return roads, record
 
 
-def road_record(study: Any, sector_key: str) -> dict[str, Any]:
+def terms_of(study: Any, choice: Any) -> dict[str, Any]:
     """Return under which terms the roads and the traffic were used, for ``plan.json``."""
-    choice = study.sectors[sector_key]
     out: dict[str, Any] = {}
     for name in ("roads", "traffic"):
         given = getattr(choice, name)

@@ -81,6 +81,10 @@ class System:
     terrain: Mapping[str, Any] | None = None
     #: The user's file of demand, where the study names one.
     demand_file: Mapping[str, Any] | None = None
+    #: The user's roads and traffic, where the study names them.
+    road_files: Mapping[str, Any] | None = None
+    #: What hazards rule out, where the system keeps out of them.
+    hazards: Mapping[str, Any] | None = None
 
     @property
     def existing(self) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from groundplan.errors import DataError, Finding
 __all__ = ["KINDS", "Grid", "Layer", "Ledger", "LedgerLine"]
 
 #: How a layer behaves when cells change: see docs/region.
-KINDS = ("count", "density", "fraction", "class", "height")
+KINDS = ("count", "density", "fraction", "class", "height", "level")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from groundplan.errors import CrsError, DataError, Finding, Findings
 from groundplan.region.crs import transformer_to
-from groundplan.region.warp import Sums, Window, cut_pixels, pixel_area_km2, pixels_at
+from groundplan.region.warp import (
+    MISPLACED,
+    Sums,
+    Window,
+    cell_lookup,
+    cut_pixels,
+    pixel_area_km2,
+    pixels_at,
+)
 
 if TYPE_CHECKING:
     from groundplan.region.layer import Grid
@@ -208,6 +216,39 @@ class PixelPass:
         known = np.asarray(codes, dtype=np.int64)
         order = np.argsort(known)
         return sums.total[order], known[order]
+
+    def extremes(self, *, is_least: bool = False) -> FloatArray:
+        """Return the largest value of the pixels that each cell overlaps, NaN without any.
+
+        A pixel counts for a cell where more than a thousandth of one of its parts lies in it: what
+        placing may put there by itself counts for nothing.
+
+        Parameters
+        ----------
+        is_least : bool
+            The smallest value in place of the largest.
+        """
+        sums, lookup = Sums(self.grid, self.move, self.cut), cell_lookup(self.grid)
+        sign = -1.0 if is_least else 1.0
+        worst = np.full(len(self.grid), -np.inf)
+        least_share = MISPLACED / (self.cut.rows * self.cut.cols)
+        for part, values, is_value in self.read():
+            for block in part.blocks(sums.side):
+                valued = _cut(part, block, is_value)
+                if not valued.any():
+                    continue
+                level = np.where(valued, sign * _cut(part, block, values), -np.inf).ravel()
+                shares, rectangle = sums.shares(block)
+                cells = lookup[rectangle].ravel()
+                got = np.full(cells.size + 1, -np.inf)
+                for pixel, place, share in shares:
+                    real = share > least_share
+                    np.maximum.at(got, place[real], level[pixel[real]])
+                known = cells >= 0
+                worst[cells[known]] = np.maximum(worst[cells[known]], got[:-1][known])
+        self.check()
+        worst[np.isneginf(worst)] = np.nan
+        return sign * worst
 
     def sample(self) -> FloatArray:
         """Return values at cell centres, bilinear between pixel centres; NaN beside voids."""

@@ -7,6 +7,7 @@
 | fraction | mean weighted by area, nodata out of the mean |
 | class | the class with the largest area; `class_shares` gives the share of each |
 | height | bilinear; mean weighted by area where cells are coarser than pixels |
+| level | the largest value of all pixels that a cell overlaps: of a hazard the worst counts |
 
 Nodata is never summed: the file's value, the declared one, NaN, and for people the three values
 that published grids use (GHS-POP -200, WorldPop -99999, LandScan -2147483647).
@@ -112,6 +113,8 @@ class RasterLayer:
             values = codes[np.argmax(shares, axis=0)].astype(np.float64)
             values[shares.sum(axis=0) == 0] = np.nan
             outside, note = pass_.outside, f"largest of {codes.size} classes by area"
+        elif self.kind == "level":
+            values, outside, note = pass_.extremes(), 0.0, "largest value in each cell"
         elif self.kind in {"count", "density"}:
             values, outside = pass_.sums(), pass_.outside
             note = f"by overlap, {pass_.cut.rows} x {pass_.cut.cols} parts per pixel"
@@ -172,7 +175,7 @@ class RasterLayer:
         ledger.add(f"read {name}", total, total, nodata_cells=pass_.nodata_count, note=where)
         if self.kind in {"count", "density"}:
             out = float(values.sum())
-        elif self.kind == "height" and not pass_.is_summed:
+        elif self.kind in {"height", "level"} and not pass_.is_summed:
             out = total  # sampled, not summed: nothing to balance
         else:
             out = pass_.sum_out
@@ -213,7 +216,8 @@ def read_layer(
     quantity : str
         What is measured, e.g. ``"people"``.
     kind : str
-        ``count`` per pixel, ``density`` per km2, ``fraction`` 0..1, ``class`` code, ``height`` m.
+        ``count`` per pixel, ``density`` per km2, ``fraction`` 0..1, ``class`` code, ``height`` m,
+        ``level`` of a hazard.
     unit : str
         Of the pixels: ``"people"``, ``"people per km2"``, ``"1"``, ``"code"``, ``"m"``.
     vintage : int
@@ -311,6 +315,7 @@ def _check_words(findings: Findings, kind: str, unit: str) -> None:
         "fraction": ("1, for shares 0..1", unit in {"1", "ratio"}),
         "class": ("code", unit in {"code", "class", ""}),
         "height": ("m", unit == "m"),
+        "level": ("the unit of the values, such as m or year", not per_area and unit != ""),
     }
     words, fits = expected[kind]
     if not fits:

@@ -30,6 +30,7 @@ from groundplan.errors import DataError, Finding
 from groundplan.region.layer import Grid
 
 __all__ = [
+    "MISPLACED",
     "Cut",
     "Sums",
     "Window",

@@ -63,10 +63,14 @@ REGISTER = "the user's register, or the stand-in"
 def build_demand(land: Land, settings: Settings) -> IntArray:
     """Return the public charging energy of each cell, hundredths of kWh a day.
 
-    ``residents * vehicles per resident * kWh per vehicle and day * public share``.
+    ``residents * vehicles per resident * kWh per vehicle and day * public share``, without the
+    part that is charged on motorways: that belongs to the corridors.
     """
     kwh_per_person = (
-        settings["ev_per_person_ratio"] * settings["vehicle_kwh_per_day"] * settings["public_ratio"]
+        settings["ev_per_person_ratio"]
+        * settings["vehicle_kwh_per_day"]
+        * settings["public_ratio"]
+        * (1.0 - settings["motorway_ratio"])
     )
     energy = np.rint(land.people * (kwh_per_person * ENERGY_SCALE)).astype(np.int64)
     return np.asarray(energy[None, :])
@@ -339,5 +343,5 @@ CHARGING = Sector(
         "仅当台账或设置给出时才知馈线限值；馈线计算以同一小时到达的车辆为一组，而非单次充电。",
         "智能站吸引的电量比例为假设；影响充电桩数量，不影响选址。",
     ),
-    toy_value=446_775,
+    toy_value=429_443,
 )

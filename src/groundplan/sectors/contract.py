@@ -101,6 +101,8 @@ class Land:
     cropland_ratio, relief_m : (n_cell,) float32
         Share of each cell that is cropland, and spread of heights around it; both empty where the
         region carries no land cover.
+    hazard : (n_cell,) bool
+        Cells that the user's hazard files mask; empty where the study names none for the system.
     roads : Roads or None
         The user's road network, where the study names one.
     """
@@ -119,6 +121,7 @@ class Land:
     place_y_m: FloatArray
     cropland_ratio: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     relief_m: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    hazard: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     roads: Roads | None = None
 
 
@@ -442,6 +445,8 @@ class Sector:
         What makes the system one of passage; None for the others.
     backup : Backup or None
         What makes the system one that is to hold when a site fails; None for the others.
+    avoids_hazards : bool
+        True where candidates in cells of `Land.hazard` are left out; their ``is_hazard`` says so.
     rules : callable or None
         ``(settings) -> (name, value, expected, hint), ...``: what settings that fit one by one
         break together.
@@ -475,6 +480,7 @@ class Sector:
     allocation: Allocation | None = None
     passage: Passage | None = None
     backup: Backup | None = None
+    avoids_hazards: bool = False
     rules: Callable[[Settings], Iterable[tuple[str, object, str, str]]] | None = None
 
     @property

@@ -265,6 +265,7 @@ def load_parameters(settings: Settings) -> dict[str, Any]:
         "busy_factor": settings["busy_hour_factor_ratio"],
         "reconnect_ratio": settings["reconnect_ratio"],
         "reconnect_window_s": settings["reconnect_window_s"],
+        **{k: v for k, v in settings.items() if k.startswith("platform_")},
     }
 
 
@@ -380,6 +381,7 @@ IOT = Sector(
         Report(
             "message_load", "Stock by use and message load", "分应用存量与消息负荷", load_parameters
         ),
+        Report("platform", "What the platform must hold", "平台规模", load_parameters),
     ),
     limits=(
         (

@@ -19,6 +19,7 @@ __all__ = [
     "ENVIRONMENTS",
     "URBAN_PER_KM2",
     "Spots",
+    "cell_at",
     "cell_environment",
     "density_at",
     "draw_cells",
@@ -134,10 +135,10 @@ def jitter(land: Land, cell: IntArray, rng: np.random.Generator) -> tuple[FloatA
     return x_m, y_m
 
 
-def density_at(land: Land, x_m: FloatArray, y_m: FloatArray) -> FloatArray:
-    """Return the density at each point; 0 outside the land."""
+def cell_at(land: Land, x_m: FloatArray, y_m: FloatArray) -> IntArray:
+    """Return the cell in which each point lies, -1 outside the land."""
     if land.x_m.size == 0 or x_m.size == 0:
-        return np.zeros(x_m.shape)
+        return np.full(x_m.shape, -1, np.int64)
     west, north = float(land.x_m.min()), float(land.y_m.max())
     width = int(np.rint((float(land.x_m.max()) - west) / land.cell_m)) + 1
 
@@ -153,8 +154,15 @@ def density_at(land: Land, x_m: FloatArray, y_m: FloatArray) -> FloatArray:
     wanted = key_of(x_m, y_m)
     at = np.minimum(np.searchsorted(ordered, wanted), ordered.size - 1)
     hit = ordered[at] == wanted
-    cell = at if order is None else order[at]
-    return np.where(hit, land.density_per_km2[cell], 0.0)
+    return np.where(hit, at if order is None else order[at], -1)
+
+
+def density_at(land: Land, x_m: FloatArray, y_m: FloatArray) -> FloatArray:
+    """Return the density at each point; 0 outside the land."""
+    cell = cell_at(land, x_m, y_m)
+    out = np.zeros(x_m.shape)
+    out[cell >= 0] = land.density_per_km2[cell[cell >= 0]]
+    return out
 
 
 def lattice_spots(

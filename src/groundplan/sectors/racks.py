@@ -33,6 +33,7 @@ from groundplan.sectors.contract import (
     Layer,
     Measure,
     Offer,
+    Report,
     Sector,
     Settings,
     Sites,
@@ -44,6 +45,7 @@ from groundplan.sectors.places import ENVIRONMENTS, cell_environment
 from groundplan.sectors.racks_standin import (
     build_candidates,
     centre_sites,
+    hazard_at,
     headroom_kw,
     stand_centres,
 )
@@ -162,6 +164,15 @@ def racks_max(sites: Sites, settings: Settings) -> IntArray:
         by_land[sites.action == action] = most
     allowed = np.where(sites.attributes["is_hazard"], 0.0, np.minimum(by_power, by_land))
     return allowed.astype(np.int64)
+
+
+def hazard_words(settings: Settings) -> dict[str, Any]:
+    """Return what masks sites where the study names no hazard file."""
+    ratio = settings["hazard_ratio"]
+    return {
+        "standin": f"seeded stand-in, {100 * ratio:g} % of places at random",
+        "standin_zh": f"随机替代数据，{100 * ratio:g}%的地点",
+    }
 
 
 def build_offer(land: Land, sites: Sites, settings: Settings) -> Offer:
@@ -316,13 +327,14 @@ def sites_from_register(
         expected = f"at least {draws_kw[at]:g} kW"
         found.add(at + 2, "feeder_kw", got, expected, "is the column in MW?")
     found.raise_if_any(DataError)
+    mapped = hazard_at(land, x_m, y_m, np.ones(x_m.size), 0.0)
     order = np.argsort(kind == "plot", kind="stable")
     columns_of = {
         "racks_count": racks[order],
         "used_racks_count": used[order],
         "reserved_racks_count": reserved[order],
         "headroom_kw": headroom_kw(feeder_kw, racks, used, reserved, settings)[order],
-        "is_hazard": np.asarray(columns["is_hazard"]).astype(bool)[order],
+        "is_hazard": (np.asarray(columns["is_hazard"]).astype(bool) | mapped)[order],
     }
     action = np.where(kind[order] == "plot", Action.NEW, Action.KEEP)
     sites = centre_sites(land, x_m[order], y_m[order], action, columns=columns_of)
@@ -345,7 +357,7 @@ COLUMNS = (
         "is_hazard",
         bool,
         doc="true in a flood or earthquake zone: nothing is added",
-        source=REGISTER,
+        source=f"the study's hazard files, {REGISTER}",
     ),
     column("pue_ratio", float, "1", "mean PUE of racks added here", CLIMATE),
     column("peak_pue_ratio", float, "1", "PUE in the hottest hours, for the feeder", CLIMATE),
@@ -387,7 +399,11 @@ RACKS = Sector(
     sizing=Sizing("modules", build_sizing),
     cost=Cost(read_fields("racks_costs"), price_year=2023, bill=quantities),
     allocation=Allocation("capacitated_facility", build_offer),
+    avoids_hazards=True,
     rules=setting_rules,
+    reports=(
+        Report("hazards", "Hazards and the sites they rule out", "灾害与剔除的站点", hazard_words),
+    ),
     evidence=(
         EvidenceRule(
             protocol="Redfish (DSP0266), SNMP (RFC 3418) or a Modbus / BACnet meter",
@@ -420,8 +436,9 @@ RACKS = Sector(
             "county's demand may lie beyond the limit, and the share that keeps it is printed."
         ),
         (
-            "Without a register, centres, feeders and the hazard mask are seeded stand-ins: none "
-            "of them is real. With a register nothing is masked but what it marks."
+            "Without a register, centres, feeders and, where the study names no hazard file, the "
+            "hazard mask are seeded stand-ins: none of them is real. With a register nothing is "
+            "masked but what it and the hazard files mark."
         ),
         (
             "Copies keep their distance for the first class only, by a rule that is stricter than "
@@ -437,7 +454,10 @@ RACKS = Sector(
     limits_zh=(
         "既有机架数量与按时延的需求结构均未确立：机架随人口与假设比例分布。",
         "时延按直线距离乘绕行系数的光纤往返计算；各县允许少量需求超限，并列出逐格网核算的达标比例。",
-        "无台账时，现有中心、馈线与灾害区均为生成的替代数据，均非真实；有台账时仅剔除台账所标灾害点。",
+        (
+            "无台账时，现有中心、馈线以及（未提供灾害图件时的）灾害区均为生成的替代数据，均非真实；"
+            "有台账时仅剔除台账与灾害图件所标灾害点。"
+        ),
         "仅第一类需求的副本保证异地距离，且规则偏严；其他类别未设副本。",
         "各地需求逐年同比例增长；站点开放年份自末年逐年倒推确定；用水、地价与分地电价未确立。",
         "除非研究给出自己的小时数，PUE由单一地点的月均气候推算。",

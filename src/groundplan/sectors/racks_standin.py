@@ -2,8 +2,8 @@
 
 Centres that stand follow people, more than in proportion where they live densely. Buildings of
 operators and industrial parks are looked at in every county seat, open land once in each square of
-a lattice. A seeded mask takes the place of a hazard map. No position of a centre, and no hazard,
-is real.
+a lattice. A seeded mask takes the place of a hazard map where the study names none: then no hazard
+is real, and no position of a centre ever is.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from groundplan.sectors.climate import pue_of
 from groundplan.sectors.contract import Action, Land, Settings, Sites
 from groundplan.sectors.places import (
     ENVIRONMENTS,
+    cell_at,
     density_at,
     draw_cells,
     environment_of,
@@ -28,7 +29,7 @@ from groundplan.sectors.places import (
 )
 from groundplan.sectors.sites import join_sites, pick_sites
 
-__all__ = ["build_candidates", "centre_sites", "headroom_kw", "stand_centres"]
+__all__ = ["build_candidates", "centre_sites", "hazard_at", "headroom_kw", "stand_centres"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -45,6 +46,24 @@ def headroom_kw(
     claimed = np.maximum(racks, used + reserved)
     peak = 1.0 + sum(settings[f"{n}_ratio"] for n in ("power_chain", "fans", "compressor"))
     return np.asarray(np.maximum(feeder_kw - claimed * settings["rack_kw"] * peak, 0.0))
+
+
+def hazard_at(
+    land: Land, x_m: FloatArray, y_m: FloatArray, drawn: FloatArray, ratio: float
+) -> NDArray[np.bool_]:
+    """Return which points hazards mask: the user's map decides, else draws below `ratio`.
+
+    Under a map a point beyond the cells is masked: nothing is known of it.
+
+    Parameters
+    ----------
+    drawn : (n_point,) float64
+        Evenly in 0..1; drawn in either case, so that a map moves nothing else.
+    """
+    if not land.hazard.size:
+        return np.asarray(drawn < ratio)
+    cell = cell_at(land, x_m, y_m)
+    return np.asarray((cell < 0) | land.hazard[cell])
 
 
 def centre_sites(
@@ -99,7 +118,7 @@ def stand_centres(land: Land, settings: Settings, rng: np.random.Generator) -> S
         "used_racks_count": used,
         "reserved_racks_count": reserved,
         "headroom_kw": headroom_kw(feeder_kw, racks, used, reserved, settings),
-        "is_hazard": rng.random(n) < settings["hazard_ratio"],
+        "is_hazard": hazard_at(land, x_m, y_m, rng.random(n), settings["hazard_ratio"]),
     }
     sites = centre_sites(land, x_m, y_m, np.full(n, Action.KEEP), columns=columns)
     return replace(sites, is_synthetic=True)
@@ -151,7 +170,7 @@ def seats_and_land(
         n = x_m.size
         columns = {
             "headroom_kw": np.full(n, float(settings[f"feeder_{word}_kw"])),
-            "is_hazard": draw(n) < hazard_ratio,
+            "is_hazard": hazard_at(land, x_m, y_m, draw(n), hazard_ratio),
         }
         sites = centre_sites(
             land, x_m, y_m, np.full(n, action), columns=columns, first_host=first_host

@@ -28,6 +28,7 @@ MAP_PART = ("title", "title_zh", "layers", "counts", "reach", "reach_decided_by"
 #: Words of plans written before the record had them.
 ABSENT: dict[str, Any] = {
     "register": None,
+    "roads": None,
     "places": [],
     "columns": [],
     "reach_decided_by": "site_and_cell",
@@ -92,6 +93,10 @@ def licences_of(record: dict[str, Any]) -> tuple[list[str], list[str]]:
     named = {s.get("licence", "") for s in record["sources"]}
     parts = [p.get(k) or {} for p in record["sectors"].values() for k in ("roads", "traffic")]
     named |= {given.get("licence", "") for given in parts}
+    hazards = [p.get("hazards") or {} for p in record["sectors"].values()]
+    named |= {one["licence"] for given in hazards for one in given.get("files", [])}
+    demands = [p.get("demand_file") or {} for p in record["sectors"].values()]
+    named |= {given.get("licence", "") for given in demands}
     named |= {record["people"].get("licence", "")} | {r.get("licence", "") for r in registers}
     found = sorted(n for n in named if n)
     return found, [n for n in found if BINDING.search(n)]

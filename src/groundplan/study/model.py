@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr
 
+from groundplan.study.hazard_files import HazardFile
 from groundplan.study.record import FileName, Record, Rule, Text, has
 from groundplan.study.road_files import RoadFile, TrafficFile
 
@@ -21,6 +22,7 @@ __all__ = [
     "Budget",
     "CostLine",
     "ExistingFile",
+    "HazardFile",
     "PopulationFile",
     "Record",
     "RegionChoice",
@@ -187,6 +189,9 @@ class SectorChoice(Record):
     demand: ExistingFile | None = Field(
         None, description="table with points of demand; without it demand is modelled"
     )
+    hazards: tuple[HazardFile, ...] = Field(
+        (), strict=False, description="maps of hazards, for a system that keeps out of them"
+    )
     budget_cny: int | None = Field(None, gt=0, description="ceiling of this system, CNY")
 
     @classmethod
@@ -200,23 +205,25 @@ class SectorChoice(Record):
                 "add a table roads with the network",
             )
 
-    def files(self) -> dict[str, ExistingFile | RoadFile | TrafficFile]:
+    def files(self) -> dict[str, ExistingFile | HazardFile | RoadFile | TrafficFile]:
         """Return the files that the system names, by the key of their table."""
         named = {
             "existing": self.existing,
             "demand": self.demand,
             "roads": self.roads,
             "traffic": self.traffic,
+            **{f"hazards[{number}]": given for number, given in enumerate(self.hazards)},
         }
         return {name: given for name, given in named.items() if given is not None}
 
     def placed(self, base: Path) -> SectorChoice:
         """Return the choice with file names resolved against a folder."""
-        change = {
+        moved = {
             name: given.model_copy(update={"path": base / given.path})
             for name, given in self.files().items()
         }
-        return self.model_copy(update=change)
+        hazards = tuple(moved.pop(f"hazards[{number}]") for number in range(len(self.hazards)))
+        return self.model_copy(update={**moved, "hazards": hazards})
 
 
 class Target(Record):

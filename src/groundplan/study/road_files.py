@@ -21,6 +21,9 @@ class RoadFile(Record):
         description="EPSG:4326, EPSG:4490, GCJ-02, BD-09 or a projected code; needed for a "
         "table, else what the file states",
     )
+    is_datum_accepted: bool = Field(
+        default=False, description="true: the positions are right although they look displaced"
+    )
     licence: Text = Field(description="terms under which the file is used")
     source: Text = Field(description="who keeps the network")
     vintage: int = Field(ge=1900, le=2100, description="year the network describes")

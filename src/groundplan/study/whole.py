@@ -225,6 +225,9 @@ class Whole:
             for part in ("existing", "demand", "roads", "traffic"):
                 path = (system.get(part) or {}).get("path")
                 named.append((f"sectors.{key}.{part}.path", path))
+            for number, hazard in enumerate(system.get("hazards") or ()):
+                place = f"sectors.{key}.hazards[{number}].path"
+                named.append((place, hazard.get("path")))
         for place, path in named:
             if path is not None and not (self.base / path).is_file():
                 got = f"{path}, a folder" if (self.base / path).is_dir() else path
