@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundplan import location
-from groundplan.engine.location import strip
+from groundplan.engine.location import strip, sweep_run
 from groundplan.engine.location.dominance import drop_dominated
 from groundplan.engine.location.program import make_program
-from groundplan.engine.location.sweep import States
+from groundplan.engine.location.sweep_states import States
 
 
 def case(seed: int, n_site: int):
@@ -182,7 +182,7 @@ def wide_case(n: int):
 def test_a_sweep_looks_up_within_a_stretch_and_keeps_what_it_proved():
     program, prices, limit = wide_case(160)
     order = strip.sweep_order(program)
-    work, strip.WORK = strip.WORK, 20_000
+    work, sweep_run.WORK = sweep_run.WORK, 20_000
     looks = 0
 
     def look():
@@ -202,7 +202,7 @@ def test_a_sweep_looks_up_within_a_stretch_and_keeps_what_it_proved():
         )
         assert 0 <= lost <= more
     finally:
-        strip.WORK = work
+        sweep_run.WORK = work
 
 
 def test_states_that_outgrow_their_arrays_change_nothing():
@@ -227,7 +227,7 @@ def test_states_that_outgrow_their_arrays_change_nothing():
 def test_a_sweep_that_may_not_work_longer_ends_with_what_it_proved():
     program, prices, limit = wide_case(160)
     order = strip.sweep_order(program)
-    work, strip.WORK = strip.WORK, 20_000
+    work, sweep_run.WORK = sweep_run.WORK, 20_000
     try:
         most, _choice = strip.sweep_strip(
             program, prices, order, limit, strip.Effort(3_000, 10**12)
@@ -239,4 +239,15 @@ def test_a_sweep_that_may_not_work_longer_ends_with_what_it_proved():
             again, _choice = strip.sweep_strip(program, prices, order, limit, effort)
             assert again == lost
     finally:
-        strip.WORK = work
+        sweep_run.WORK = work
+
+
+@settings(deadline=None, derandomize=True, max_examples=25)
+@given(st.integers(0, 10**6), st.integers(1, 20), st.sampled_from([1, 2, 4, 16, 32]))
+def test_cuts_nest_however_short_the_stretches(seed, n_site, parts):
+    program, prices = case(seed, n_site)
+    order = strip.sweep_order(program)
+    edge = strip.Sweep(program, prices, order, np.diff(program.row_indptr)).cut(parts)
+    assert len(edge) == parts + 1
+    assert edge == sorted(edge)
+    assert (edge[0], edge[-1]) == (0, order.size)

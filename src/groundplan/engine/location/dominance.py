@@ -98,7 +98,7 @@ def drop_dominated(
         States, and the last decision.
     indptr, indices, whole, price, last, mixed
         As in `sweep.advance_sweep`.
-    seat, size, key, loss, spent, link : arrays of `sweep.States`
+    seat, size, key, loss, spent, link : arrays of `sweep_states.States`
         Those that stay move to the front.
     """
     # whoever is open gets a number, for a table of D that fills as it is asked
