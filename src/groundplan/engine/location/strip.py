@@ -193,6 +193,7 @@ class Halves:
         nothing, most = np.zeros(self.size, np.int64), np.full(self.size, loss + 1)
         _, lead = self.ahead.lose(nothing, most, loss + 1, PROFILE, self.look)
         _, tail = self.back.lose(nothing, most, loss + 1, PROFILE, self.look)
+        self.worked += self.ahead.worked + self.back.worked
         lead = np.maximum(self.lead, np.minimum(lead, loss))
         tail = np.maximum(self.tail, np.minimum(tail, loss)[::-1])
         return Stretch(begin, begin + self.size, loss, lead, tail, self.worked)
@@ -253,13 +254,13 @@ def sweep_strip(
     return min(limit, dead + lost), choice
 
 
-def is_hopeless(parts: int, proven: int, limit: int, worked: int, work: int) -> bool:
-    """Return whether so many stretches lose too little, or cost too much, for what is to come.
+def is_hopeless(parts: int, proven: int, limit: int) -> bool:
+    """Return whether so many stretches lose too little for what is to come.
 
     What a level loses is some times what the level below it did; a plan that is proven lost at
     least this much in eight stretches, four or two.
     """
-    return (parts <= 8 and 2 * parts * proven < limit) or parts * worked > work
+    return parts <= 8 and 2 * parts * proven < limit
 
 
 def _sweep_levels(
@@ -301,11 +302,11 @@ def _sweep_levels(
             except LateError:
                 return proven, None
             worked += sum(s.worked for s in level[k:])
-            if tick(done_before + len(level)):
+            if tick(done_before + len(level)) or parts * worked > effort.work:
                 return proven, None
         done_before += parts
         proven = max(proven, min(limit, sum(s.loss for s in level)))
-        if proven >= limit or is_hopeless(parts, proven, limit, worked, effort.work):
+        if proven >= limit or is_hopeless(parts, proven, limit):
             return proven, None
         parts //= 2
     top = Halves(*whole, 0, level, look)
