@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundplan import location
-from groundplan.engine.location import strip
+from groundplan.engine.location import strip, sweep_run
 from groundplan.engine.location.dominance import drop_dominated
 from groundplan.engine.location.program import make_program
-from groundplan.engine.location.sweep import WORDS
+from groundplan.engine.location.sweep_states import States
 
 
 def case(seed: int, n_site: int):
@@ -61,7 +61,9 @@ def test_no_choice_loses_less_than_the_sweep_says(seed, n_site, cap):
         strip.SHORTEST = shortest
         try:
             for limit in (true + 50, true, max(1, true // 2)):
-                got = strip.sweep_strip(program, prices, order, limit, cap)
+                got, _choice = strip.sweep_strip(
+                    program, prices, order, limit, strip.Effort(cap, 10**12)
+                )
                 assert got <= min(true, limit)
                 if cap == 10**6:
                     assert got == min(true, limit)
@@ -78,10 +80,13 @@ def test_a_choice_of_too_many_sites_does_not_stop_the_sweep(seed, n_site, most, 
     assert true >= least_loss(program, prices)
     order = strip.sweep_order(program)
     for limit in (true + 50, true, max(1, true // 2)):
-        got = strip.sweep_strip(program, prices, order, limit, cap)
+        got, choice = strip.sweep_strip(program, prices, order, limit, strip.Effort(cap, 10**12))
         assert got <= min(true, limit)
         if cap == 10**6:
             assert got == min(true, limit)
+            assert (choice is None) == (true >= limit)
+        if choice is not None:
+            assert choice.size <= most
 
 
 @settings(deadline=None, derandomize=True, max_examples=40)
@@ -98,15 +103,26 @@ def test_whoever_leaves_is_beaten_whatever_comes(seed, n_site, decided, counts):
     rng = np.random.default_rng(seed)
     loss = rng.integers(0, 60, len(made))
     spent = np.array([sum(c) for c in made]) if counts else np.zeros(len(made), np.int64)
-    mask = np.zeros((len(made), WORDS), np.uint64)
+    at = States.alone(len(made), n_site)
     for s, c in enumerate(made):
-        mask[s, 0] = sum(1 << k for k in range(decided) if c[k] and is_open[k])
-    before = [(int(m[0]), int(v), int(k)) for m, v, k in zip(mask, loss, spent, strict=True)]
+        sites = [k for k in range(decided) if c[k] and is_open[k]]
+        at.seat[s, : len(sites)], at.size[s] = sites, len(sites)
+        at.key[s] = np.bitwise_xor.reduce(sweep.mixed[sites], initial=np.uint64(0))
+    at.loss[:], at.spent[:] = loss, spent
+
+    def told(n):
+        """Return the states as open sites (bits), loss and spending."""
+        return [
+            (sum(1 << int(k) for k in at.seat[s, : at.size[s]]), int(at.loss[s]), int(at.spent[s]))
+            for s in range(n)
+        ]
+
+    before = told(len(made))
     n = drop_dominated(
         len(made), decided - 1, sweep.indptr, sweep.indices, sweep.whole, sweep.price, sweep.last,
-        sweep.leave, mask, loss, spent,
+        sweep.mixed, at.seat, at.size, at.key, at.loss, at.spent, at.link,
     )  # fmt: skip
-    after = [(int(mask[s, 0]), int(loss[s]), int(spent[s])) for s in range(n)]
+    after = told(n)
     assert set(after) <= set(before)
     # what open rows lose under every future, as the sweep counts it
     site = [sweep.indices[sweep.indptr[k] : sweep.indptr[k + 1]] for k in range(n_site)]
@@ -128,3 +144,110 @@ def test_whoever_leaves_is_beaten_whatever_comes(seed, n_site, decided, counts):
         for state in set(before) - set(after):
             stays = [t for t in after if t[2] == state[2]]
             assert min(ends(t, future) for t in stays) <= ends(state, future)
+
+
+@settings(deadline=None, derandomize=True, max_examples=25)
+@given(st.integers(0, 10**6), st.integers(2, 9))
+def test_the_sites_of_the_best_end_lose_what_the_sweep_says(seed, n_site):
+    program, prices = case(seed, n_site)
+    order = strip.sweep_order(program)
+    sweep = strip.Sweep(program, prices, order, np.diff(program.row_indptr))
+    free, far = np.zeros(n_site, np.int64), 10**9
+    lost, _ = sweep.lose(
+        free, np.full(n_site, far), far, strip.Effort(10**6, 10**12), lambda: False
+    )
+    y = np.zeros(n_site, np.int64)
+    y[order[sweep.choice]] = 1
+    row = np.repeat(np.arange(program.n_row), np.diff(program.row_indptr))
+    cover = np.bincount(row, weights=y[program.row_indices], minlength=program.n_row)
+    again = np.where(cover > 0, prices.price * (cover - 1), prices.whole - prices.price).sum()
+    again += np.where(y > 0, -prices.reduced, prices.reduced).clip(0).sum()
+    assert lost == least_loss(program, prices) == again
+
+
+def wide_case(n: int):
+    """Return a program of sites in a square, with prices that leave much to lose, and a limit."""
+    rng = np.random.default_rng(3)
+    xy = rng.uniform(0, 30, (n, 2))
+    coverage = location.Coverage.from_radius(xy, rng.integers(1, 30, n), xy, 4.0)
+    program = make_program(coverage, np.ones(n, bool), np.ones(n, np.int64), 12)
+    price = program.weight // 3
+    score = np.zeros(n, np.int64)
+    np.add.at(score, program.row_indices, np.repeat(price, np.diff(program.row_indptr)))
+    worth = int(np.sort(score)[-12])
+    prices = strip.SweepPrices(program.weight, price, score - worth, np.zeros(n, np.int64))
+    return program, prices, int(program.weight.sum())
+
+
+def test_a_sweep_looks_up_within_a_stretch_and_keeps_what_it_proved():
+    program, prices, limit = wide_case(160)
+    order = strip.sweep_order(program)
+    work, sweep_run.WORK = sweep_run.WORK, 20_000
+    looks = 0
+
+    def look():
+        nonlocal looks
+        looks += 1
+        return looks >= 3
+
+    try:
+        # one stretch, one batch: nothing but a look within the sweep can end it
+        lost, _choice = strip.sweep_strip(
+            program, prices, order, limit, strip.Effort(3_000, 10**12), look=look
+        )
+        assert looks == 3
+        looks = -(10**9)
+        more, _choice = strip.sweep_strip(
+            program, prices, order, limit, strip.Effort(3_000, 10**12), look=look
+        )
+        assert 0 <= lost <= more
+    finally:
+        sweep_run.WORK = work
+
+
+def test_states_that_outgrow_their_arrays_change_nothing():
+    program, prices = case(5, 14)
+    order = strip.sweep_order(program)
+    sweep = strip.Sweep(program, prices, order, np.diff(program.row_indptr))
+    free, far = np.zeros(14, np.int64), 10**9
+    asked = (free, np.full(14, far), far, strip.Effort(10**6, 10**12), lambda: False)
+    alone = States.alone
+    lost, profile = sweep.lose(*asked)
+    choice = sweep.choice
+    try:
+        States.alone = lambda room=2, most=1, log=1: alone(room, most, log)
+        small, again = sweep.lose(*asked)
+    finally:
+        States.alone = alone
+    assert small == lost
+    assert np.array_equal(again, profile)
+    assert np.array_equal(sweep.choice, choice)
+
+
+def test_a_sweep_that_may_not_work_longer_ends_with_what_it_proved():
+    program, prices, limit = wide_case(160)
+    order = strip.sweep_order(program)
+    work, sweep_run.WORK = sweep_run.WORK, 20_000
+    try:
+        most, _choice = strip.sweep_strip(
+            program, prices, order, limit, strip.Effort(3_000, 10**12)
+        )
+        for allowed in (0, 10**5, 10**6):
+            effort = strip.Effort(3_000, allowed)
+            lost, _choice = strip.sweep_strip(program, prices, order, limit, effort)
+            assert 0 <= lost <= most
+            again, _choice = strip.sweep_strip(program, prices, order, limit, effort)
+            assert again == lost
+    finally:
+        sweep_run.WORK = work
+
+
+@settings(deadline=None, derandomize=True, max_examples=25)
+@given(st.integers(0, 10**6), st.integers(1, 20), st.sampled_from([1, 2, 4, 16, 32]))
+def test_cuts_nest_however_short_the_stretches(seed, n_site, parts):
+    program, prices = case(seed, n_site)
+    order = strip.sweep_order(program)
+    edge = strip.Sweep(program, prices, order, np.diff(program.row_indptr)).cut(parts)
+    assert len(edge) == parts + 1
+    assert edge == sorted(edge)
+    assert (edge[0], edge[-1]) == (0, order.size)

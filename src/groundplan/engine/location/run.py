@@ -319,7 +319,7 @@ class Run:
         plan, pool, elites = search.best.copy(), list[BoolArray](), list[BoolArray]()
         first = stale = age = 0
         is_new = False
-        is_first = self.searched is None and strip.fits_mask(program)
+        is_first = self.searched is None and strip.fits_sweep(program)
         patience = PATIENCE_PROVABLE if is_first else rounds
         if resume is not None:
             self.swaps = resume
@@ -357,7 +357,7 @@ class Run:
             if self.look("improve", "swaps", turn + 1, rounds, **self.swaps) or self.is_done():
                 return
 
-    def prove_by_strip(self, cap: int) -> None:
+    def prove_by_strip(self, effort: strip.Effort) -> None:
         """Lower the bound by a sweep over all sites; what it proves is kept as a search's bound."""
         prices = self.prices or self.set_prices()
         search = self.search
@@ -376,7 +376,7 @@ class Run:
         program = search.program
         # spending is told apart where few sums of costs can arise
         is_even = bool(program.cost.min() == program.cost.max())
-        lost = strip.sweep_strip(
+        lost, choice = strip.sweep_strip(
             program,
             strip.SweepPrices(
                 prices.whole,
@@ -388,10 +388,15 @@ class Run:
             ),
             strip.sweep_order(program),
             limit,
-            cap,
+            effort,
             tick,
+            self.halt,
         )
         self.log["strip"] = lost / DENOMINATOR
+        if choice is not None:
+            better = np.zeros(program.n_site, bool)
+            better[choice] = True
+            search.repair(better)
         found = max(search.best_value, (prices.bound - lost) // DENOMINATOR)
         self.searched = found if self.searched is None else min(self.searched, found)
 

@@ -22,7 +22,7 @@ from groundplan.engine.location.logbook import keep_log
 from groundplan.engine.location.request import check_count, check_kind, check_limits
 from groundplan.engine.location.run import LIFTS, Run, nothing
 from groundplan.engine.location.search import SWAP_MAX
-from groundplan.engine.location.strip import fits_mask
+from groundplan.engine.location.strip import Effort, fits_sweep
 from groundplan.engine.problem import Decision
 
 __all__ = ["check_request", "finish_run", "maximal_covering"]
@@ -36,8 +36,13 @@ SITES_DIRECT = 150
 ROWS_SOLVER = 300
 #: Nodes of the exact finish by effort.
 NODES = (50, 500, 5_000, 50_000)
-#: Partial choices that a sweep over all sites keeps, by effort.
-STRIP_CAPS = (20_000, 100_000, 400_000, 2_000_000)
+#: Partial choices that a sweep over all sites keeps, and those it works on, by effort.
+STRIP_EFFORTS = (
+    Effort(100_000, 200_000_000),
+    Effort(2_000_000, 3_000_000_000),
+    Effort(4_000_000, 15_000_000_000),
+    Effort(8_000_000, 60_000_000_000),
+)
 #: Most rounds of swaps.
 ROUNDS_MAX = 16
 
@@ -205,7 +210,7 @@ def finish_run(
         is_small
         and is_tiny
         and max(program.n_row, program.n_site) > ROWS_SOLVER
-        and fits_mask(program)
+        and fits_sweep(program)
         and (is_few or not run.search.fits_windows())
     )
     if is_swept:
@@ -224,7 +229,7 @@ def finish_run(
                 run.try_whole_cover()
             if not run.is_done():
                 run.improve_by_swaps(sweeps, rounds, state)
-            run.prove_by_strip(STRIP_CAPS[effort])
+            run.prove_by_strip(STRIP_EFFORTS[effort])
             if not run.is_done():
                 run.improve_by_swaps(sweeps, rounds, run.swaps)
         else:

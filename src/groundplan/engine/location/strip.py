@@ -1,22 +1,23 @@
 r"""The proof of a plan along a strip: all sites decided in one sweep, however wide the frontier.
 
 As in `frontier`, a partial choice loses against the prices, and two with the same chosen sites on
-the frontier have equal futures. Here the frontier is a mask of several words, and what keeps the
-partial choices few is not its width but how little they may lose: the bound less the value of the
+the frontier have equal futures. Here a partial choice lists its open sites, and what keeps them
+few is not the width of the frontier but how little they may lose: the bound less the value of the
 plan to beat. What the sites still to come must lose is known from searches of shorter stretches,
 each level twice as long as the last and searched with the knowledge of the level below.
 
 A stretch is two halves that lose A and B at least. A choice that loses less than A + B + S in all
-loses less than A + S/2 in the first half or less than B + S/2 in the second; hence one sweep from
-each end, held to half of what is left until the middle, finds every such choice among far fewer
-partial ones than a single sweep would keep. A sweep of all sites that ends with no choice proves
-the plan; a few chosen sites between two ends of a frontier, as in a long city, are where this
-works.
+loses less than A + a in the first half or less than B + b in the second, for any a + b = S; hence
+one sweep from each end, held to that until the middle, finds every such choice among far fewer
+partial ones than a single sweep would keep. How S is divided follows what the sweeps cost. A sweep
+of all sites that ends with no choice proves the plan; one that ends with some has found a better
+plan. A few chosen sites between two ends of a frontier, as in a long city, are where this works.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,9 +26,18 @@ from numpy.typing import NDArray
 
 from groundplan.engine._jit import spread
 from groundplan.engine.location.program import Program
-from groundplan.engine.location.sweep import WORDS, explore_sweep
+from groundplan.engine.location.sweep_run import (
+    PROFILE,
+    Effort,
+    LateError,
+    Look,
+    Sweep,
+    SweepPrices,
+    TooWideError,
+)
+from groundplan.engine.location.sweep_states import SITES_MAX
 
-__all__ = ["SweepPrices", "fits_mask", "sweep_order", "sweep_strip"]
+__all__ = ["Effort", "SweepPrices", "fits_sweep", "sweep_order", "sweep_strip"]
 
 IntArray = NDArray[np.int64]
 #: Sites of the shortest stretches.
@@ -35,90 +45,16 @@ SHORTEST = 220
 #: First step of what a stretch is asked to lose, as a share of its part of the whole, and by how
 #: much the next are longer: a step too long costs many times what several short ones do.
 FIRST_STEP, GROWTH = 1 / 16, 1.35
+#: Chosen sites that are open at once, on average, where a sweep is tried.
+OPEN_MAX = 12.0
+#: Of what is open, what is held against a half at least.
+LEAST_SHARE = 0.05
+#: Where the next step would lead so near to all that is asked, all is asked at once.
+LEAP = 2.0
+#: A sweep of a stretch may do one part in so many of its level's work.
+SHARES = 16
 #: Stretches between two looks at whether to stop.
 BATCH = 4
-
-
-@dataclass(frozen=True)
-class SweepPrices:
-    """Whole prices of a sweep.
-
-    Attributes
-    ----------
-    whole, price : (n_row,) int64
-        Weight and price of each row.
-    reduced : (n_site,) int64
-        Reduced score of each site.
-    cost : (n_site,) int64
-        Of each site; all zero where what is spent shall not be told apart.
-    budget, unit : int
-        What may be spent, and the price of one unit of it, rounded down.
-    """
-
-    whole: IntArray
-    price: IntArray
-    reduced: IntArray
-    cost: IntArray
-    budget: int = 0
-    unit: int = 0
-
-
-class Sweep:
-    """Sites decided one after another, with rows numbered from 0.
-
-    Parameters
-    ----------
-    program : Program
-    prices : SweepPrices
-    order : (n,) int32
-    degree : (n_row,) int64
-        How many sites of interest reach each row.
-    """
-
-    def __init__(
-        self, program: Program, prices: SweepPrices, order: NDArray[np.int32], degree: IntArray
-    ) -> None:
-        length = np.diff(program.site_indptr)[order]
-        self.indptr = np.zeros(order.size + 1, np.int64)
-        np.cumsum(length, out=self.indptr[1:])
-        at = np.arange(int(self.indptr[-1])) + np.repeat(
-            program.site_indptr[order] - self.indptr[:-1], length
-        )
-        rows, indices, mine = np.unique(
-            program.site_indices[at], return_inverse=True, return_counts=True
-        )
-        self.indices = indices.astype(np.int32)
-        self.price = prices.price[rows]
-        # a row that others reach as well is worth its price here
-        self.whole = np.where(mine == degree[rows], prices.whole[rows], self.price)
-        self.reduced, self.cost = prices.reduced[order], prices.cost[order]
-        self.budget, self.unit = prices.budget, prices.unit
-        step = np.repeat(np.arange(order.size, dtype=np.int32), length)
-        self.first = np.full(rows.size, order.size, np.int32)
-        np.minimum.at(self.first, self.indices, step)
-        self.last = np.zeros(rows.size, np.int32)
-        np.maximum.at(self.last, self.indices, step)
-        self.leave = np.arange(order.size, dtype=np.int32)
-        np.maximum.at(self.leave, step, self.last[self.indices])
-
-    def fits(self) -> bool:
-        """Return whether no site is open for longer than the mask is wide."""
-        open_for = self.leave - np.arange(self.leave.size)
-        return bool(open_for.max(initial=0) < 64 * WORDS)
-
-    def lose(
-        self, rest: IntArray, most: IntArray, limit: int, cap: int, *, counts: bool = False
-    ) -> tuple[int, IntArray]:
-        """Return a loss that no choice goes below, and what is lost at least by decision."""
-        profile = np.zeros(rest.size, np.int64)
-        # what is spent is told apart only where the sweep holds all sites
-        cost = self.cost if counts else np.zeros_like(self.cost)
-        budget, unit = (self.budget, self.unit) if counts else (0, 0)
-        found = explore_sweep(
-            self.indptr, self.indices, self.whole, self.price, self.reduced, self.first, self.last,
-            self.leave, rest, most, limit, cap, cost, budget, unit, profile,
-        )  # fmt: skip
-        return int(found), profile
 
 
 @dataclass(frozen=True)
@@ -131,6 +67,8 @@ class Stretch:
     loss : int
     lead, tail : (end - begin,) int64
         What the sites up to and with each one must lose, and those from each one on.
+    worked : int
+        States that its searches worked on.
     """
 
     begin: int
@@ -138,6 +76,7 @@ class Stretch:
     loss: int
     lead: IntArray
     tail: IntArray
+    worked: int
 
 
 def sweep_order(program: Program) -> NDArray[np.int32]:
@@ -148,24 +87,42 @@ def sweep_order(program: Program) -> NDArray[np.int32]:
     return np.argsort(xy @ axis[0], kind="stable").astype(np.int32)
 
 
-def fits_mask(program: Program) -> bool:
-    """Return whether the frontier of a sweep over all sites is narrow enough for the mask."""
-    rank = np.empty(program.n_site, np.int64)
-    rank[sweep_order(program)] = np.arange(program.n_site)
+def fits_sweep(program: Program) -> bool:
+    """Return whether few enough chosen sites are open at once for a sweep over all sites."""
+    n = program.n_site
+    if n > SITES_MAX:
+        return False
+    rank = np.empty(n, np.int64)
+    rank[sweep_order(program)] = np.arange(n)
     mine, begin = rank[program.row_indices], program.row_indptr[:-1]
-    # the first site of a row stays open until its last one
-    wide = np.maximum.reduceat(mine, begin) - np.minimum.reduceat(mine, begin)
-    return bool(wide.max(initial=0) < 64 * WORDS)
+    # a site stays open until the last one of its rows
+    ends = np.repeat(np.maximum.reduceat(mine, begin), np.diff(program.row_indptr))
+    leave = np.arange(n)
+    np.maximum.at(leave, mine, ends)
+    share = min(1.0, program.budget / max(1, int(program.cost.sum())))
+    return bool(share * (leave - np.arange(n)).mean() <= OPEN_MAX)
 
 
 class Halves:
     """A stretch as two sweeps, one from each end, with what its halves are known to lose."""
 
-    def __init__(self, ahead: Sweep, back: Sweep, begin: int, below: list[Stretch]) -> None:
+    def __init__(
+        self, ahead: Sweep, back: Sweep, begin: int, below: list[Stretch], look: Look
+    ) -> None:
         n = ahead.leave.size
+        self.look = look
         self.ahead, self.back, self.size = ahead, back, n
         self.below = below
         self.certain = sum(s.loss for s in below)
+        #: a loss that no choice of this stretch goes below
+        self.proven = self.certain
+        #: how much of what is open is held against the first half
+        self.share = 0.5
+        self.worked = 0
+        if len(below) == 2:
+            self.shift(below[0].worked, below[1].worked)
+        #: the choice of least loss found in the last trial, by place from the front
+        self.choice: NDArray[np.int32] | None = None
         self.lead, self.tail = np.zeros(n, np.int64), np.zeros(n, np.int64)
         for s in below:
             a, b = s.begin - begin, s.end - begin
@@ -175,7 +132,7 @@ class Halves:
             self.tail[:a] += s.loss
         self.middle = below[1].begin - begin if len(below) == 2 else n
 
-    def from_end(self, number: int, _end: int, trial: int, cap: int, counts: bool) -> int:
+    def from_end(self, number: int, _end: int, trial: int, effort: Effort, counts: bool) -> int:
         """Return the least loss found from the front (1) or from the back (0)."""
         sweep = self.ahead if number else self.back
         rest = np.append(self.tail[1:], 0) if number else np.append(self.lead[:-1][::-1], 0)
@@ -183,48 +140,74 @@ class Halves:
         if self.below:
             near = self.below[0 if number else 1]
             inside = np.append(near.tail[1:], 0) if number else np.append(near.lead[:-1][::-1], 0)
-            held = near.loss + (trial - self.certain + 1) // 2 - inside
+            ahead = int((trial - self.certain) * self.share) + 1
+            part = ahead if number else trial - self.certain - ahead + 1
+            held = near.loss + part - inside
             most[: held.size] = np.minimum(most[: held.size], held)
-        return sweep.lose(rest, most, trial, cap, counts=counts)[0]
+        return sweep.lose(rest, most, trial, effort, self.look, counts=counts)[0]
 
-    def find(self, limit: int, step: int, cap: int, *, is_all: bool) -> int:
+    def find(self, limit: int, step: int, effort: Effort, *, is_all: bool) -> int:
         """Return a loss that no choice goes below, at most `limit`, raised step by step."""
         trial = self.certain + max(1, step)
         while True:
-            trial = min(trial, limit)
+            if limit - self.certain < LEAP * (trial - self.certain):
+                trial = limit
             ends = [(0, 1), (1, 2)] if self.below else [(0, 1)]
-            if is_all:
-                found = int(min(spread(self.from_end, ends, trial, cap, True)))
-            else:
-                found = trial
-                for end in ends:
-                    # the other end may find a choice that loses less
-                    if found > self.certain:
-                        found = min(found, self.from_end(*end, trial, cap, False))
+            try:
+                if is_all:
+                    found = int(min(spread(self.from_end, ends, trial, effort, True)))
+                else:
+                    found = trial
+                    for end in ends:
+                        # of interest to the second is what loses less than the first found
+                        if found > self.certain:
+                            found = min(found, self.from_end(*end, found, effort, False))
+            except TooWideError:
+                self.worked += self.ahead.worked + self.back.worked
+                return self.proven
+            self.proven = max(self.proven, found)
+            self.worked += self.ahead.worked + self.back.worked
+            self.keep_choice(limit)
+            if self.below:
+                self.shift(self.ahead.worked, self.back.worked)
             if found < trial or trial == limit:
-                return max(found, self.certain)
+                return self.proven
             trial = self.certain + int((trial - self.certain) * GROWTH) + 1
 
-    def sum_up(self, begin: int, loss: int, cap: int) -> Stretch:
+    def keep_choice(self, limit: int) -> None:
+        """Take over the best choice that the sweeps of a trial ended with, if any."""
+        ends = [s for s in (self.ahead, self.back) if s.found is not None and s.found < limit]
+        if ends:
+            best = min(ends, key=lambda s: s.found or 0)
+            self.choice = best.choice if best is self.ahead else self.size - 1 - best.choice
+
+    def shift(self, ahead: int, back: int) -> None:
+        """Hold less against the half in which a sweep worked harder."""
+        a, b = np.sqrt(1.0 + ahead), np.sqrt(1.0 + back)
+        self.share = self.share * b / (self.share * b + (1.0 - self.share) * a)
+        self.share = min(1.0 - LEAST_SHARE, max(LEAST_SHARE, self.share))
+
+    def sum_up(self, begin: int, loss: int) -> Stretch:
         """Return the stretch with what leads up to each site and what follows from it."""
         # no foresight here: what it cuts off would be missing in the profile
         nothing, most = np.zeros(self.size, np.int64), np.full(self.size, loss + 1)
-        _, lead = self.ahead.lose(nothing, most, loss + 1, cap)
-        _, tail = self.back.lose(nothing, most, loss + 1, cap)
+        _, lead = self.ahead.lose(nothing, most, loss + 1, PROFILE, self.look)
+        _, tail = self.back.lose(nothing, most, loss + 1, PROFILE, self.look)
+        self.worked += self.ahead.worked + self.back.worked
         lead = np.maximum(self.lead, np.minimum(lead, loss))
         tail = np.maximum(self.tail, np.minimum(tail, loss)[::-1])
-        return Stretch(begin, begin + self.size, loss, lead, tail)
+        return Stretch(begin, begin + self.size, loss, lead, tail, self.worked)
 
 
 def _prove_stretch(
     a: int, b: int, sweeps: Callable[[int, int], tuple[Sweep, Sweep]], below: list[Stretch],
-    limit: int, step: int, cap: int,
+    limit: int, step: int, effort: Effort, look: Look,
 ) -> Stretch:  # fmt: skip
     """Return what a stretch must lose; the form in which `spread` calls it."""
     mine = [s for s in below if a <= s.begin < b]
-    halves = Halves(*sweeps(a, b), a, mine)
-    loss = halves.find(limit, step, cap, is_all=False)
-    return halves.sum_up(a, loss, cap)
+    halves = Halves(*sweeps(a, b), a, mine, look)
+    loss = halves.find(limit, step, effort, is_all=False)
+    return halves.sum_up(a, loss)
 
 
 def sweep_strip(
@@ -232,10 +215,11 @@ def sweep_strip(
     prices: SweepPrices,
     order: NDArray[np.int32],
     limit: int,
-    cap: int,
+    effort: Effort,
     tick: Callable[[int], bool] = lambda _done: False,
-) -> int:
-    """Return a loss that no choice of sites goes below, at most `limit`.
+    look: Look = lambda: False,
+) -> tuple[int, NDArray[np.int32] | None]:
+    """Return a loss that no choice of sites goes below, at most `limit`, and a choice below that.
 
     Parameters
     ----------
@@ -243,10 +227,17 @@ def sweep_strip(
         All sites in the order of the sweep.
     limit : int
         Only choices that lose less are of interest.
-    cap : int
-        Most partial choices kept at a time.
+    effort : Effort
+        Of the whole.
     tick : callable
         Told how many stretches are done; true ends the work with what is proven.
+    look : callable
+        Asked within sweeps, on any thread, some times a second; true ends the work likewise.
+
+    Returns
+    -------
+    (loss, choice)
+        Where the last sweeps met choices that lose less than `limit`, the best of them.
     """
     # a site that loses all there is to lose is in no choice of interest
     order = order[-prices.reduced[order] < limit]
@@ -259,7 +250,17 @@ def sweep_strip(
     # nor is a row served that only such sites reach
     left = degree == 0
     dead = int((prices.whole[left] - prices.price[left]).sum())
-    return min(limit, dead + _sweep_levels(program, prices, order, degree, limit - dead, cap, tick))
+    lost, choice = _sweep_levels(program, prices, order, degree, limit - dead, effort, tick, look)
+    return min(limit, dead + lost), choice
+
+
+def is_hopeless(parts: int, proven: int, limit: int) -> bool:
+    """Return whether so many stretches lose too little for what is to come.
+
+    What a level loses is some times what the level below it did; a plan that is proven lost at
+    least this much in eight stretches, four or two.
+    """
+    return parts <= 8 and 2 * parts * proven < limit
 
 
 def _sweep_levels(
@@ -268,40 +269,49 @@ def _sweep_levels(
     order: NDArray[np.int32],
     degree: IntArray,
     limit: int,
-    cap: int,
+    effort: Effort,
     tick: Callable[[int], bool],
-) -> int:
+    look: Look,
+) -> tuple[int, NDArray[np.int32] | None]:
     """Go from short stretches to all sites; see `sweep_strip`."""
     if limit <= 0 or not order.size:
-        return 0
+        return 0, None
 
     def sweeps(a: int, b: int) -> tuple[Sweep, Sweep]:
         part = order[a:b]
         return Sweep(program, prices, part, degree), Sweep(program, prices, part[::-1], degree)
 
     whole = sweeps(0, order.size)
-    if not (whole[0].fits() and whole[1].fits()):
-        return 0
     parts = 1
     while order.size / parts > SHORTEST:
         parts *= 2
     level: list[Stretch] = []
-    proven = done_before = 0
+    edges = whole[0].cut(parts)
+    while min(b - a for a, b in pairwise(edges)) < 1:
+        # stretches of next to no sites are not cut further
+        parts, edges = parts // 2, edges[::2]
+    proven = done_before = worked = 0
     while parts > 1:
-        edge = np.linspace(0, order.size, parts + 1).astype(np.int64).tolist()
-        ranges = list(pairwise(edge))
-        asked = (sweeps, level, limit, int(limit * FIRST_STEP / parts), cap)
+        ranges = list(pairwise(edges[:: (len(edges) - 1) // parts]))
+        mine = Effort(effort.cap, effort.work // (SHARES * parts))
+        asked = (sweeps, level, limit, int(limit * FIRST_STEP / parts), mine, look)
         level = []
         for k in range(0, parts, BATCH):
-            level += spread(_prove_stretch, ranges[k : k + BATCH], *asked)
-            if tick(done_before + len(level)):
-                return proven
+            try:
+                level += spread(_prove_stretch, ranges[k : k + BATCH], *asked)
+            except LateError:
+                return proven, None
+            worked += sum(s.worked for s in level[k:])
+            if tick(done_before + len(level)) or parts * worked > effort.work:
+                return proven, None
         done_before += parts
         proven = max(proven, min(limit, sum(s.loss for s in level)))
-        if proven >= limit:
-            return proven
+        if proven >= limit or is_hopeless(parts, proven, limit):
+            return proven, None
         parts //= 2
-    top = Halves(*whole, 0, level)
-    loss = top.find(limit, int(limit * FIRST_STEP), cap, is_all=True)
+    top = Halves(*whole, 0, level, look)
+    # where the time is up, what the sweeps before the last one proved stands
+    with suppress(LateError):
+        top.find(limit, int(limit * FIRST_STEP), Effort(effort.cap, effort.work // 2), is_all=True)
     tick(done_before + 1)
-    return max(proven, loss)
+    return max(proven, top.proven), None if top.choice is None else order[top.choice]
