@@ -38,7 +38,7 @@ NODES = (50, 500, 5_000, 50_000)
 #: Partial choices that a sweep over all sites keeps, by effort.
 STRIP_CAPS = (20_000, 100_000, 400_000, 2_000_000)
 #: Most rounds of swaps.
-ROUNDS_MAX = 16
+ROUNDS_MAX = 24
 
 
 def check_request(
