@@ -35,7 +35,7 @@ BEGIN = 1.5
 #: temperature in that of the coldest rung.
 QUENCHED, QUENCH_SHARE, QUENCH_COLD = 4, 2, 0.1
 #: Most elite plans, and in what share of the sites two of them differ at least.
-ELITE, ELITE_APART = 10, 0.05
+ELITE, ELITE_APART = 10, 0.2
 #: Rounds without gain after which a sweep tries to prove the plan, where it may.
 PATIENCE_PROVABLE = 9
 

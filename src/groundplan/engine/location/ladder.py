@@ -25,9 +25,12 @@ from groundplan.engine.location.program import Program
 
 __all__ = ["Ladder", "place_rungs"]
 
-#: Hottest and coldest rung in mean values of a chosen site; plans of the hottest forget within some
-#: hundred thousand moves where they began.
-HOT, COLD = 0.0135, 0.003
+#: Hottest rung in mean values of a chosen site, where plans forget within some hundred thousand
+#: moves where they began; the second where next to nothing stays open, in between by how much of a
+#: site's mean value does: near full coverage plans move on at less heat, and get further.
+HOT, HOT_COVERED = 0.0135, 0.009
+#: Ratio of the hottest rung to the coldest.
+SPAN = 4.5
 #: The coldest rung is also at most this share of the weight that stays open.
 OPEN_SHARE = 0.01
 #: Ratio of neighbouring rungs less 1, times the root of the number of chosen sites: a quarter to a
@@ -52,8 +55,8 @@ def place_rungs(value: int, total: int, size: int, n_site: int) -> NDArray[np.fl
         Chosen sites and sites.
     """
     mean = max(1.0, value / size)
-    hot = HOT * mean
-    cold = max(min(COLD * mean, OPEN_SHARE * (total - value)), 1e-3 * hot)
+    hot = mean * (HOT_COVERED + (HOT - HOT_COVERED) * min(1.0, (total - value) / mean))
+    cold = max(min(hot / SPAN, OPEN_SHARE * (total - value)), 1e-3 * hot)
     n = 1 + int(np.ceil(np.log(hot / cold) / np.log1p(STEP / np.sqrt(size))))
     n = max(2, min(n, TABLES_MAX // (size * n_site)))
     return np.asarray(cold * (hot / cold) ** (np.arange(n) / (n - 1)), np.float64)
