@@ -29,8 +29,8 @@ __all__ = ["Ladder", "place_rungs"]
 #: moves where they began; the second where next to nothing stays open, in between by how much of a
 #: site's mean value does: near full coverage plans move on at less heat, and get further.
 HOT, HOT_COVERED = 0.0135, 0.009
-#: Ratio of the hottest rung to the coldest.
-SPAN = 4.5
+#: Ratio of the hottest rung to the coldest, and the most that it may become near full coverage.
+SPAN, SPAN_MAX = 4.5, 32.0
 #: The coldest rung is also at most this share of the weight that stays open.
 OPEN_SHARE = 0.01
 #: Ratio of neighbouring rungs less 1, times the root of the number of chosen sites: a quarter to a
@@ -56,7 +56,7 @@ def place_rungs(value: int, total: int, size: int, n_site: int) -> NDArray[np.fl
     """
     mean = max(1.0, value / size)
     hot = mean * (HOT_COVERED + (HOT - HOT_COVERED) * min(1.0, (total - value) / mean))
-    cold = max(min(hot / SPAN, OPEN_SHARE * (total - value)), 1e-3 * hot)
+    cold = max(min(hot / SPAN, OPEN_SHARE * (total - value)), hot / SPAN_MAX)
     n = 1 + int(np.ceil(np.log(hot / cold) / np.log1p(STEP / np.sqrt(size))))
     n = max(2, min(n, TABLES_MAX // (size * n_site)))
     return np.asarray(cold * (hot / cold) ** (np.arange(n) / (n - 1)), np.float64)
