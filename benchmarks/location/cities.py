@@ -90,6 +90,7 @@ def solve(a: argparse.Namespace, instance: str, p: int, radius: float, known: in
     d = location.maximal_covering(
         coverage, p, gap=0.0, steps=a.steps, sweeps=a.sweeps, passes=a.passes, effort=a.effort,
         seed=a.seed, progress=told,
+        stop=lambda: a.cpu_s is not None and time.process_time() - cpu > a.cpu_s,
     )  # fmt: skip
     took = time.process_time() - cpu
     if d.value >= known:
@@ -133,6 +134,7 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=12)
     parser.add_argument("--effort", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cpu-s", type=float, help="stop after so many CPU seconds")
     a = parser.parse_args()
     if not a.one:
         print(HEAD, flush=True)

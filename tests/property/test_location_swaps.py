@@ -10,8 +10,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from groundplan import location
+from groundplan.engine.location.ladder import Ladder, place_rungs
 from groundplan.engine.location.merge import merge_plans
-from groundplan.engine.location.pairs import anneal_pairs, fill_pairs, fits_pairs, swap_pair
+from groundplan.engine.location.pairs import fill_pairs, fits_pairs, swap_pair
 from groundplan.engine.location.program import make_program
 from groundplan.engine.location.swap import anneal_swaps
 
@@ -121,13 +122,30 @@ def test_swaps_of_pairs_find_the_enumerated_optimum(seed, n_row, n_site):
     best = max(
         worth(program, rows, np.isin(np.arange(n), pick)) for pick in combinations(range(n), size)
     )
-    plan = np.random.default_rng(seed).permutation(n)[:size]
-    found = plan.copy()
-    value = anneal_pairs(
-        *lists_of(program), 20_000, 8.0, 0.5, np.uint64(seed + 1), plan, found
-    )  # fmt: skip
-    assert np.unique(found).size == np.unique(plan).size == size
-    assert value == worth(program, rows, np.isin(np.arange(n), found)) == best
+    rng = np.random.default_rng(seed)
+    plan = rng.permutation(n)[:size]
+    ladder = Ladder(program, np.tile(plan, (3, 1)), np.array([0.5, 2.0, 8.0]))
+    ladder.forget()
+    ladder.anneal(2_000, np.full(3, 8.0), ladder.heat, rng)
+    ladder.exchange(50_000, rng)
+    k = int(np.argmax(ladder.best))
+    found = ladder.best_plan[k]
+    assert np.unique(found).size == size
+    assert ladder.best[k] == worth(program, rows, np.isin(np.arange(n), found)) == best
+    for value, now in zip(ladder.value[ladder.at], ladder.plans(), strict=True):
+        assert np.unique(now).size == size
+        assert value == worth(program, rows, np.isin(np.arange(n), now))
+
+
+@given(st.integers(1, 10**6), st.integers(0, 10**6), st.integers(1, 300))
+@settings(deadline=None, derandomize=True)
+def test_rungs_rise_from_what_is_left_to_gain(value, left, size):
+    heat = place_rungs(value, value + left, size, size + 1)
+    assert heat.size >= 2
+    assert np.all(np.diff(heat) > 0)
+    assert 0.0 < heat[0] <= max(0.01 * left * 1.000001, heat[-1] / 31.99)
+    # neighbours exchange plans: the rise of a rung shrinks with the root of the chosen sites
+    assert np.all(heat[1:] / heat[:-1] <= (1.0 + 1.8 / np.sqrt(size)) * 1.000001)
 
 
 @COMMON

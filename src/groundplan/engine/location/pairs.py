@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine._jit import jit
 
-__all__ = ["PAIRS_MAX", "anneal_pairs", "fits_pairs"]
+__all__ = ["PAIRS_MAX", "QUANTILES", "fits_pairs", "walk_pairs"]
 
 #: Entries of the table: 16 MiB for each plan annealed at the same time.
 PAIRS_MAX = 4_000_000
@@ -117,11 +117,11 @@ def swap_pair(s, o, j, site_indptr, site_indices, row_indptr, row_indices, weigh
 
 
 @jit
-def anneal_pairs(
-    site_indptr, site_indices, row_indptr, row_indices, weight, moves, hot, cold, seed, plan,
-    best_plan,
+def walk_pairs(
+    site_indptr, site_indices, row_indptr, row_indices, weight, moves, hot, cold, seed, slack,
+    plan, chosen, count, owner, gain, shared, value, best, best_plan,
 ):  # fmt: skip
-    """Anneal a plan of ever so many sites; returns the value of the best of the colder half.
+    """Make moves from one temperature to another; returns the value, and the best one seen.
 
     Parameters
     ----------
@@ -135,27 +135,17 @@ def anneal_pairs(
         First and last temperature, in units of weight.
     seed : uint64
         Not 0.
+    slack : (QUANTILES,) float64
+        Losses that are allowed, each as often, at a temperature of 1.
     plan : (n_chosen,) int64
-        The chosen sites, at least one, none twice, each with a row; where the moves end on return.
+        The chosen sites, at least one, none twice, each with a row.
+    chosen, count, owner, gain, shared
+        As `fill_pairs` left them; like `plan` they stand where the moves end on return.
+    value, best : int
+        Of the plan, and what a plan must exceed to be kept in `best_plan`.
     best_plan : (n_chosen,) int64
-        The best plan of the colder half on return.
     """
-    n, m, size = site_indptr.size - 1, row_indptr.size - 1, plan.size
-    count = np.zeros(m, np.int32)
-    owner = np.zeros(m, np.int32)
-    gain = np.zeros(n, np.int32)
-    shared = np.zeros((size, n), np.int32)
-    value = fill_pairs(
-        site_indptr, site_indices, row_indptr, row_indices, weight, plan, count, owner, gain, shared
-    )
-    chosen = np.zeros(n, np.bool_)
-    for s in range(size):
-        chosen[plan[s]] = True
-    slack = np.empty(QUANTILES)
-    for k in range(QUANTILES):
-        slack[k] = -np.log((k + 0.5) / QUANTILES)
-    best = np.int64(-1)
-    best_plan[:] = plan
+    n, size = site_indptr.size - 1, plan.size
     state = seed
     heat = hot
     step = 1024
@@ -189,10 +179,7 @@ def anneal_pairs(
         chosen[o] = False
         chosen[j] = True
         value += change
-        if value > best and 2 * move >= moves:
+        if value > best:
             best = value
             best_plan[:] = plan
-    if best < 0:
-        best_plan[:] = plan
-        return value
-    return best
+    return value, best

@@ -18,6 +18,7 @@ from groundplan.engine.location.certificate import (
     check_magnitude,
     seal,
 )
+from groundplan.engine.location.climb import chosen_count, improve_on_ladder
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.dual import Choice, DualState, bound_at, start_dual, step_dual
 from groundplan.engine.location.program import Program, make_program
@@ -315,6 +316,9 @@ class Run:
         search = self.search
         program = search.program
         if not search.best.any() or search.best.all():
+            return
+        if chosen_count(program):
+            improve_on_ladder(self, sweeps, rounds, resume)
             return
         plan, pool, elites = search.best.copy(), list[BoolArray](), list[BoolArray]()
         first = stale = age = 0

@@ -19,7 +19,6 @@ from groundplan.engine.location.greedy import (
     fill_greedily,
 )
 from groundplan.engine.location.merge import merge_plans
-from groundplan.engine.location.pairs import anneal_pairs, fits_pairs
 from groundplan.engine.location.program import Program
 from groundplan.engine.location.swap import anneal_swaps
 from groundplan.engine.location.tiles import Losses, cut_tiles, lift_bound
@@ -36,9 +35,6 @@ HEAT_FIRST, HEAT_LAST = 0.12, 0.003
 SWAP_HEATS, SWAP_COLD = (0.03, 0.022, 0.016, 0.012), 0.003
 #: First temperature of plans that forget all they began with.
 SWAP_NEW = 0.045
-#: The same last temperature on a table of pairs, where refused moves cost next to nothing, and how
-#: many times as many moves are made there.
-PAIR_COLD, PAIR_MOVES = 0.001, 4
 #: Above this many rows or sites a plan is not searched as a whole any more.
 SWAP_MAX = 50_000
 #: Chosen sites that a window holds at least.
@@ -228,19 +224,11 @@ class Search:
         mean = max(1.0, self.value(count) / max(1, int(start.sum())))
         heats = (SWAP_NEW,) * len(SWAP_HEATS) if is_new else SWAP_HEATS
         ranges = [(k, k + 1) for k in range(len(plans))]
-        size = min(p.n_site, p.budget // int(p.cost[0])) if even else 0
-        if 0 < size < p.n_site and fits_pairs(p.weight, p.n_site, size):
-            arrays: tuple[Any, ...] = (
-                p.site_indptr, p.site_indices.view(np.uint32), p.row_indptr,
-                p.row_indices.view(np.uint32), p.weight.astype(np.int32), moves * PAIR_MOVES,
-            )  # fmt: skip
-            spread(_anneal_pairs, ranges, arrays, size, mean, heats, seeds, plans)
-        else:
-            arrays = (
-                p.site_indptr, p.site_indices, p.row_indptr, p.row_indices, p.weight, p.cost,
-                p.budget, even, moves,
-            )  # fmt: skip
-            spread(_anneal_plan, ranges, arrays, mean, heats, seeds, plans)
+        arrays: tuple[Any, ...] = (
+            p.site_indptr, p.site_indices, p.row_indptr, p.row_indices, p.weight, p.cost,
+            p.budget, even, moves,
+        )  # fmt: skip
+        spread(_anneal_plan, ranges, arrays, mean, heats, seeds, plans)
         found = plans if is_new else [start, *plans]
         values = [self.repair(plan.copy()) for plan in found]
         best = found[int(np.argmax(values))]
@@ -316,23 +304,6 @@ def _anneal_plan(
     """Anneal one plan; the form in which `spread` calls it."""
     hot, cold = heats[number] * mean, SWAP_COLD * mean
     return int(anneal_swaps(*arrays, hot, cold, seeds[number], plans[number]))
-
-
-def _anneal_pairs(
-    number: int, _end: int, arrays: tuple[Any, ...], size: int, mean: float,
-    heats: tuple[float, ...], seeds: NDArray[np.uint64], plans: list[BoolArray],
-) -> int:  # fmt: skip
-    """Anneal one plan of `size` sites on a table of pairs; the form in which `spread` calls it."""
-    chosen = plans[number]
-    plan = np.flatnonzero(chosen)
-    # sites that add nothing fill the places that are left: they are free to move as all others
-    plan = np.concatenate([plan, np.flatnonzero(~chosen)[: size - plan.size]])
-    hot, cold = heats[number] * mean, PAIR_COLD * mean
-    best = plan.copy()
-    value = anneal_pairs(*arrays, hot, cold, seeds[number], plan, best)
-    chosen[:] = False
-    chosen[best] = True
-    return int(value)
 
 
 def _anneal_band(

@@ -44,7 +44,7 @@ STRIP_EFFORTS = (
     Effort(8_000_000, 60_000_000_000),
 )
 #: Most rounds of swaps.
-ROUNDS_MAX = 16
+ROUNDS_MAX = 24
 
 
 def check_request(
