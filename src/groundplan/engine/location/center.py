@@ -34,6 +34,7 @@ from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.check_center import between, masks, radius
 from groundplan.engine.location.dual import start_dual, step_dual
 from groundplan.engine.location.program import plain_program
+from groundplan.engine.location.request import check_limits
 from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import InfeasibleError
 
@@ -305,6 +306,7 @@ def p_center(
     -----
     Memory holds the pairs of the rows looked at and the sites near them, never all pairs.
     """
+    check_limits(gap, time_limit_s, seed)
     candidate, old = masks(cost.n_site, existing, forbidden)
     if candidate.shape != (cost.n_site,) or p < 0:
         raise ValueError(f"p must be >= 0 and masks of shape ({cost.n_site},). Got p = {p}")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.program import Program
+from groundplan.engine.location.request import check_limits
 from groundplan.engine.location.run import Run, nothing
 from groundplan.engine.location.search import Prices
 from groundplan.engine.location.solve import check_request, finish_run
@@ -72,6 +73,7 @@ def curve(
     ValueError
         Where the request contradicts itself.
     """
+    check_limits(gap, time_limit_s, seed)
     if (p_values is None) == (budgets is None):
         raise ValueError("give either p_values or budgets (with cost)")
     amounts = sorted({int(v) for v in (p_values if p_values is not None else budgets or ())})

@@ -29,6 +29,7 @@ from groundplan.engine.location.check_floors import (
 )
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.points import UNREACHED
+from groundplan.engine.location.request import check_limits
 from groundplan.engine.location.run import nothing
 from groundplan.engine.location.solve import maximal_covering
 from groundplan.engine.problem import Decision
@@ -87,6 +88,7 @@ def covering_with_floors(
     InfeasibleError
         Where a floor is proven out of reach; names the groups.
     """
+    check_limits(gap, time_limit_s, seed)
     groups, floors = check_groups(coverage, group, floor)
     request: dict[str, Any] = {
         "p": p, "budget": budget, "cost": cost, "forbidden": forbidden, "gap": gap,

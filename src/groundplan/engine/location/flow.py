@@ -298,7 +298,7 @@ def flow_refueling(
     start with the tank that `FlowPaths` states. Left out: capacity, several vehicle ranges, sites
     inside an edge (split the edge).
     """
-    check_limits(gap, time_limit_s)
+    check_limits(gap, time_limit_s, seed)
     candidate, old, price, amount, parameters = check_request(
         paths, p, budget, cost, existing, forbidden
     )

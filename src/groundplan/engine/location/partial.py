@@ -26,6 +26,7 @@ from groundplan.engine.location.anneal import anneal_stripe
 from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.points import hash_arrays
+from groundplan.engine.location.request import check_limits
 from groundplan.engine.location.setcover import (
     FLOAT_DIGITS,
     candidates_of,
@@ -38,7 +39,7 @@ from groundplan.engine.location.setcover import (
 )
 from groundplan.engine.location.setcover_dual import reduced_costs
 from groundplan.engine.location.setcover_lists import Lists
-from groundplan.engine.location.solver import silent_solver
+from groundplan.engine.location.solver import run_until, silent_solver
 from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import InfeasibleError
 
@@ -66,14 +67,17 @@ def _marginal(j, indptr, indices, weight, count, level):
 def _meet_target(indptr, indices, weight, cost, chosen, count, missing):
     """Add sites by useful gain per cost until `missing` is served, then shed what it allows."""
     n = cost.size
+    # worth only falls while sites come in, or leave: a stale one below the best needs no look
+    key = np.full(n, np.inf)
     while missing > 0:
         best = -1
         most = -1.0
         for j in range(n):
-            if not chosen[j]:
+            if not chosen[j] and key[j] > most:
                 gain = min(missing, _marginal(j, indptr, indices, weight, count, 0))
-                if gain > 0 and gain / cost[j] > most:
-                    most = gain / cost[j]
+                key[j] = gain / cost[j] if gain > 0 else -1.0
+                if key[j] > most:
+                    most = key[j]
                     best = j
         if best < 0:
             return missing
@@ -81,14 +85,16 @@ def _meet_target(indptr, indices, weight, cost, chosen, count, missing):
         missing -= _marginal(best, indptr, indices, weight, count, 0)
         for q in range(indptr[best], indptr[best + 1]):
             count[indices[q]] += 1
+    key[:] = np.inf
     while True:
         best = -1
         most = -1.0
         for j in range(n):
-            if chosen[j]:
+            if chosen[j] and key[j] > most:
                 loss = _marginal(j, indptr, indices, weight, count, 1)
-                if loss <= -missing and cost[j] / (loss + 1.0) > most:
-                    most = cost[j] / (loss + 1.0)
+                key[j] = cost[j] / (loss + 1.0) if loss <= -missing else -1.0
+                if key[j] > most:
+                    most = key[j]
                     best = j
         if best < 0:
             return missing
@@ -199,8 +205,8 @@ def climb_partial(
         lam = np.maximum(0.0, lam + pace * max(search.value - bound, 1e-9) / norm * direction)
         if step % 20 == 0:
             look(step)
-            if halt():
-                return
+        if halt():
+            return
 
 
 def anneal_partial(
@@ -285,6 +291,7 @@ def partial_set_covering(
     -----
     Left out: rows of negative weight, several targets.
     """
+    check_limits(gap, time_limit_s, seed)
     ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
     part = Fraction(str(share)) if isinstance(share, float) else Fraction(share)
     if not 0 <= part <= 1:
@@ -338,7 +345,7 @@ def partial_set_covering(
             anneal_partial(search, sweeps, seed, halt, look("improve", sweeps))
         if not halt() and apart() > gap and lists.n_row <= ROWS_MAX and site.size <= SITES_MAX:
             left = None if ends_at is None else ends_at - time.monotonic()
-            proven = finish_partial(search, grain, left)
+            proven = finish_partial(search, grain, left, halt)
     plan = search.plan & ~free if search.need > 0 else np.zeros(site.size, np.bool_)
     taken = plan | (free & (np.diff(lists.site_indptr) > 0) & (need > 0))
     return certify_partial(
@@ -347,7 +354,9 @@ def partial_set_covering(
     )  # fmt: skip
 
 
-def finish_partial(search: PartialSearch, grain: int, time_limit_s: float | None) -> float:
+def finish_partial(
+    search: PartialSearch, grain: int, time_limit_s: float | None, halt: Callable[[], bool]
+) -> float:
     """Solve as an integer program; keeps its plan and returns its bound."""
     import highspy
 
@@ -389,7 +398,7 @@ def finish_partial(search: PartialSearch, grain: int, time_limit_s: float | None
     covered[np.repeat(np.arange(m), length)[search.plan[lists.row_indices]]] = 1.0
     begin.col_value = np.concatenate([search.plan.astype(np.float64), covered]).tolist()
     solver.setSolution(begin)
-    solver.run()
+    run_until(solver, halt)
     info = solver.getInfo()
     values = np.asarray(solver.getSolution().col_value)
     if values.size == n + m and info.primal_solution_status == highspy.kSolutionStatusFeasible:

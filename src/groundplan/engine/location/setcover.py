@@ -180,7 +180,7 @@ def set_covering(
     >>> d.sites.tolist(), d.value, d.status
     ([0, 1], 7, 'optimal')
     """
-    check_limits(gap, time_limit_s)
+    check_limits(gap, time_limit_s, seed)
     ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
     candidate = candidates_of(coverage, forbidden)
     whole, scale, given = whole_costs(cost, coverage.n_site)

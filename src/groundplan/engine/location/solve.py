@@ -135,7 +135,7 @@ def maximal_covering(
     -----
     Left out: groups, regional floors, several budgets, gradual and backup cover.
     """
-    check_limits(gap, time_limit_s)
+    check_limits(gap, time_limit_s, seed)
     candidate, price, amount, parameters = check_request(
         coverage.existing, p, budget, cost, forbidden
     )

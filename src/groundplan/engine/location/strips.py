@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from groundplan.engine.location.certificate import BUDGET_DIGITS, DENOMINATOR, check_magnitude, seal
 from groundplan.engine.location.coverage_input import check_points, check_reach, check_weight
 from groundplan.engine.location.dual import CHECK
+from groundplan.engine.location.request import check_limits
 from groundplan.engine.location.run import (
     DUAL_TOLERANCE,
     LEAST_GAIN,
@@ -108,6 +109,7 @@ def maximal_covering_over(
     site that reaches across the whole region leaves one strip, and one worker busy. `stop` and
     the time limit are looked at between rounds; a search of all tiles is one round.
     """
+    check_limits(gap, time_limit_s, seed)
     geometry = check_geometry(
         demand_xy_m, weight, site_xy_m, radius_m, existing, demand_layer, site_layer,
         demand_reach_m,
