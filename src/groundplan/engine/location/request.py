@@ -29,9 +29,7 @@ def check_limits(gap: Any, time_limit_s: Any, seed: Any = 0) -> None:
     if not is_number(gap) or not (math.isfinite(gap) and gap >= 0):
         raise ValueError(f"gap must be a number >= 0, as a share of the value. Got {gap!r}")
     if time_limit_s is not None and not (is_number(time_limit_s) and time_limit_s >= 0):
-        raise ValueError(
-            f"time_limit_s must be a number >= 0, or None for no limit. Got {time_limit_s!r}"
-        )
+        raise ValueError(f"time_limit_s must be >= 0, or None for no limit. Got {time_limit_s!r}")
     if check_count(seed, "seed") >= SEED_END:
         raise ValueError(f"seed must be less than 2**63. Got {seed}")
 

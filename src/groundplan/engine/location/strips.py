@@ -38,7 +38,7 @@ from groundplan.engine.location.strip_budget import BudgetPrice, find_worth
 from groundplan.engine.location.strip_crew import Crew, Cut, Geometry
 from groundplan.engine.location.strip_dual import Standing
 from groundplan.engine.location.strip_worker import Mail, Strip
-from groundplan.engine.location.workers import Executor, ThreadWorkers
+from groundplan.engine.location.workers import Executor, ThreadWorkers, check_executor
 from groundplan.engine.problem import Certificate, Decision
 
 __all__ = ["maximal_covering_over"]
@@ -125,7 +125,7 @@ def maximal_covering_over(
     with ExitStack() as closing:
         if executor is None:
             executor = closing.enter_context(ThreadWorkers())
-        crew = Crew(executor, len(cut))
+        crew = Crew(check_executor(executor), len(cut))
         closing.callback(crew.close)
         run = Run(
             crew, cut, amount, parameters,
