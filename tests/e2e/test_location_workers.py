@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import re
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +100,36 @@ def test_a_mistake_in_a_worker_is_raised_where_the_call_came_from():
 def test_workers_that_cannot_be_are_refused():
     with pytest.raises(ValueError, match="workers must be >= 1"):
         location.ProcessWorkers(0)
+
+
+class Pools:
+    """One pool of a single process for each home: all that an executor needs."""
+
+    def __init__(self, workers):
+        self.workers = workers
+        context = multiprocessing.get_context("spawn")
+        self.homes = [ProcessPoolExecutor(1, mp_context=context) for _ in range(workers)]
+
+    def submit(self, home, function, *args):
+        return self.homes[home].submit(function, *args)
+
+
+def test_pools_of_the_standard_library_give_the_same_certificate():
+    pools = Pools(2)
+    try:
+        far = solve(pools, 150)
+    finally:
+        for pool in pools.homes:
+            pool.shutdown()
+    with location.ThreadWorkers(1) as near:
+        same_bytes(far, solve(near, 150))
+
+
+@pytest.mark.parametrize("given", [2, object(), ThreadPoolExecutor], ids=["int", "object", "pool"])
+def test_what_is_no_executor_is_refused_with_a_hint(given):
+    executor = given(1) if isinstance(given, type) else given
+    with pytest.raises(TypeError, match=r"submit\(home, .* use ThreadWorkers"):
+        solve(executor, 30)
 
 
 def blocks():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from groundplan.engine.location import assignment_cost
 from groundplan.engine.location.assignment_cost import AssignmentCost
 
 
@@ -69,3 +72,36 @@ def test_equal_inputs_hash_alike_and_others_do_not():
 def test_bad_input_is_named(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+def grid(side, seed=0):
+    node = np.arange(side * side).reshape(side, side)
+    tail = np.concatenate([node[:, :-1].ravel(), node[:-1].ravel()])
+    head = np.concatenate([node[:, 1:].ravel(), node[1:].ravel()])
+    return tail, head, np.random.default_rng(seed).integers(1, 100, tail.size)
+
+
+def test_paths_in_parts_are_those_of_the_whole(monkeypatch):
+    edges = grid(30)
+    rows, sites = np.arange(0, 900, 7), np.arange(3, 900, 50)
+    whole = AssignmentCost.from_graph(900, *edges, rows=rows, sites=sites)
+    monkeypatch.setattr(assignment_cost, "GRAPH_BLOCK", 2_000)
+    parts = AssignmentCost.from_graph(900, *edges, rows=rows, sites=sites)
+    assert np.array_equal(whole.matrix, parts.matrix)
+    assert whole.input_hash == parts.input_hash
+
+
+def test_a_large_graph_takes_the_memory_of_its_table():
+    side = 317
+    rng = np.random.default_rng(0)
+    rows, sites = rng.choice(side * side, 80, replace=False), rng.choice(side * side, 20)
+    edges = grid(side)
+    tracemalloc.start()
+    try:
+        cost = AssignmentCost.from_graph(side * side, *edges, rows=rows, sites=sites)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert cost.matrix.shape == (80, 20)
+    # all nodes by all rows would take 64 MB
+    assert peak < 40e6

@@ -25,6 +25,8 @@ TOTAL_DIGITS = 60
 SCALE_DIGITS = 30
 #: Rows shown in an error before "and n more".
 SHOWN = 5
+#: Path lengths from rows to all nodes of a graph that are held at once.
+GRAPH_BLOCK = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,10 @@ class AssignmentCost:
         ------
         ValueError
             Where a node number is out of range or a row cannot reach a site.
+
+        Notes
+        -----
+        Memory holds the table of rows by sites and paths to all nodes from a few rows at once.
         """
         from scipy.sparse import csr_array
         from scipy.sparse.csgraph import dijkstra
@@ -199,7 +205,13 @@ class AssignmentCost:
         graph = csr_array((size[keep].astype(np.float64), (a[keep], b[keep])), (n_node, n_node))
         origin = np.arange(n_node) if rows is None else np.asarray(rows, np.int64)
         target = np.arange(n_node) if sites is None else np.asarray(sites, np.int64)
-        path = dijkstra(graph, directed=directed, indices=origin)[:, target]
+        path = np.empty((origin.size, target.size))
+        step = max(1, GRAPH_BLOCK // max(1, n_node))
+        for a_row in range(0, origin.size, step):
+            part = origin[a_row : a_row + step]
+            # from a few rows at once: all nodes by all rows never stand in memory
+            far = dijkstra(graph, directed=directed, indices=part)
+            path[a_row : a_row + step] = far[:, target]
         lost = np.argwhere(np.isinf(path))
         if lost.size:
             i, j = lost[0]

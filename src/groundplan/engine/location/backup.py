@@ -30,7 +30,7 @@ from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.logbook import keep_log
 from groundplan.engine.location.points import hash_arrays
-from groundplan.engine.location.request import check_kind
+from groundplan.engine.location.request import check_kind, check_limits
 from groundplan.engine.location.setcover import candidates_of, first_raw, nothing, set_covering
 from groundplan.engine.location.setcover_lists import Lists, narrow
 from groundplan.engine.problem import Certificate, Decision
@@ -303,6 +303,7 @@ def backup_covering(
     Left out: costs per site, weights that grow with the level (the bound needs them to fall).
     """
     check_kind(coverage, Coverage, "coverage")
+    check_limits(gap, time_limit_s, seed)
     ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
     problem = merge_levels(coverage, level_weight, existing, forbidden, p, is_cover=False)
     log: dict[str, Any] = {"seed": seed, "rows": problem.lists.n_row}
@@ -360,6 +361,7 @@ def backup_set_covering(
         Where rows have no site, or p is less than covering takes.
     """
     check_kind(coverage, Coverage, "coverage")
+    check_limits(gap, time_limit_s, seed)
     ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
     n = coverage.row_of.size
     second = np.ones(n, np.int64) if weight is None else np.asarray(weight)

@@ -128,7 +128,7 @@ def solve(
     stop: Callable[[], bool],
 ) -> Decision:
     """Price, round, improve and, where the size allows, branch."""
-    check_limits(gap, time_limit_s)
+    check_limits(gap, time_limit_s, seed)
     candidate, old, at_most = check_sites(problem, p, existing, forbidden, single_source)
     ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
     halted = [False]

@@ -1,13 +1,15 @@
 """The whole curve of how much can be covered with how many sites, each point with its bound.
 
 Prices found for one count prove a bound for every other count as well: the value of the rows less
-their prices, plus the p largest scores. The curve keeps, for each count, the best over all prices
-met on the way, so that its bounds are nearly free; each count starts from the plan and the prices
-of the one before.
+their prices, plus the p largest scores; and what tiles must lose at the price of a site bounds
+every count along a straight line of that slope. The curve keeps, for each count, the best over all
+prices met on the way, so that its bounds are nearly free. Each count starts from the plan and the
+prices of the one before, and at the end takes the plans of its neighbours, a site dropped or added.
 """
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,15 +18,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from groundplan.engine.location.certificate import BUDGET_DIGITS
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.program import Program
-from groundplan.engine.location.request import check_kind
+from groundplan.engine.location.request import check_kind, check_limits
 from groundplan.engine.location.run import Run, nothing
-from groundplan.engine.location.search import Prices
-from groundplan.engine.location.solve import check_request, finish_run
+from groundplan.engine.location.search import SWAP_MAX, Prices
+from groundplan.engine.location.solve import check_request, improve_run
 from groundplan.engine.problem import Decision
 
 __all__ = ["curve"]
+
+#: Rounds of exchanges at a point that stays open.
+ROUNDS = 3
 
 IntArray = NDArray[np.int64]
 
@@ -60,8 +66,11 @@ def curve(
         For the whole curve; each point takes its part of what is left.
     steps : int
         Most steps of the bound at each point; the first takes twice as many.
-    existing, forbidden, gap, seed, sweeps, passes, effort, progress, stop
+    existing, forbidden, gap, seed, sweeps, passes, progress, stop
         As of `maximal_covering`.
+    effort : int
+        As of `maximal_covering`; below 1, larger problems are not given to a general solver, which
+        would take nearly all of the time to close the last hundredths of a per cent.
 
     Returns
     -------
@@ -76,13 +85,13 @@ def curve(
     """
     check_kind(coverage, Coverage, "coverage")
     coverage = coverage.with_existing(existing)
+    check_limits(gap, time_limit_s, seed)
     if (p_values is None) == (budgets is None):
         raise ValueError("give either p_values or budgets (with cost)")
     amounts = sorted({int(v) for v in (p_values if p_values is not None else budgets or ())})
     if not amounts:
         raise ValueError("give at least one count or budget")
     runs: list[Run] = []
-    statuses: list[Decision] = []
     base: Program | None = None
     ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
     for number, amount in enumerate(amounts):
@@ -99,46 +108,67 @@ def curve(
             checkpoint=nothing, program=None if base is None else replace(base, budget=money),
         )  # fmt: skip
         base = run.search.program
-        if base.n_site == 0 or base.n_row == 0:
-            statuses.append(run.certify("optimal"))
-            runs.append(run)
-            continue
-        if number:
-            run.start_from(runs[-1])
-        else:
-            run.search.repair(np.zeros(base.n_site, bool))
-        run.find_prices(steps * (1 if number else 2))
-        statuses.append(
-            finish_run(
-                run,
-                "dual",
-                None,
-                sweeps=sweeps,
-                passes=passes,
-                effort=effort,
-            )
-        )
+        if base.n_site and base.n_row:
+            if number:
+                run.start_from(runs[-1])
+            else:
+                run.search.repair(np.zeros(base.n_site, bool))
+            run.find_prices(steps * (1 if number else 2))
+            if improve_run(
+                run, "dual", None, sweeps=sweeps, passes=passes, effort=effort,
+                is_solved=effort > 0,
+            ):  # fmt: skip
+                run.searched = run.search.best_value
+            elif not run.is_done() and max(base.n_row, base.n_site) <= SWAP_MAX:
+                # where windows came to rest, exchanges over the whole may still find something
+                run.improve_by_swaps(sweeps, ROUNDS, None)
         runs.append(run)
-    return [share_prices(runs, k, statuses[k]) for k in range(len(runs))]
+    if base is not None and base.n_site and base.n_row:
+        share_plans(runs)
+        share_bounds(runs)
+    return [run.certify("feasible" if run.relative() <= run.gap else "stopped") for run in runs]
 
 
-def share_prices(runs: list[Run], number: int, found: Decision) -> Decision:
-    """Return a point with the best bound that the prices of any point prove for it."""
-    run = runs[number]
-    own = run.prices
-    if own is None or found.bound_by == "search" or found.status == "optimal":
-        return found
-    best = own
-    for other in runs:
-        if other is run or other.prices is None:
+def share_plans(runs: list[Run]) -> None:
+    """Try the plan of each point on its neighbours, dropped to the budget or filled up to it."""
+    for number in reversed(range(len(runs) - 1)):
+        runs[number].search.repair(runs[number + 1].search.best.copy())
+    for number in range(1, len(runs)):
+        runs[number].search.repair(runs[number - 1].search.best.copy())
+
+
+def share_bounds(runs: list[Run]) -> None:
+    """Give each point the best bound that prices, tiles or a search of any point prove for it."""
+    own = [run.prices for run in runs]
+    for number, run in enumerate(runs):
+        best = run.prices
+        if best is None:
             continue
-        trial = Prices(
-            run.search.program, other.prices.share, other.dual.mu,
-            is_count="p" in run.parameters,
-        )  # fmt: skip
-        if trial.bound < best.lifted:
-            best = trial
-    if best is own:
-        return found
-    run.prices = best
-    return run.certify("feasible" if run.relative() <= run.gap else "stopped")
+        for place, other in enumerate(own):
+            if other is None or place == number:
+                continue
+            trials = [along(other, run)]
+            if abs(place - number) == 1:
+                # all scores are added up for it: for neighbours only
+                trials.append(anew(other, run))
+            best = min([best, *trials], key=lambda prices: prices.lifted)
+        run.prices = best
+    for number in reversed(range(len(runs) - 1)):
+        run, more = runs[number], runs[number + 1]
+        # with more to spend at least as much can be covered
+        if more.searched is not None and more.searched < (run.searched or more.searched + 1):
+            run.searched = more.searched
+
+
+def along(other: Prices, run: Run) -> Prices:
+    """Return prices of another budget with their tiles, at the same price of the budget."""
+    budget, price = run.search.program.budget, other.budget_price
+    moved = copy.copy(other)
+    moved.bound += (-price * other.budget >> BUDGET_DIGITS) - (-price * budget >> BUDGET_DIGITS)
+    moved.budget = budget
+    return moved
+
+
+def anew(other: Prices, run: Run) -> Prices:
+    """Return prices of another budget without their tiles, the budget priced for this one."""
+    return Prices(run.search.program, other.share, run.dual.mu, is_count="p" in run.parameters)

@@ -22,6 +22,7 @@ from groundplan.engine.location.assignment_cost import AssignmentCost
 from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.check_center import least_apart, masks
 from groundplan.engine.location.logbook import keep_log
+from groundplan.engine.location.request import check_limits
 from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import InfeasibleError
 
@@ -31,6 +32,12 @@ BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 #: Starts of the farthest-first picks.
 STARTS = 20
+#: Halves of the range of distances before they are put in order; rows of the table at once.
+HALVES, ROWS_AT_ONCE = 10, 256
+#: Pairs of sites that the search compares between two looks at the clock.
+SLICE = 20_000_000
+#: What a slice of the search ends with.
+FOUND, NONE, GAVE_UP, PAUSED = 1, 0, -1, -2
 
 
 def nothing(*_args: Any) -> None:
@@ -42,6 +49,7 @@ def _pick(far, first, p, held, out):
     """Pick sites one by one, each the furthest from those picked; returns the least distance."""
     n = far.shape[0]
     near = np.full(n, np.inf)
+    taken = held.copy()
     n_out = 0
     least = np.inf
     for j in range(n):
@@ -50,6 +58,7 @@ def _pick(far, first, p, held, out):
             n_out += 1
     if n_out == 0:
         out[0] = first
+        taken[first] = True
         n_out = 1
     for e in range(n_out):
         for j in range(n):
@@ -59,12 +68,10 @@ def _pick(far, first, p, held, out):
     while n_out < p:
         best = -1
         for j in range(n):
-            taken = False
-            for e in range(n_out):
-                taken = taken or out[e] == j
-            if not taken and (best < 0 or near[j] > near[best]):
+            if not taken[j] and (best < 0 or near[j] > near[best]):
                 best = j
         least = min(least, near[best])
+        taken[best] = True
         out[n_out] = best
         n_out += 1
         for j in range(n):
@@ -74,46 +81,45 @@ def _pick(far, first, p, held, out):
 
 @jit
 def _exchange(far, held, out):
-    """Replace one site of a closest pair while the least distance grows; returns it."""
+    """Replace one site of a closest pair so that the least distance grows; returns it, and if."""
     n = far.shape[0]
     p = out.size
-    while True:
-        least = np.inf
-        a = 0
-        b = 0
-        for e in range(p):
-            for d in range(e):
-                if far[out[e], out[d]] < least:
-                    least = far[out[e], out[d]]
-                    a = e
-                    b = d
-        best = least
-        spot = -1
-        site = -1
-        for e in (a, b):
-            if p < 2 or held[out[e]]:
-                continue
-            rest = np.inf
+    least = np.inf
+    a = 0
+    b = 0
+    for e in range(p):
+        for d in range(e):
+            if far[out[e], out[d]] < least:
+                least = far[out[e], out[d]]
+                a = e
+                b = d
+    best = least
+    spot = -1
+    site = -1
+    for e in (a, b):
+        if p < 2 or held[out[e]]:
+            continue
+        rest = np.inf
+        for c in range(p):
+            for d in range(c):
+                if e not in (c, d):
+                    rest = min(rest, far[out[c], out[d]])
+        if rest <= best:
+            continue
+        for j in range(n):
+            mine = rest
             for c in range(p):
-                for d in range(c):
-                    if e not in (c, d):
-                        rest = min(rest, far[out[c], out[d]])
-            if rest <= best:
-                continue
-            for j in range(n):
-                mine = rest
-                for c in range(p):
-                    if c != e:
-                        mine = min(mine, -1.0 if out[c] == j else far[out[c], j])
-                    if mine <= best:
-                        break
-                if mine > best:
-                    best = mine
-                    spot = e
-                    site = j
-        if spot < 0:
-            return least
+                if c != e:
+                    mine = min(mine, -1.0 if out[c] == j else far[out[c], j])
+                if mine <= best:
+                    break
+            if mine > best:
+                best = mine
+                spot = e
+                site = j
+    if spot >= 0:
         out[spot] = site
+    return best, spot >= 0
 
 
 @jit
@@ -145,61 +151,74 @@ def _groups(far, limit, order, group):
 
 
 @jit
-def _search(far, limit, p, held, nodes, out):
-    """Look for p sites pairwise further than `limit` apart: 1 found, 0 none, -1 gave up."""
+def _start_search(far, limit, held, chosen, first):
+    """Take the held sites and list those that keep away from them; returns both numbers.
+
+    The number taken is -1 where held sites lie within `limit` of each other, or are too many.
+    """
     n = far.shape[0]
-    stack = np.empty((p + 1, n), np.int32)
-    colour = np.empty((p + 1, n), np.int32)
-    size = np.zeros(p + 1, np.int64)
-    chosen = np.empty(p + 1, np.int32)
-    used = np.empty(n, np.bool_)
     depth = 0
     for j in range(n):
         if held[j]:
             for e in range(depth):
                 if far[chosen[e], j] <= limit:
-                    return 0
-            if depth >= p:
-                return 0
+                    return -1, 0
+            if depth >= chosen.size - 1:
+                return -1, 0
             chosen[depth] = j
             depth += 1
-    base = depth
-    if depth == p:
-        for e in range(p):
-            out[e] = chosen[e]
-        return 1
     m = 0
     for j in range(n):
         good = not held[j]
         for e in range(depth):
             good = good and far[chosen[e], j] > limit
         if good:
-            stack[depth, m] = j
+            first[m] = j
             m += 1
-    size[depth] = m
-    fresh = True
-    visited = 0
+    return depth, m
+
+
+@jit
+def _search(far, limit, p, base, nodes, work, stack, colour, size, chosen, state):
+    """Go on looking for p sites pairwise further than `limit` apart, until `work` is done.
+
+    Depth, nodes visited and whether the sites at this depth are in order yet stand in `state`, so
+    that a search in slices is the same as one in a piece.
+    """
+    n = far.shape[0]
+    used = np.empty(n, np.bool_)
+    ordered = np.empty(n, np.int32)
+    depth = state[0]
+    visited = state[1]
+    fresh = state[2] == 1
+    done = 0
     while True:
         if fresh:
+            if done > work:
+                state[0] = depth
+                state[1] = visited
+                state[2] = 1
+                return PAUSED
             # sort the sites left into groups of pairwise joined ones; each gives one site at most
             visited += 1
             if visited > nodes:
-                return -1
+                return GAVE_UP
             m = size[depth]
             for e in range(m):
                 used[e] = False
             rank = 0
             filled = 0
-            ordered = np.empty(m, np.int32)
             while filled < m:
                 rank += 1
                 begin = filled
+                done += m
                 for e in range(m):
                     if used[e]:
                         continue
                     j = stack[depth, e]
                     joined = True
                     for t in range(begin, filled):
+                        done += 1
                         if far[ordered[t], j] > limit:
                             joined = False
                             break
@@ -214,16 +233,14 @@ def _search(far, limit, p, held, nodes, out):
         m = size[depth]
         if m == 0 or depth + colour[depth, m - 1] < p:
             if depth == base:
-                return 0
+                return NONE
             depth -= 1
             continue
         j = stack[depth, m - 1]
         size[depth] = m - 1
         chosen[depth] = j
         if depth + 1 == p:
-            for e in range(p):
-                out[e] = chosen[e]
-            return 1
+            return FOUND
         k = 0
         for e in range(m - 1):
             if far[j, stack[depth, e]] > limit:
@@ -234,12 +251,83 @@ def _search(far, limit, p, held, nodes, out):
         fresh = True
 
 
-def table(cost: AssignmentCost) -> FloatArray:
-    """Return the distances between sites, each pair at its lesser direction."""
-    far = cost.block(0, cost.n_row).astype(np.float64)
-    far = np.minimum(far, far.T)
+def look_for(
+    far: FloatArray, limit: float, p: int, held: BoolArray, nodes: int, halt: Callable[[], bool]
+) -> tuple[int, NDArray[np.int32]]:
+    """Look for p sites pairwise further than `limit` apart; returns what it ends with, and them."""
+    n = len(far)
+    stack, colour = np.empty((p + 1, n), np.int32), np.empty((p + 1, n), np.int32)
+    size, chosen = np.zeros(p + 1, np.int64), np.zeros(p + 1, np.int32)
+    base, count = _start_search(far, limit, held, chosen, stack[0])
+    if base < 0:
+        return NONE, chosen[:p]
+    stack[base, :count] = stack[0, :count]
+    size[base] = count
+    if base == p:
+        return FOUND, chosen[:p]
+    state = np.array([base, 0, 1])
+    while True:
+        answer = int(_search(far, limit, p, base, nodes, SLICE, stack, colour, size, chosen, state))
+        if answer != PAUSED or halt():
+            return answer, chosen[:p]
+
+
+def improve(
+    far: FloatArray, held: BoolArray, plan: NDArray[Any], halt: Callable[[], bool]
+) -> float:
+    """Exchange sites while the least distance grows; returns it."""
+    while True:
+        least, is_better = _exchange(far, held, plan)
+        if not is_better or halt():
+            return float(least)
+
+
+def table(cost: AssignmentCost, number: NDArray[Any]) -> FloatArray:
+    """Return the distances between some sites, or raise where they differ by direction."""
+    if cost.matrix is not None and not np.array_equal(cost.matrix, cost.matrix.T):
+        raise ValueError("distances must be the same both ways")
+    n = number.size
+    far = np.empty((n, n))
+    for a in range(0, n, ROWS_AT_ONCE):
+        far[a : a + ROWS_AT_ONCE] = cost.pairs(number[a : a + ROWS_AT_ONCE, None], number[None, :])
     np.fill_diagonal(far, 0.0)
-    return np.ascontiguousarray(far)
+    return far
+
+
+def prove_apart(
+    far: FloatArray, total: int, value: float, halt: Callable[[], bool]
+) -> tuple[NDArray[np.int64], FloatArray]:
+    """Return groups that prove a distance, and the distances from `value` to the one proven."""
+    order = np.argsort(-far.mean(axis=1), kind="stable")
+    group = np.zeros(len(far), np.int64)
+
+    def proves(limit: float) -> bool:
+        nonlocal group
+        trial = np.empty(len(far), np.int64)
+        if int(_groups(far, limit, order, trial)) >= total:
+            return False
+        group = trial
+        return True
+
+    # all sites are one group within the largest distance; coarse halves first, so that only
+    # distances near the answer are put in order. They are made whatever the clock says: they are
+    # few and quick, and without them the bound says nothing
+    lo, hi = value, float(far.max())
+    for _ in range(HALVES):
+        mid = 0.5 * (lo + hi)
+        lo, hi = (lo, mid) if proves(mid) else (mid, hi)
+    if halt():
+        return group, np.unique([value, hi])
+    parts = [row[k + 1 :] for k, row in enumerate(far)]
+    distances = np.unique(np.concatenate([d[(d >= value) & (d <= hi)] for d in parts]))
+    low, high = int(np.searchsorted(distances, lo)), distances.size - 1
+    while low < high and not halt():
+        middle = (low + high) // 2
+        if proves(float(distances[middle])):
+            high = middle
+        else:
+            low = middle + 1
+    return group, distances[: high + 1]
 
 
 @keep_log
@@ -274,7 +362,7 @@ def p_dispersion(
     progress : callable
         ``progress(stage, done, total, value, bound)``.
     stop : callable
-        Polled at each distance; true returns the best plan so far.
+        Polled within each stage; true returns the best plan so far.
 
     Returns
     -------
@@ -291,6 +379,7 @@ def p_dispersion(
     Holds all distances: 8 bytes a pair of sites.
     """
     cost = AssignmentCost.of(cost)
+    check_limits(gap, time_limit_s)
     n = cost.n_site
     if cost.n_row != n:
         raise ValueError(f"distances must run from sites to sites. Got {cost.n_row} x {n}")
@@ -303,46 +392,40 @@ def p_dispersion(
         )
     ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
 
+    halted = False
+
     def halt() -> bool:
-        return stop() or (ends_at is not None and time.monotonic() > ends_at)
+        nonlocal halted
+        halted = halted or stop() or (ends_at is not None and time.monotonic() > ends_at)
+        return halted
 
     number = np.flatnonzero(candidate | old)
-    far = np.ascontiguousarray(table(cost)[np.ix_(number, number)])
-    if cost.matrix is not None and not np.array_equal(cost.block(0, n), cost.block(0, n).T):
-        raise ValueError("distances must be the same both ways")
+    far = table(cost, number)
     held = old[number]
-    value, best = -1.0, np.empty(total, np.int32)
     starts = np.unique(np.linspace(0, number.size - 1, STARTS).astype(int))
+    value, best = -1.0, np.empty(total, np.int32)
+    group, distances = np.zeros(number.size, np.int64), np.empty(0)
     for first in starts if not held.any() else starts[:1]:
+        if distances.size and halt():
+            break
         out = np.empty(total, np.int32)
         _pick(far, int(first), total, held, out)
-        found = float(_exchange(far, held, out))
+        found = improve(far, held, out, halt)
         if found > value:
             value, best = found, out
-    distances = np.unique(far[np.triu_indices(number.size, 1)])
-    order = np.argsort(-far.mean(axis=1), kind="stable")
-    group = np.empty(number.size, np.int64)
-    # the least distance within which groups prove the limit, and the one the search proves
-    lo, hi = int(np.searchsorted(distances, value)), distances.size - 1
-    while lo < hi:
-        mid = (lo + hi) // 2
-        if int(_groups(far, distances[mid], order, group)) < total:
-            hi = mid
-        else:
-            lo = mid + 1
-    _groups(far, distances[hi], order, group)
-    limit = float(distances[hi])
+        if not distances.size:
+            group, distances = prove_apart(far, total, value, halt)
+    limit = float(distances[-1])
     bound, asked = limit, 0
-    low, high = int(np.searchsorted(distances, value)), hi
+    low, high = int(np.searchsorted(distances, value)), distances.size - 1
     while low < high and bound - value > gap * bound and not halt():
         mid = (low + high) // 2
-        out = np.empty(total, np.int32)
-        answer = int(_search(far, distances[mid], total, held, nodes, out))
+        answer, out = look_for(far, float(distances[mid]), total, held, nodes, halt)
         asked += 1
-        if answer == 1:
-            value, best = float(_exchange(far, held, out)), out
+        if answer == FOUND:
+            value, best = improve(far, held, out, halt), out
             low = int(np.searchsorted(distances, value))
-        elif answer == 0:
+        elif answer == NONE:
             high, bound = mid, float(distances[mid])
         else:
             low = mid + 1

@@ -36,7 +36,7 @@ from groundplan.engine.location.limited import with_needed
 from groundplan.engine.location.logbook import keep_log
 from groundplan.engine.location.points import UNREACHED
 from groundplan.engine.location.program import make_program
-from groundplan.engine.location.request import check_kind
+from groundplan.engine.location.request import check_kind, check_limits
 from groundplan.engine.location.run import nothing
 from groundplan.engine.location.solve import check_request, maximal_covering
 from groundplan.engine.problem import Decision
@@ -106,6 +106,7 @@ def covering_with_floors(
     """
     check_kind(coverage, Coverage, "coverage")
     coverage = coverage.with_existing(existing)
+    check_limits(gap, time_limit_s, seed)
     groups, floors = check_groups(coverage, group, floor)
 
     def look(stage: str, done: int, total: int, _value: float, outer: float) -> None:

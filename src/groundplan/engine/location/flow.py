@@ -301,7 +301,7 @@ def flow_refueling(
     inside an edge (split the edge).
     """
     check_kind(paths, FlowPaths, "paths")
-    check_limits(gap, time_limit_s)
+    check_limits(gap, time_limit_s, seed)
     candidate, old, price, amount, parameters = check_request(
         paths, p, budget, cost, existing, forbidden
     )

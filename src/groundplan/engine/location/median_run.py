@@ -362,7 +362,7 @@ def solve(
     stop: Callable[[], bool], steps: int, rounds: int, nodes: int,
 ) -> Decision:  # fmt: skip
     """Find prices, a plan, and, where the gap stays open and the size allows, a tree of proofs."""
-    check_limits(gap, time_limit_s)
+    check_limits(gap, time_limit_s, seed)
     problem, rows, sites = in_space_order(asked)
     run = Run(problem, gap, time_limit_s, seed, progress, stop)
     candidate = problem.candidate

@@ -14,21 +14,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.engine._jit import jit
-from groundplan.engine.location.anneal import anneal_stripe
 from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.check_floors import check_groups
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.logbook import keep_log
+from groundplan.engine.location.partial_search import (
+    PartialSearch,
+    anneal_partial,
+    climb_partial,
+    finish_partial,
+)
 from groundplan.engine.location.points import hash_arrays
-from groundplan.engine.location.request import check_kind
+from groundplan.engine.location.request import check_kind, check_limits
 from groundplan.engine.location.setcover import (
     FLOAT_DIGITS,
     candidates_of,
@@ -39,9 +42,7 @@ from groundplan.engine.location.setcover import (
     plan_cost,
     whole_costs,
 )
-from groundplan.engine.location.setcover_dual import reduced_costs
 from groundplan.engine.location.setcover_lists import Lists
-from groundplan.engine.location.solver import run_until, silent_solver
 from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import InfeasibleError
 
@@ -52,212 +53,6 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 #: Sizes up to which the integer program takes over.
 ROWS_MAX, SITES_MAX = 12_000, 3_000
-#: Annealing: first and last temperature in mean costs.
-HEAT_FIRST, HEAT_LAST = 0.5, 0.01
-
-
-@jit
-def _marginal(j, indptr, indices, weight, count, level):
-    total = 0
-    for q in range(indptr[j], indptr[j + 1]):
-        if count[indices[q]] == level:
-            total += weight[indices[q]]
-    return total
-
-
-@jit
-def _meet_target(indptr, indices, weight, cost, chosen, count, missing):
-    """Add sites by useful gain per cost until `missing` is served, then shed what it allows."""
-    n = cost.size
-    while missing > 0:
-        best = -1
-        most = -1.0
-        for j in range(n):
-            if not chosen[j]:
-                gain = min(missing, _marginal(j, indptr, indices, weight, count, 0))
-                if gain > 0 and gain / cost[j] > most:
-                    most = gain / cost[j]
-                    best = j
-        if best < 0:
-            return missing
-        chosen[best] = True
-        missing -= _marginal(best, indptr, indices, weight, count, 0)
-        for q in range(indptr[best], indptr[best + 1]):
-            count[indices[q]] += 1
-    while True:
-        best = -1
-        most = -1.0
-        for j in range(n):
-            if chosen[j]:
-                loss = _marginal(j, indptr, indices, weight, count, 1)
-                if loss <= -missing and cost[j] / (loss + 1.0) > most:
-                    most = cost[j] / (loss + 1.0)
-                    best = j
-        if best < 0:
-            return missing
-        chosen[best] = False
-        missing += _marginal(best, indptr, indices, weight, count, 1)
-        for q in range(indptr[best], indptr[best + 1]):
-            count[indices[q]] -= 1
-
-
-@dataclass
-class PartialSearch:
-    """State of one solve on open rows and candidate sites of cost > 0."""
-
-    lists: Lists
-    weight: IntArray
-    cost: IntArray
-    need: int
-    plan: BoolArray
-    lam: FloatArray
-    theta: float = 0.0
-    bound: float = 0.0
-    trial: tuple[float, FloatArray] = field(default_factory=lambda: (0.0, np.empty(0)))
-
-    @property
-    def value(self) -> int:
-        """Cost of the best plan."""
-        return int(self.cost[self.plan].sum())
-
-    def counts(self, plan: BoolArray) -> NDArray[np.int16]:
-        """Return how many sites of a plan cover each row."""
-        row = np.repeat(np.arange(self.lists.n_row), np.diff(self.lists.row_indptr))
-        times = np.bincount(row[plan[self.lists.row_indices]], minlength=self.lists.n_row)
-        if times.size and times.max() > np.iinfo(np.int16).max:
-            raise OverflowError("a row is covered by more than 32,767 chosen sites")
-        return times.astype(np.int16)
-
-    def repair(self, plan: BoolArray) -> int:
-        """Serve the need, shed what is not needed; keep the plan where it is the cheapest."""
-        count = self.counts(plan)
-        missing = self.need - int(self.weight[count > 0].sum())
-        left = _meet_target(
-            self.lists.site_indptr, self.lists.site_indices, self.weight, self.cost, plan, count,
-            missing,
-        )  # fmt: skip
-        value = int(self.cost[plan].sum())
-        if left <= 0 and (value < self.value or not self.is_plan()):
-            self.plan = plan.copy()
-        return value
-
-    def is_plan(self) -> bool:
-        """Return whether the plan held serves the need."""
-        return int(self.weight[self.counts(self.plan) > 0].sum()) >= self.need
-
-    def is_open(self) -> bool:
-        """Return whether anything is left to serve."""
-        return self.need > 0
-
-    def worth(self, lam: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-        """Return what the best target price earns, what each row is worth, and what is served."""
-        weight = self.weight.astype(np.float64)
-        theta, served = best_theta(lam, weight, self.need)
-        self.trial = (theta, np.empty(0))
-        return theta * self.need, theta * weight, served
-
-    def keep(self, bound: float, lam: FloatArray) -> None:
-        """Keep prices and the bound they prove."""
-        self.bound, self.theta, self.lam = bound, self.trial[0], lam.copy()
-
-    def target_prices(
-        self, weight: IntArray, denominator: int
-    ) -> tuple[dict[str, IntArray], IntArray]:
-        """Return the price of the target as whole numbers, and what each row is worth."""
-        theta = round(self.theta * denominator)
-        return {"target": np.array([theta], np.int64)}, theta * weight
-
-
-def best_theta(lam: FloatArray, weight: FloatArray, need: int) -> tuple[float, FloatArray]:
-    """Return the best price of the target for row prices, and the rows it serves in part."""
-    ratio = np.where(weight > 0, lam / np.maximum(weight, 1.0), np.inf)
-    order = np.argsort(ratio, kind="stable")
-    total = np.cumsum(weight[order])
-    k = min(int(np.searchsorted(total, need)), lam.size - 1)
-    served = np.zeros(lam.size)
-    served[order[:k]] = 1.0
-    before = float(total[k - 1]) if k else 0.0
-    last = order[k]
-    if weight[last] > 0:
-        served[last] = min(1.0, (need - before) / weight[last])
-    theta = float(ratio[last])
-    return (theta if np.isfinite(theta) else 0.0), served
-
-
-def climb_partial(
-    search: PartialSearch, steps: int, halt: Callable[[], bool], look: Callable[[int], None]
-) -> None:
-    """Raise the bound by subgradient steps with deflection."""
-    lists, cost = search.lists, search.cost
-    weight = search.weight.astype(np.float64)
-    size = np.maximum(1, lists.site_indices.size)
-    scale = np.zeros(lists.n_site)
-    np.add.at(scale, np.repeat(np.arange(lists.n_site), np.diff(lists.site_indptr)),
-              weight[lists.site_indices])  # fmt: skip
-    share = cost / np.maximum(scale, 1.0)
-    lam = search.lam
-    if not lam.any() and size:
-        lam = weight * np.minimum.reduceat(share[lists.row_indices], lists.row_indptr[:-1])
-    row = np.repeat(np.arange(lists.n_row), np.diff(lists.row_indptr))
-    direction = np.zeros(lists.n_row)
-    pace, since = 1.0, 0
-    for step in range(steps):
-        income, worth, served = search.worth(lam)
-        reduced = reduced_costs(lists, cost, lam)
-        bound = income + float(np.minimum(reduced, 0.0).sum())
-        bound -= float(np.maximum(worth - lam, 0.0).sum())
-        since += 1
-        if bound > search.bound:
-            if bound > search.bound * (1.0 + 1e-4):
-                since = 0
-            search.keep(bound, lam)
-        if since > 20:
-            pace, since = pace * 0.6, 0
-            lam = search.lam.copy()
-            if pace < 1e-4:
-                return
-        times = np.bincount(row[(reduced < 0.0)[lists.row_indices]], minlength=lists.n_row)
-        direction = served - times + 0.5 * direction
-        direction[(lam == 0.0) & (direction < 0.0)] = 0.0
-        norm = float(direction @ direction)
-        if norm < 1e-12:
-            return
-        lam = np.maximum(0.0, lam + pace * max(search.value - bound, 1e-9) / norm * direction)
-        if step % 20 == 0:
-            look(step)
-            if halt():
-                return
-
-
-def anneal_partial(
-    search: PartialSearch, sweeps: int, seed: int, halt: Callable[[], bool],
-    look: Callable[[int], None],
-) -> None:  # fmt: skip
-    """Anneal at the price of the target, which follows what is served; repair as it cools."""
-    lists = search.lists
-    chosen = search.plan.copy()
-    count = search.counts(chosen)
-    served = max(1, int(search.weight[count > 0].sum()))
-    mu = 1.0 / search.theta if search.theta > 0 else served / max(1, search.value)
-    first = mu * float(search.cost.mean()) * HEAT_FIRST
-    for sweep in range(sweeps):
-        heat = first * (HEAT_LAST / HEAT_FIRST) ** (sweep / max(1, sweeps - 1))
-        draw = np.random.Generator(np.random.Philox(key=[seed, sweep])).integers(
-            1, 2**63, 1, dtype=np.uint64
-        )[0]
-        anneal_stripe(
-            0, lists.n_site, lists.site_indptr, lists.site_indices, lists.row_indptr,
-            lists.row_indices, search.weight, search.cost, mu, heat, draw, chosen, count,
-        )  # fmt: skip
-        served = int(search.weight[count > 0].sum())
-        pull = 2.0 * (served - search.need) / max(1, search.need)
-        mu *= 1.0 + min(0.05, max(-0.05, pull))
-        if sweep % 5 == 4 and sweep > sweeps // 3:
-            search.repair(chosen.copy())
-            look(sweep)
-        if halt():
-            break
-    search.repair(chosen.copy())
 
 
 @keep_log
@@ -322,6 +117,7 @@ def partial_set_covering(
     """
     check_kind(coverage, Coverage, "coverage")
     coverage = coverage.with_existing(existing)
+    check_limits(gap, time_limit_s, seed)
     ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
     part = Fraction(str(share)) if isinstance(share, float) else Fraction(share)
     if not 0 <= part <= 1:
@@ -369,7 +165,6 @@ def partial_set_covering(
     state = (np.maximum(price, 1), max(0, need - gratis), np.zeros(site.size, np.bool_))
     search = PartialSearch(lists, open_weight, *state, np.zeros(lists.n_row))
     anneal: Callable[..., None] = anneal_partial
-    finish: Callable[..., float] = finish_partial
     if rows is not None:
         needs = rows.left(weight - open_weight)
         log["floors"] = int((rows.need > 0).sum())
@@ -378,7 +173,7 @@ def partial_set_covering(
             alpha=np.zeros(needs.size),
         )  # fmt: skip
         need = max(need, int(rows.need.max(initial=0)))
-        anneal, finish = partial_floors.anneal_floors, partial_floors.finish_floors
+        anneal = partial_floors.anneal_floors
     proven = 0.0
     if search.is_open():
         search.plan[:] = True
@@ -401,66 +196,13 @@ def partial_set_covering(
         is_small = lists.n_row <= ROWS_MAX and site.size <= SITES_MAX
         if not halt() and apart() > gap and is_small:
             left = None if ends_at is None else ends_at - time.monotonic()
-            proven = finish(search, grain, left, halt)
+            proven = finish_partial(search, grain, left, halt)
     plan = search.plan & ~free if search.is_open() else np.zeros(site.size, np.bool_)
     taken = plan | (free & (np.diff(lists.site_indptr) > 0) & (need > 0))
     return certify_partial(
         coverage, search, place, weight, site, taken, given, whole, scale, part, target, forbidden,
         proven, log, gap, None if rows is None else rows.need,
     )  # fmt: skip
-
-
-def finish_partial(
-    search: PartialSearch, grain: int, time_limit_s: float | None, halt: Callable[[], bool]
-) -> float:
-    """Solve as an integer program; keeps its plan and returns its bound."""
-    import highspy
-
-    lists, n, m = search.lists, search.lists.n_site, search.lists.n_row
-    model = highspy.HighsModel()
-    lp = model.lp_
-    lp.num_col_, lp.num_row_ = n + m, m + 1
-    lp.col_cost_ = np.concatenate([search.cost / grain, np.zeros(m)])
-    lp.col_lower_, lp.col_upper_ = np.zeros(n + m), np.ones(n + m)
-    lp.row_lower_ = np.concatenate([np.zeros(m), [float(search.need)]])
-    lp.row_upper_ = np.full(m + 1, highspy.kHighsInf)
-    length = np.diff(lists.row_indptr)
-    at = lists.row_indptr + np.arange(m + 1)
-    index = np.empty(lists.row_indices.size + 2 * m, np.int32)
-    value = np.ones(index.size)
-    last = at[1:] - 1
-    mask = np.ones(index.size, np.bool_)
-    mask[last] = False
-    mask[at[-1] :] = False
-    index[mask] = lists.row_indices
-    index[last], value[last] = n + np.arange(m), -1.0
-    index[at[-1] :], value[at[-1] :] = n + np.arange(m), search.weight
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.start_ = np.concatenate([at, [index.size]]).astype(np.int32)
-    lp.a_matrix_.index_, lp.a_matrix_.value_ = index, value
-    lp.integrality_ = [highspy.HighsVarType.kInteger] * n + [highspy.HighsVarType.kContinuous] * m
-    solver = silent_solver()
-    solver.setOptionValue("mip_rel_gap", 0.0)
-    solver.setOptionValue("mip_abs_gap", 0.99)
-    solver.setOptionValue("mip_max_nodes", 20_000)
-    # whole weights: a plan short by less than one unit is no plan
-    solver.setOptionValue("mip_feasibility_tolerance", 1e-9)
-    solver.setOptionValue("primal_feasibility_tolerance", 1e-9)
-    if time_limit_s is not None:
-        solver.setOptionValue("time_limit", max(0.05, time_limit_s))
-    solver.passModel(model)
-    begin = highspy.HighsSolution()
-    covered = np.zeros(m)
-    covered[np.repeat(np.arange(m), length)[search.plan[lists.row_indices]]] = 1.0
-    begin.col_value = np.concatenate([search.plan.astype(np.float64), covered]).tolist()
-    solver.setSolution(begin)
-    run_until(solver, halt)
-    info = solver.getInfo()
-    values = np.asarray(solver.getSolution().col_value)
-    if values.size == n + m and info.primal_solution_status == highspy.kSolutionStatusFeasible:
-        search.repair(values[:n] > 0.5)
-    bound = info.mip_dual_bound
-    return float(grain * np.ceil(bound - 1e-6)) if np.isfinite(bound) else 0.0
 
 
 def certify_partial(

@@ -26,11 +26,10 @@ from groundplan.engine._jit import jit
 from groundplan.engine.location.anneal import anneal_stripe
 from groundplan.engine.location.check_floors import covered_already
 from groundplan.engine.location.coverage import Coverage
-from groundplan.engine.location.partial import PartialSearch
+from groundplan.engine.location.partial_search import PartialSearch
 from groundplan.engine.location.setcover_lists import Lists, lists_of
-from groundplan.engine.location.solver import run_until, silent_solver
 
-__all__ = ["FloorRows", "FloorSearch", "anneal_floors", "finish_floors", "split_rows"]
+__all__ = ["FloorRows", "FloorSearch", "anneal_floors", "split_rows"]
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -284,6 +283,18 @@ class FloorSearch(PartialSearch):
         super().keep(bound, lam)
         self.alpha = self.trial[1]
 
+    def least_served(self) -> tuple[Any, IntArray]:
+        """Return weights by row, one line for the share and each floor, and how much of each."""
+        from scipy import sparse
+
+        share, need = super().least_served()
+        kept = np.flatnonzero(self.needs > 0)
+        of = sparse.csr_matrix(
+            (self.weight.astype(float), (self.group, np.arange(self.weight.size))),
+            (self.needs.size, self.weight.size),
+        )
+        return sparse.vstack([share, of[kept]]), np.concatenate([need, self.needs[kept]])
+
     def target_prices(
         self, weight: IntArray, denominator: int
     ) -> tuple[dict[str, IntArray], IntArray]:
@@ -368,56 +379,3 @@ def anneal_floors(
         if halt():
             break
     search.repair(chosen.copy())
-
-
-def finish_floors(
-    search: FloorSearch, grain: int, time_limit_s: float | None, halt: Callable[[], bool]
-) -> float:
-    """Solve as an integer program; keeps its plan and returns its bound."""
-    import highspy
-    from scipy import sparse
-
-    lists, n, m = search.lists, search.lists.n_site, search.lists.n_row
-    ones = np.ones(lists.row_indices.size)
-    reach = sparse.csr_matrix((ones, lists.row_indices, lists.row_indptr), (m, n))
-    kept = np.flatnonzero(search.needs > 0)
-    of = sparse.csr_matrix(
-        (search.weight.astype(float), (search.group, np.arange(m))), (search.needs.size, m)
-    )[kept]
-    table = sparse.bmat(
-        [[reach, -sparse.identity(m)], [None, search.weight[None, :].astype(float)], [None, of]],
-        format="csr",
-    )
-    model = highspy.HighsModel()
-    lp = model.lp_
-    lp.num_col_, lp.num_row_ = n + m, table.shape[0]
-    lp.col_cost_ = np.concatenate([search.cost / grain, np.zeros(m)])
-    lp.col_lower_, lp.col_upper_ = np.zeros(n + m), np.ones(n + m)
-    lp.row_lower_ = np.concatenate([np.zeros(m), [float(search.need)], search.needs[kept]])
-    lp.row_upper_ = np.full(table.shape[0], highspy.kHighsInf)
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.start_ = table.indptr.astype(np.int32)
-    lp.a_matrix_.index_, lp.a_matrix_.value_ = table.indices.astype(np.int32), table.data
-    lp.integrality_ = [highspy.HighsVarType.kInteger] * n + [highspy.HighsVarType.kContinuous] * m
-    solver = silent_solver()
-    options: dict[str, Any] = {
-        "mip_rel_gap": 0.0, "mip_abs_gap": 0.99, "mip_max_nodes": 20_000,
-        # whole weights: a plan short by less than one unit is no plan
-        "mip_feasibility_tolerance": 1e-9, "primal_feasibility_tolerance": 1e-9,
-    }  # fmt: skip
-    for name, value in options.items():
-        solver.setOptionValue(name, value)
-    if time_limit_s is not None:
-        solver.setOptionValue("time_limit", max(0.05, time_limit_s))
-    solver.passModel(model)
-    begin = highspy.HighsSolution()
-    covered = (search.counts(search.plan) > 0).astype(np.float64)
-    begin.col_value = np.concatenate([search.plan.astype(np.float64), covered]).tolist()
-    solver.setSolution(begin)
-    run_until(solver, halt)
-    info = solver.getInfo()
-    values = np.asarray(solver.getSolution().col_value)
-    if values.size == n + m and info.primal_solution_status == highspy.kSolutionStatusFeasible:
-        search.repair(values[:n] > 0.5)
-    bound = info.mip_dual_bound
-    return float(grain * np.ceil(bound - 1e-6)) if np.isfinite(bound) else 0.0

@@ -19,6 +19,7 @@ from groundplan.engine.location.certificate import (
     seal,
 )
 from groundplan.engine.location.climb import chosen_count, improve_on_ladder
+from groundplan.engine.location.copies import improve_by_copies
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.dual import Choice, DualState, bound_at, start_dual, step_dual
 from groundplan.engine.location.program import Program, make_program
@@ -53,11 +54,6 @@ CHEAP = 150
 PASSES_BEFORE_LIFT = 3
 #: A pass that gains less of the open gap than this makes the windows grow.
 LEAST_GAIN = 0.02
-#: Moves of one annealing by swaps: so many a sweep and site, and at most so many a sweep.
-MOVES, MOVES_MAX = 4, 20_000
-#: Rounds of swaps without gain after which another arrangement is grown, rounds without gain of
-#: any after which a sweep tries to prove the plan, and frozen arrangements to merge with.
-PATIENCE, PATIENCE_PROVABLE, ELITES = 3, 9, 5
 
 
 def nothing(*_args: Any) -> None:
@@ -307,59 +303,16 @@ class Run:
             self.search.repair(found)
 
     def improve_by_swaps(self, sweeps: int, rounds: int, resume: Mapping[str, Any] | None) -> None:
-        """Anneal copies of the best plan by swaps and merge them exactly, round after round.
+        """Improve the best plan as a whole by swaps and exact merging, round after round.
 
-        Where rounds gain no more, another plan is grown from nothing; what it comes to is merged
-        with the frozen ones before. Where a sweep may prove the plan, the rounds end after some
-        without gain; once it has told what is possible they go on from `swaps`.
+        Where a sweep may prove the plan, the rounds end after some without gain; once it has told
+        what is possible they go on from `swaps`.
         """
-        search = self.search
-        program = search.program
-        if not search.best.any() or search.best.all():
-            return
-        if chosen_count(program):
-            improve_on_ladder(self, sweeps, rounds, resume)
-            return
-        plan, pool, elites = search.best.copy(), list[BoolArray](), list[BoolArray]()
-        first = stale = age = 0
-        is_new = False
-        is_first = self.searched is None and strip.fits_sweep(program)
-        patience = PATIENCE_PROVABLE if is_first else rounds
-        if resume is not None:
-            self.swaps = resume
-            first, stale, age = (int(resume[k]) for k in ("round", "stale", "age"))
-            is_new = bool(resume["is_new"])
-            plan = np.array(resume["plan"], bool)
-            pool, elites = list(np.array(resume["pool"], bool)), list(resume["elites"])
-        moves = max(1, min(MOVES * program.n_site, MOVES_MAX) * sweeps)
-        for turn in range(first, rounds):
-            if stale >= patience:
-                break
-            before = search.best_value
-            pool, found = search.merge_annealed(moves, [self.seed, turn], plan, pool, is_new=is_new)
-            better = is_new or search.value(search.counts(found)) > search.value(
-                search.counts(plan)
-            )
-            plan, is_new, age = found, False, 0 if better else age + 1
-            if better and elites:
-                # rounds count below 2**32: these numbers are no round's
-                search.merge([plan, *elites], [self.seed, turn + 2**32])
-            if age >= PATIENCE:
-                # the arrangement is frozen: another is grown, then merged with those before
-                elites = [*elites, plan][-ELITES:]
-                pool, age, is_new = [], 0, True
-                is_known = any(np.array_equal(search.best, e) for e in elites)
-                if not is_known:
-                    # what merging made of several is searched itself first
-                    plan, is_new = search.best.copy(), False
-            stale = stale + 1 if search.best_value == before else 0
-            self.log["rounds"] = turn + 1
-            self.swaps = {
-                "round": turn + 1, "stale": stale, "age": age, "is_new": is_new, "plan": plan,
-                "pool": np.array(pool), "elites": np.array(elites),
-            }  # fmt: skip
-            if self.look("improve", "swaps", turn + 1, rounds, **self.swaps) or self.is_done():
-                return
+        best = self.search.best
+        if best.any() and not best.all():
+            on_ladder = chosen_count(self.search.program) > 0
+            improve = improve_on_ladder if on_ladder else improve_by_copies
+            improve(self, sweeps, rounds, resume)
 
     def prove_by_strip(self, effort: strip.Effort) -> None:
         """Lower the bound by a sweep over all sites; what it proves is kept as a search's bound."""

@@ -76,6 +76,8 @@ class Prices:
         With `BUDGET_DIGITS` more binary digits.
     bound : int
         Times `DENOMINATOR`; base value left out.
+    budget : int
+        For which `bound` holds.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Prices:
             - (-self.budget_price * program.budget >> BUDGET_DIGITS)
         )
         self.losses: Losses | None = None
+        self.budget = program.budget
 
     @property
     def worth(self) -> float:

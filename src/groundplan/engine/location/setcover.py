@@ -187,7 +187,7 @@ def set_covering(
     """
     check_kind(coverage, Coverage, "coverage")
     coverage = coverage.with_existing(existing)
-    check_limits(gap, time_limit_s)
+    check_limits(gap, time_limit_s, seed)
     ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
     candidate = candidates_of(coverage, forbidden)
     whole, scale, given = whole_costs(cost, coverage.n_site)

@@ -25,7 +25,7 @@ from groundplan.engine.location.search import SWAP_MAX
 from groundplan.engine.location.strip import Effort, fits_sweep
 from groundplan.engine.problem import Decision
 
-__all__ = ["check_request", "finish_run", "maximal_covering"]
+__all__ = ["check_request", "finish_run", "improve_run", "maximal_covering"]
 
 BoolArray = NDArray[np.bool_]
 #: Above this many rows a good plan is sought before the exact finish.
@@ -157,7 +157,7 @@ def maximal_covering(
     """
     check_kind(coverage, Coverage, "coverage")
     coverage = coverage.with_existing(existing)
-    check_limits(gap, time_limit_s)
+    check_limits(gap, time_limit_s, seed)
     candidate, price, amount, parameters = check_request(
         coverage.existing, p, budget, cost, forbidden
     )
@@ -200,7 +200,29 @@ def finish_run(
     passes: int,
     effort: int,
 ) -> Decision:
-    """Go from prices and a first plan to the decision: exact where small, else improvement."""
+    """Go from prices and a first plan to the decision."""
+    if improve_run(run, phase, resume, sweeps=sweeps, passes=passes, effort=effort):
+        return run.certify("optimal")
+    return run.certify("feasible" if run.relative() <= run.gap else "stopped")
+
+
+def improve_run(
+    run: Run,
+    phase: str,
+    resume: Mapping[str, Any] | None,
+    *,
+    sweeps: int,
+    passes: int,
+    effort: int,
+    is_solved: bool = True,
+) -> bool:
+    """Solve exactly where small, else improve; true where the plan was proven by a solver.
+
+    Parameters
+    ----------
+    is_solved : bool
+        What improvement leaves open is given to a general solver, where not too large.
+    """
     program = run.search.program
     is_small = program.n_row <= ROWS_MAX and program.n_site <= SITES_MAX
     is_tiny = program.n_row <= ROWS_DIRECT or program.n_site <= SITES_DIRECT
@@ -218,7 +240,7 @@ def finish_run(
         # so small a case is solved to the end whatever gap is asked for
         run.gap = 0.0
     if is_small and is_tiny and run.finish_exactly(None):
-        return run.certify("optimal")
+        return True
     if not run.is_done():
         state = resume if phase in {"anneal", "windows", "swaps"} else None
         if not is_swept and run.search.fits_windows():
@@ -236,6 +258,6 @@ def finish_run(
             run.improve_by_annealing(sweeps, state)
     is_large = program.n_row > ROWS_DIRECT and program.n_site > SITES_DIRECT
     nodes = NODES[effort] if is_large else None
-    if is_small and not run.is_done() and run.finish_exactly(nodes):
-        return run.certify("optimal")
-    return run.certify("feasible" if run.relative() <= run.gap else "stopped")
+    if not is_small or run.is_done() or (is_large and not is_solved):
+        return False
+    return run.finish_exactly(nodes)

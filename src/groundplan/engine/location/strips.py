@@ -25,6 +25,7 @@ from groundplan.engine.location.certificate import BUDGET_DIGITS, DENOMINATOR, c
 from groundplan.engine.location.coverage_input import check_points, check_reach, check_weight
 from groundplan.engine.location.dual import CHECK
 from groundplan.engine.location.logbook import keep_log
+from groundplan.engine.location.request import check_limits
 from groundplan.engine.location.run import (
     DUAL_TOLERANCE,
     LEAST_GAIN,
@@ -38,7 +39,7 @@ from groundplan.engine.location.strip_budget import BudgetPrice, find_worth
 from groundplan.engine.location.strip_crew import Crew, Cut, Geometry
 from groundplan.engine.location.strip_dual import Standing
 from groundplan.engine.location.strip_worker import Mail, Strip
-from groundplan.engine.location.workers import Executor, ThreadWorkers
+from groundplan.engine.location.workers import Executor, ThreadWorkers, check_executor
 from groundplan.engine.problem import Certificate, Decision
 
 __all__ = ["maximal_covering_over"]
@@ -110,6 +111,7 @@ def maximal_covering_over(
     site that reaches across the whole region leaves one strip, and one worker busy. `stop` and
     the time limit are looked at between rounds; a search of all tiles is one round.
     """
+    check_limits(gap, time_limit_s, seed)
     geometry = check_geometry(
         demand_xy_m, weight, site_xy_m, radius_m, existing, demand_layer, site_layer,
         demand_reach_m,
@@ -125,7 +127,7 @@ def maximal_covering_over(
     with ExitStack() as closing:
         if executor is None:
             executor = closing.enter_context(ThreadWorkers())
-        crew = Crew(executor, len(cut))
+        crew = Crew(check_executor(executor), len(cut))
         closing.callback(crew.close)
         run = Run(
             crew, cut, amount, parameters,

@@ -21,7 +21,14 @@ import numpy as np
 from groundplan.engine._jit import thread_count
 from groundplan.errors import WorkerLostError
 
-__all__ = ["DaskWorkers", "Executor", "ProcessWorkers", "ThreadWorkers", "carried_bytes"]
+__all__ = [
+    "DaskWorkers",
+    "Executor",
+    "ProcessWorkers",
+    "ThreadWorkers",
+    "carried_bytes",
+    "check_executor",
+]
 
 #: Seconds between two looks at whether a silent Dask worker is still there.
 LOOK_S = 5.0
@@ -45,6 +52,21 @@ class Executor(Protocol):
 
     def submit(self, home: int, function: Callable[..., Any], *args: Any) -> Result:
         """Call ``function(*args)`` at a home 0 .. workers - 1."""
+
+
+def check_executor(given: Any) -> Executor:
+    """Return what strips can live on, or say what is missing and what to use instead."""
+    if isinstance(getattr(given, "workers", None), int) and callable(
+        getattr(given, "submit", None)
+    ):
+        kept: Executor = given
+        return kept
+    raise TypeError(
+        "executor must have `workers`, how many homes there are, and `submit(home, function, "
+        f"*args)`, which always reaches the same home by its number. Got {type(given).__name__}; "
+        "use ThreadWorkers(n) or ProcessWorkers(n), DaskWorkers(client) for a Dask client, or one "
+        "pool of a single worker for each home"
+    )
 
 
 class ThreadWorkers:
