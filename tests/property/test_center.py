@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundplan import location
-from groundplan.engine.location import center
+from groundplan.engine.location import center_search
 from groundplan.engine.location.center_halves import count_halves, relax, relax_with_halves
 from groundplan.engine.location.center_rows import Rows
 from groundplan.engine.location.certificate import seal
@@ -65,7 +65,7 @@ def test_center_by_rows_added_late_equals_enumeration(seed, p, whole):
     found = [far[:, s].min(axis=1).max() for s in plans(masks, range(p + 1)) if s]
     if not found:
         return
-    with mock.patch.multiple(center, ROWS_MIN=3, PER_SITE=1):
+    with mock.patch.multiple(center_search, ROWS_MIN=3, PER_SITE=1):
         d = location.p_center(cost, p, moves=50, **masks)
     assert (d.value, d.status) == (min(found), "optimal")
     assert d.log["rows"] < 70
