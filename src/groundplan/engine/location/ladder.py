@@ -27,7 +27,7 @@ __all__ = ["Ladder", "place_rungs"]
 
 #: Hottest rung in mean values of a chosen site, where plans forget within some hundred thousand
 #: moves where they began; the second where next to nothing stays open, in between by how much of a
-#: site's mean value does: near full coverage plans move on at less heat, and get further.
+#: site's mean value does. Seen on few cases and seeds, which differ by more than the settings do.
 HOT, HOT_COVERED = 0.0135, 0.009
 #: Ratio of the hottest rung to the coldest, and the most that it may become near full coverage.
 SPAN, SPAN_MAX = 4.5, 32.0

@@ -45,8 +45,10 @@ SHORTEST = 220
 #: First step of what a stretch is asked to lose, as a share of its part of the whole, and by how
 #: much the next are longer: a step too long costs many times what several short ones do.
 FIRST_STEP, GROWTH = 1 / 16, 1.35
-#: Chosen sites that are open at once, on average, where a sweep is tried.
-OPEN_MAX = 12.0
+#: Chosen sites that are open at once, on average, where a sweep is tried; and the logarithm of the
+#: ways to place them, each in one of as many sites as there are for one that is chosen. New York's
+#: cases have 8 to 13; the easiest of Kings', with 23, is far from ending.
+OPEN_MAX, WAYS_MAX = 12.0, 16.0
 #: Of what is open, what is held against a half at least.
 LEAST_SHARE = 0.05
 #: Where the next step would lead so near to all that is asked, all is asked at once.
@@ -100,7 +102,9 @@ def fits_sweep(program: Program) -> bool:
     leave = np.arange(n)
     np.maximum.at(leave, mine, ends)
     share = min(1.0, program.budget / max(1, int(program.cost.sum())))
-    return bool(share * (leave - np.arange(n)).mean() <= OPEN_MAX)
+    chosen = share * float((leave - np.arange(n)).mean())
+    ways = -chosen * float(np.log(max(share, 1e-300)))
+    return chosen <= OPEN_MAX and ways <= WAYS_MAX
 
 
 class Halves:
