@@ -21,7 +21,7 @@ __all__ = ["merge_plans", "restrict"]
 
 BoolArray = NDArray[np.bool_]
 #: Free sites of one integer program, and nodes it may search; both end long searches by counts.
-FREE_MAX, NODES = 300, 200
+FREE_MAX, NODES = 200, 200
 
 
 def restrict(program: Program, free: NDArray[np.int32], kept: BoolArray) -> Program:

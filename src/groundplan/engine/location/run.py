@@ -318,7 +318,7 @@ class Run:
         """Lower the bound by a sweep over all sites; what it proves is kept as a search's bound."""
         prices = self.prices or self.set_prices()
         search = self.search
-        if self.is_done() or self.searched is not None:
+        if self.is_done() or self.searched is not None or not strip.fits_sweep(search.program):
             return
         # a plan of one unit more is the least that has to be ruled out
         limit = prices.bound - (search.best_value + 1) * DENOMINATOR + 1

@@ -227,11 +227,12 @@ def improve_run(
     is_small = program.n_row <= ROWS_MAX and program.n_site <= SITES_MAX
     is_tiny = program.n_row <= ROWS_DIRECT or program.n_site <= SITES_DIRECT
     is_few = program.n_site <= SITES_DIRECT
+    is_solver = max(program.n_row, program.n_site) <= ROWS_SOLVER
     # a sweep along a narrow frontier ends sooner than a general solver does
     is_swept = (
         is_small
         and is_tiny
-        and max(program.n_row, program.n_site) > ROWS_SOLVER
+        and not is_solver
         and fits_sweep(program)
         and (is_few or not run.search.fits_windows())
     )
@@ -239,6 +240,8 @@ def improve_run(
         is_tiny = False
         # so small a case is solved to the end whatever gap is asked for
         run.gap = 0.0
+    if is_small and is_tiny and not is_solver and not run.search.fits_windows():
+        run.try_whole_cover()
     if is_small and is_tiny and run.finish_exactly(None):
         return True
     if not run.is_done():
