@@ -36,8 +36,9 @@ BEGIN = 1.5
 QUENCHED, QUENCH_SHARE, QUENCH_COLD = 4, 2, 0.1
 #: Most elite plans, and in what share of the sites two of them differ at least.
 ELITE, ELITE_APART = 10, 0.2
-#: Rounds without gain after which a sweep tries to prove the plan, where it may.
-PATIENCE_PROVABLE = 9
+#: Rounds without gain after which a sweep tries to prove the plan, where it may; up to so many
+#: sites it ends sooner than rounds do.
+PATIENCE_PROVABLE, PATIENCE_SMALL, SMALL = 9, 1, 1_000
 
 
 def chosen_count(program: Program) -> int:
@@ -68,7 +69,9 @@ def improve_on_ladder(run: Run, sweeps: int, rounds: int, resume: Mapping[str, A
     total = int(p.weight.sum())
     plans, elites = np.zeros((0, size), np.int64), np.zeros((0, p.n_site), bool)
     first = stale = 0
-    patience = PATIENCE_PROVABLE if run.searched is None and strip.fits_sweep(p) else rounds
+    patience = rounds
+    if run.searched is None and strip.fits_sweep(p):
+        patience = PATIENCE_SMALL if p.n_site <= SMALL else PATIENCE_PROVABLE
     if resume is not None:
         run.swaps = resume
         first, stale = int(resume["round"]), int(resume["stale"])

@@ -49,6 +49,8 @@ FIRST_STEP, GROWTH = 1 / 16, 1.35
 #: ways to place them, each in one of as many sites as there are for one that is chosen. New York's
 #: cases have 8 to 13; the easiest of Kings', with 23, is far from ending.
 OPEN_MAX, WAYS_MAX = 12.0, 16.0
+#: Up to so many sites the last sweep costs so little that it is never given up beforehand.
+LONG = 1_000
 #: Of what is open, what is held against a half at least.
 LEAST_SHARE = 0.05
 #: Where the next step would lead so near to all that is asked, all is asked at once.
@@ -310,7 +312,8 @@ def _sweep_levels(
                 return proven, None
         done_before += parts
         proven = max(proven, min(limit, sum(s.loss for s in level)))
-        if proven >= limit or is_hopeless(parts, proven, limit):
+        is_long = order.size > LONG and is_hopeless(parts, proven, limit)
+        if proven >= limit or is_long:
             return proven, None
         parts //= 2
     top = Halves(*whole, 0, level, look)
