@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -205,6 +205,88 @@ def stated_bounds(certificate: Certificate, numerator: int) -> dict[str, int]:
     }
 
 
+@dataclass(frozen=True)
+class Recomputed:
+    """What a plan covers and what the prices of the rows earn, from a coverage's raw weights.
+
+    Attributes
+    ----------
+    value : int
+        Weight covered, existing service included.
+    is_open : (n_raw,) bool
+        Raw rows with a list.
+    row : (n_open,) int32
+        Merged row of each of them.
+    merged, score : (n_row,), (n_site,) int64
+        What each merged row earns, and each site with its rows.
+    """
+
+    value: int
+    is_open: NDArray[np.bool_]
+    row: NDArray[np.int32]
+    merged: IntArray
+    score: IntArray
+
+
+def recompute(coverage: Coverage, decision: Decision) -> Recomputed:
+    """Return value and earnings of a decision; raise where prices do not fit the rows."""
+    price = decision.certificate.prices["row"]
+    if price.shape != coverage.row_of.shape:
+        raise VerificationError(f"{price.size} row prices for {coverage.row_of.size} rows")
+    chosen = np.zeros(coverage.n_site, bool)
+    chosen[decision.sites] = True
+    covered = sum_lists(coverage.row_indptr, chosen[coverage.row_indices]) > 0
+    is_open = coverage.row_of >= 0
+    row = coverage.row_of[is_open]
+    value = coverage.base_value + int(coverage.raw_weight[is_open][covered[row]].sum())
+    merged = np.zeros(coverage.weight.size, np.int64)
+    np.add.at(merged, row, earned(coverage.raw_weight, price)[is_open])
+    score = sum_lists(coverage.site_indptr, merged[coverage.site_indices])
+    return Recomputed(value, is_open, row, merged, score)
+
+
+def tile_differences(
+    coverage: Coverage,
+    prices: Mapping[str, NDArray[Any]],
+    candidate: NDArray[np.bool_],
+    seen: Recomputed,
+    reduced: IntArray,
+) -> list[str]:
+    """Return what the losses of tiles claim beyond what their rows and sites lose."""
+    degree = sum_lists(coverage.row_indptr, candidate[coverage.row_indices]).astype(np.int32)
+    whole = np.zeros(coverage.weight.size, np.int64)
+    np.add.at(whole, seen.row, coverage.raw_weight[seen.is_open] * DENOMINATOR)
+
+    def pairs_of(site: NDArray[np.int32]) -> tuple[IntArray, IntArray]:
+        length = coverage.site_indptr[site + 1] - coverage.site_indptr[site]
+        first = np.cumsum(length) - length
+        at = np.arange(int(length.sum())) + np.repeat(coverage.site_indptr[site] - first, length)
+        return coverage.site_indices[at].astype(np.int64), np.repeat(site, length)
+
+    return check_tiles(prices, candidate, pairs_of, degree, whole, seen.merged, reduced)
+
+
+def confirm(
+    coverage: Coverage, decision: Decision, value: int, numerator: int, found: list[str]
+) -> dict[str, int]:
+    """Return what was recomputed, or raise with `found` and all that the decision says wrongly."""
+    c = decision.certificate
+    bounds = stated_bounds(c, numerator)
+    # a bound that a search raised beyond the prices is stated, and only as good as the search
+    by = "search" if "bound_by_search" in c.parameters else "prices"
+    for name, told, true in (
+        ("value", decision.value, value),
+        ("base_value", decision.base_value, coverage.base_value),
+        ("bound", decision.bound, bounds["bound"]),
+        ("bound_by", decision.bound_by, by),
+    ):
+        if told != true:
+            found.append(f"{name} is {true}, the decision says {told}")
+    if found:
+        raise VerificationError(found)
+    return {"value": value, "base_value": coverage.base_value, **bounds}
+
+
 def verify_maximal(
     coverage: Coverage,
     decision: Decision,
@@ -226,69 +308,22 @@ def verify_maximal(
     VerificationError
     """
     certificate = decision.certificate
-    n_site = coverage.n_site
     candidate = ~coverage.existing
     if forbidden is not None:
         candidate &= ~forbidden
-    if certificate.prices["row"].shape != coverage.row_of.shape:
-        raise VerificationError(
-            f"{certificate.prices['row'].size} row prices for {coverage.row_of.size} rows"
-        )
-    chosen = np.zeros(n_site, bool)
-    chosen[decision.sites] = True
-    covered = sum_lists(coverage.row_indptr, chosen[coverage.row_indices]) > 0
-    open_row = coverage.row_of >= 0
-    group = coverage.row_of[open_row]
-    gain = int(coverage.raw_weight[open_row][covered[group]].sum())
-    merged = np.zeros(coverage.weight.size, np.int64)
-    np.add.at(merged, group, earned(coverage.raw_weight, certificate.prices["row"])[open_row])
-    score = sum_lists(coverage.site_indptr, merged[coverage.site_indices])
+    seen = recompute(coverage, decision)
     numerator = coverage.base_value * DENOMINATOR + bound_numerator(
-        coverage.raw_weight, certificate.prices["row"], open_row, score, candidate, cost,
+        coverage.raw_weight, certificate.prices["row"], seen.is_open, seen.score, candidate, cost,
         certificate.parameters, certificate.prices,
     )  # fmt: skip
     found = list_differences(
-        certificate,
-        decision.sites,
-        input_hash=coverage.input_hash,
-        candidate=candidate,
-        cost=cost,
-        value=coverage.base_value + gain,
-        numerator=numerator,
-    )
+        certificate, decision.sites, input_hash=coverage.input_hash, candidate=candidate,
+        cost=cost, value=seen.value, numerator=numerator,
+    )  # fmt: skip
     # the dear part last, and only where all that is cheap holds
     if "tile_loss" in certificate.prices and not found:
-        degree = sum_lists(coverage.row_indptr, candidate[coverage.row_indices]).astype(np.int32)
-        whole = np.zeros(coverage.weight.size, np.int64)
-        np.add.at(whole, group, coverage.raw_weight[open_row] * DENOMINATOR)
         reduced = reduced_scores(
-            score, cost if "budget" in certificate.parameters else None, certificate.prices
+            seen.score, cost if "budget" in certificate.parameters else None, certificate.prices
         )
-
-        def pairs_of(site: NDArray[np.int32]) -> tuple[IntArray, IntArray]:
-            length = coverage.site_indptr[site + 1] - coverage.site_indptr[site]
-            first = np.cumsum(length) - length
-            at = np.arange(int(length.sum())) + np.repeat(
-                coverage.site_indptr[site] - first, length
-            )
-            return coverage.site_indices[at].astype(np.int64), np.repeat(site, length)
-
-        found = check_tiles(certificate.prices, candidate, pairs_of, degree, whole, merged, reduced)
-    stated: list[tuple[str, object, object]] = [
-        ("value", decision.value, coverage.base_value + gain),
-        ("base_value", decision.base_value, coverage.base_value),
-    ]
-    # a bound that a search raised beyond the prices is stated, and only as good as the search
-    stated.append(("bound", decision.bound, stated_bounds(certificate, numerator)["bound"]))
-    by = "search" if "bound_by_search" in certificate.parameters else "prices"
-    stated.append(("bound_by", decision.bound_by, by))
-    for name, told, true in stated:
-        if told != true:
-            found.append(f"{name} is {true}, the decision says {told}")
-    if found:
-        raise VerificationError(found)
-    return {
-        "value": coverage.base_value + gain,
-        "base_value": coverage.base_value,
-        **stated_bounds(certificate, numerator),
-    }
+        found = tile_differences(coverage, certificate.prices, candidate, seen, reduced)
+    return confirm(coverage, decision, seen.value, numerator, found)

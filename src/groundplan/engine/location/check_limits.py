@@ -24,14 +24,14 @@ from groundplan.engine.location.certificate import (
     BUDGET_DIGITS,
     CHUNK,
     DENOMINATOR,
-    earned,
+    confirm,
     list_differences,
+    recompute,
     reduced_scores,
     seal,
-    stated_bounds,
-    sum_lists,
+    tile_differences,
 )
-from groundplan.engine.location.check_tiles import check_tiles, tile_loss_of
+from groundplan.engine.location.check_tiles import tile_loss_of
 from groundplan.engine.problem import Decision
 from groundplan.errors import InfeasibleError, VerificationError
 
@@ -260,56 +260,20 @@ def verify_limited(
     found = limits.faults(decision.sites)
     if seal(c, decision.sites).record_hash != c.record_hash:
         found.append("the record does not match its own hash")
-    if c.prices["row"].shape != coverage.row_of.shape:
-        raise VerificationError(
-            f"{c.prices['row'].size} row prices for {coverage.row_of.size} rows"
-        )
-    chosen = np.zeros(coverage.n_site, bool)
-    chosen[decision.sites] = True
-    covered = sum_lists(coverage.row_indptr, chosen[coverage.row_indices]) > 0
-    is_open = coverage.row_of >= 0
-    row = coverage.row_of[is_open]
-    value = coverage.base_value + int(coverage.raw_weight[is_open][covered[row]].sum())
-    merged = np.zeros(coverage.weight.size, np.int64)
-    np.add.at(merged, row, earned(coverage.raw_weight, c.prices["row"])[is_open])
-    score = sum_lists(coverage.site_indptr, merged[coverage.site_indices])
-    reduced, paid = reduced_by_group(limits, score, cost, decision)
+    seen = recompute(coverage, decision)
+    reduced, paid = reduced_by_group(limits, seen.score, cost, decision)
     numerator = coverage.base_value * DENOMINATOR + paid - tile_loss_of(c.prices)
-    numerator += kept_weight(coverage.raw_weight, c.prices["row"], is_open)
+    numerator += kept_weight(coverage.raw_weight, c.prices["row"], seen.is_open)
     numerator += int(np.maximum(reduced[candidate], 0).sum())
     plain = seal(replace(c, form="maximal_covering"), decision.sites)
     found += list_differences(
         plain, decision.sites, input_hash=coverage.input_hash, candidate=candidate, cost=cost,
-        value=value, numerator=numerator,
+        value=seen.value, numerator=numerator,
     )  # fmt: skip
     # the dear part last, and only where all that is cheap holds
     if "tile_loss" in c.prices and not found:
-        degree = sum_lists(coverage.row_indptr, candidate[coverage.row_indices]).astype(np.int32)
-        whole = np.zeros(coverage.weight.size, np.int64)
-        np.add.at(whole, row, coverage.raw_weight[is_open] * DENOMINATOR)
-
-        def pairs_of(site: NDArray[np.int32]) -> tuple[IntArray, IntArray]:
-            length = coverage.site_indptr[site + 1] - coverage.site_indptr[site]
-            first = np.cumsum(length) - length
-            at = np.arange(int(length.sum())) + np.repeat(
-                coverage.site_indptr[site] - first, length
-            )
-            return coverage.site_indices[at].astype(np.int64), np.repeat(site, length)
-
-        found += check_tiles(c.prices, candidate, pairs_of, degree, whole, merged, reduced)
-    bounds = stated_bounds(c, numerator)
-    by = "search" if "bound_by_search" in c.parameters else "prices"
-    for name, told, true in (
-        ("value", decision.value, value),
-        ("base_value", decision.base_value, coverage.base_value),
-        ("bound", decision.bound, bounds["bound"]),
-        ("bound_by", decision.bound_by, by),
-    ):
-        if told != true:
-            found.append(f"{name} is {true}, the decision says {told}")
-    if found:
-        raise VerificationError(found)
-    return {"value": value, "base_value": coverage.base_value, **bounds}
+        found += tile_differences(coverage, c.prices, candidate, seen, reduced)
+    return confirm(coverage, decision, seen.value, numerator, found)
 
 
 def reduced_by_group(
