@@ -10,7 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from groundplan import location
-from groundplan.engine.location.ladder import Ladder, place_rungs
+from groundplan.engine.location.breed import Flock, find_landmarks, splice
+from groundplan.engine.location.cooling import cool_plans, set_heats
 from groundplan.engine.location.merge import merge_plans
 from groundplan.engine.location.pairs import fill_pairs, fits_pairs, swap_pair
 from groundplan.engine.location.program import make_program
@@ -124,28 +125,92 @@ def test_swaps_of_pairs_find_the_enumerated_optimum(seed, n_row, n_site):
     )
     rng = np.random.default_rng(seed)
     plan = rng.permutation(n)[:size]
-    ladder = Ladder(program, np.tile(plan, (3, 1)), np.array([0.5, 2.0, 8.0]))
-    ladder.forget()
-    ladder.anneal(2_000, np.full(3, 8.0), ladder.heat, rng)
-    ladder.exchange(50_000, rng)
-    k = int(np.argmax(ladder.best))
-    found = ladder.best_plan[k]
-    assert np.unique(found).size == size
-    assert ladder.best[k] == worth(program, rows, np.isin(np.arange(n), found)) == best
-    for value, now in zip(ladder.value[ladder.at], ladder.plans(), strict=True):
-        assert np.unique(now).size == size
-        assert value == worth(program, rows, np.isin(np.arange(n), now))
+    plans = np.tile(plan, (3, 1))
+    seeds = rng.integers(1, 2**63, 3, dtype=np.uint64)
+    found, values = cool_plans(program, plans, 8.0, 0.5, 50_000, seeds)
+    assert values.max() == best
+    for mine, value in zip(found, values, strict=True):
+        assert np.unique(mine).size == size
+        assert value == worth(program, rows, np.isin(np.arange(n), mine))
+    same, still = cool_plans(program, plans, 8.0, 0.5, 50_000, seeds, halt=lambda: True)
+    assert np.array_equal(same, plans)
+    assert set(still) == {worth(program, rows, np.isin(np.arange(n), plan))}
 
 
 @given(st.integers(1, 10**6), st.integers(0, 10**6), st.integers(1, 300))
 @settings(deadline=None, derandomize=True)
-def test_rungs_rise_from_what_is_left_to_gain(value, left, size):
-    heat = place_rungs(value, value + left, size, size + 1)
-    assert heat.size >= 2
-    assert np.all(np.diff(heat) > 0)
-    assert 0.0 < heat[0] <= max(0.01 * left * 1.000001, heat[-1] / 31.99)
-    # neighbours exchange plans: the rise of a rung shrinks with the root of the chosen sites
-    assert np.all(heat[1:] / heat[:-1] <= (1.0 + 1.8 / np.sqrt(size)) * 1.000001)
+def test_plans_cool_to_what_is_left_to_gain(value, left, size):
+    heats = set_heats(value, value + left, size)
+    assert 0.0 < heats.cold <= max(0.01 * left * 1.000001, heats.mild / 15.99)
+    assert heats.cold < heats.mild
+    assert 0.0044 <= heats.mild / max(1.0, value / size) <= 0.0069
+
+
+@COMMON
+@given(st.integers(0, 10**6), st.integers(1, 25), st.integers(2, 40))
+def test_hops_are_those_of_a_walk_over_shared_rows(seed, n_row, n_site):
+    program, rows = program_of(seed, n_row, n_site, is_even=True)
+    n = program.n_site
+    assume(n > 1)
+    hops = find_landmarks(program, np.random.default_rng(seed))
+    assert hops.shape == (min(24, n), n)
+    for line in hops:
+        begin = int(np.flatnonzero(line == 0)[0])
+        seen, front, k = {begin}, {begin}, 0
+        while front:
+            assert {int(line[j]) for j in front} == {k}
+            front = {j for j in range(n) if j not in seen and any(rows[j] & rows[f] for f in front)}
+            seen |= front
+            k += 1
+        assert {int(line[j]) for j in set(range(n)) - seen} <= {k}
+
+
+@COMMON
+@given(st.integers(0, 10**6), st.integers(2, 25), st.integers(3, 40))
+def test_a_child_is_made_of_both_parents(seed, n_row, n_site):
+    program, _rows = program_of(seed, n_row, n_site, is_even=True)
+    n = program.n_site
+    assume(n > 1)
+    rng = np.random.default_rng(seed)
+    size = int(rng.integers(1, n))
+    one, other = (np.sort(rng.permutation(n)[:size]) for _ in range(2))
+    landmarks = find_landmarks(program, rng)
+    taken = []
+    for _ in range(30):
+        child = splice(one, other, landmarks, rng)
+        assert np.unique(child).size == child.size == size
+        # what both parts hold is drawn anew, at most as many as the parents share
+        assert (~np.isin(child, np.union1d(one, other))).sum() <= np.intersect1d(one, other).size
+        assert np.array_equal(splice(one, one, landmarks, rng), one) or size == n
+        taken.append(np.isin(child, one).sum())
+    if size >= 5 and not np.intersect1d(one, other).size:
+        assert size // 5 <= min(taken)
+        assert max(taken) <= size - size // 5
+
+
+@COMMON
+@given(st.integers(0, 10**6), st.integers(2, 6))
+def test_a_flock_keeps_its_best_and_no_two_alike(seed, most):
+    rng = np.random.default_rng(seed)
+    flock = Flock(30, most)
+    best = -1
+    for _ in range(60):
+        value = int(rng.integers(0, 1_000))
+        kept = flock.put(np.sort(rng.permutation(30)[:10]), value)
+        best = max(best, value)
+        assert kept or value < best
+        assert flock.best() == best
+        assert len(flock.plans) == len(flock.values) <= most
+    order = flock.first(3)
+    assert [flock.values[k] for k in order] == sorted(flock.values, reverse=True)[:3]
+    again = flock.plans[order[0]].copy()
+    again[0] = (set(range(30)) - set(again.tolist())).pop()
+    # one site of ten differs: the same plan, kept only where it is better
+    n = len(flock.plans)
+    assert not flock.put(np.sort(again), best)
+    assert flock.put(np.sort(again), best + 1)
+    assert len(flock.plans) == n
+    assert max(flock.values) == best + 1
 
 
 @COMMON

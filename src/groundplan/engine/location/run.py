@@ -18,7 +18,7 @@ from groundplan.engine.location.certificate import (
     check_magnitude,
     seal,
 )
-from groundplan.engine.location.climb import chosen_count, improve_on_ladder
+from groundplan.engine.location.climb import chosen_count, improve_by_breeding
 from groundplan.engine.location.copies import improve_by_copies
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.dual import Choice, DualState, bound_at, start_dual, step_dual
@@ -50,6 +50,8 @@ LIFTS = (
 )
 #: Where the searches worked on fewer states a site than this, wider ones are tried at once.
 CHEAP = 150
+#: Prices of a site that a sweep of a long strip rules out at most; beyond it never came to an end.
+PRICES_MAX = 3.0
 #: Passes of windows before the bound is lifted for the first time.
 PASSES_BEFORE_LIFT = 3
 #: A pass that gains less of the open gap than this makes the windows grow.
@@ -310,19 +312,24 @@ class Run:
         """
         best = self.search.best
         if best.any() and not best.all():
-            on_ladder = chosen_count(self.search.program) > 0
-            improve = improve_on_ladder if on_ladder else improve_by_copies
+            is_even = chosen_count(self.search.program) > 0
+            improve = improve_by_breeding if is_even else improve_by_copies
             improve(self, sweeps, rounds, resume)
 
     def prove_by_strip(self, effort: strip.Effort) -> None:
         """Lower the bound by a sweep over all sites; what it proves is kept as a search's bound."""
         prices = self.prices or self.set_prices()
         search = self.search
-        if self.is_done() or self.searched is not None or not strip.fits_sweep(search.program):
+        program = search.program
+        if self.is_done() or self.searched is not None or not strip.fits_sweep(program):
             return
         # a plan of one unit more is the least that has to be ruled out
         limit = prices.bound - (search.best_value + 1) * DENOMINATOR + 1
         if limit <= 0:
+            return
+        if program.n_site >= strip.LONG and limit > PRICES_MAX * prices.worth * program.cost.mean():
+            # marked as tried: the plan is searched on instead
+            self.searched = prices.bound // DENOMINATOR
             return
         value = self.base + search.best_value
 
@@ -330,7 +337,6 @@ class Run:
             self.progress("strip", done, done, value, self.bound())
             return self.halt()
 
-        program = search.program
         # spending is told apart where few sums of costs can arise
         is_even = bool(program.cost.min() == program.cost.max())
         lost, choice = strip.sweep_strip(
