@@ -38,7 +38,7 @@ STALE = 20
 #: Plans of a flock that are merged exactly when it ends.
 MERGED = 4
 #: Flocks without gain after which the search ends.
-IDLE = 6
+IDLE = 12
 #: Rounds without gain after which a sweep tries to prove the plan, where it may; up to so many
 #: sites it ends sooner than rounds do.
 PATIENCE_PROVABLE, PATIENCE_SMALL, SMALL = 9, 1, 1_000

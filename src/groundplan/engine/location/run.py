@@ -50,8 +50,6 @@ LIFTS = (
 )
 #: Where the searches worked on fewer states a site than this, wider ones are tried at once.
 CHEAP = 150
-#: Prices of a site that a sweep of a long strip rules out at most; beyond it never came to an end.
-PRICES_MAX = 3.0
 #: Passes of windows before the bound is lifted for the first time.
 PASSES_BEFORE_LIFT = 3
 #: A pass that gains less of the open gap than this makes the windows grow.
@@ -326,10 +324,6 @@ class Run:
         # a plan of one unit more is the least that has to be ruled out
         limit = prices.bound - (search.best_value + 1) * DENOMINATOR + 1
         if limit <= 0:
-            return
-        if program.n_site >= strip.LONG and limit > PRICES_MAX * prices.worth * program.cost.mean():
-            # marked as tried: the plan is searched on instead
-            self.searched = prices.bound // DENOMINATOR
             return
         value = self.base + search.best_value
 
