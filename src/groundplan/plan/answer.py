@@ -89,13 +89,29 @@ PLACES = (
 ACTION_NAMES = {a: a.name.lower() for a in Action}
 
 
-def grouped_ratio(
-    group: NDArray[Any], n: int, weight: NDArray[Any], served: NDArray[np.bool_]
+def grouped_sums(
+    group: NDArray[Any], n: int, weight: NDArray[Any], served: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
-    """Return the served share of `weight` in each of `n` groups, 0 where a group has none."""
-    total = np.bincount(group, weights=weight, minlength=n)
-    part = np.bincount(group, weights=weight * served, minlength=n)
-    return np.divide(part, total, out=np.zeros(n), where=total > 0)
+    """Return the weight of all layers in each of `n` groups of cells, or what is served of it.
+
+    Parameters
+    ----------
+    group : (n_cell,) int
+    n : int
+    weight : (n_layer, n_cell) int64
+        Whole numbers, so that sums are exact in any order.
+    served : (n_layer, n_cell) bool, optional
+    """
+    total = np.zeros(n)
+    for number, of_layer in enumerate(weight):
+        taken = of_layer if served is None else of_layer * served[number]
+        total += np.bincount(group, weights=taken, minlength=n)
+    return total
+
+
+def ratios(part: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return part over total, 0 where there is none."""
+    return np.divide(part, total, out=np.zeros(total.size), where=total > 0)
 
 
 def layer_rows(plan: SystemPlan) -> list[dict[str, Any]]:
@@ -132,10 +148,9 @@ def county_rows(
     """Return people, served shares, planned assets and their cost for each county."""
     n = len(counties)
     system = plan.system
-    tiled = np.tile(county_of_cell, len(system.sector.layers))
-    demand = system.demand.ravel()
-    before = grouped_ratio(tiled, n, demand, plan.served_before.ravel())
-    after = grouped_ratio(tiled, n, demand, plan.served_after.ravel())
+    total = grouped_sums(county_of_cell, n, system.demand)
+    before = ratios(grouped_sums(county_of_cell, n, system.demand, plan.served_before), total)
+    after = ratios(grouped_sums(county_of_cell, n, system.demand, plan.served_after), total)
     planned = plan.chosen & ~system.existing
     count = np.bincount(county_of_site[planned], minlength=n)
     cost = np.zeros(n, np.int64)
@@ -162,13 +177,11 @@ def place_rows(plan: SystemPlan, density_per_km2: NDArray[np.float64]) -> list[d
     density_per_km2 : (n_cell,) float64
         Residents per km2, as `Land.density_per_km2`.
     """
-    kind = np.tile(environment_of(density_per_km2), len(plan.system.sector.layers))
-    demand = plan.system.demand.ravel()
-    n = len(PLACES)
-    before = grouped_ratio(kind, n, demand, plan.served_before.ravel())
-    after = grouped_ratio(kind, n, demand, plan.served_after.ravel())
-    total = np.bincount(kind, weights=demand, minlength=n)
-    left = np.bincount(kind, weights=demand * ~plan.served_after.ravel(), minlength=n)
+    kind, n, demand = environment_of(density_per_km2), len(PLACES), plan.system.demand
+    total = grouped_sums(kind, n, demand)
+    served = grouped_sums(kind, n, demand, plan.served_after)
+    before = ratios(grouped_sums(kind, n, demand, plan.served_before), total)
+    after, left = ratios(served, total), total - served
     return [
         {
             "key": key,

@@ -143,10 +143,9 @@ class Backed:
     choice: Choice
     bounds: Bounds
 
-    @property
-    def firm_cells(self) -> BoolArray:
-        """Whether each cell is served whichever site fails, (n_layer, n_cell)."""
-        return self.after.firm[:, self.question.square]
+    def firm_cells(self, at: slice) -> BoolArray:
+        """Return whether these cells are served whichever site fails, (n_layer, n_cell)."""
+        return self.after.firm[:, self.question.square[at]]
 
 
 def backed_of(plan: SystemPlan) -> Backed:

@@ -1,4 +1,4 @@
-"""Assets and cells as files that other programs open: GeoParquet, GeoPackage, CSV."""
+"""Assets as files that other programs open: GeoParquet, GeoPackage, CSV."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import shapely
-from numpy.typing import NDArray
 
 from groundplan.plan.columns import ASSET_COLUMNS
 from groundplan.quantity import unit_of
 
-__all__ = ["asset_table", "join_tables", "write_assets", "write_cells"]
+__all__ = ["asset_table", "join_tables", "write_assets"]
 
 GEOMETRY_NOTE = {
     "version": "1.1.0",
@@ -252,17 +251,4 @@ def county_style() -> str:
         '<Option type="QString" name="outline_color" value="80,80,80,255"/>'
         '<Option type="QString" name="outline_width" value="0.3"/></Option></layer></symbol>'
         "</symbols></renderer-v2></qgis>"
-    )
-
-
-def write_cells(folder: Path, columns: Mapping[str, NDArray[Any]], note: Mapping[str, Any]) -> None:
-    """Write ``cells.parquet``: people, demand and service of every cell; `note` goes with it."""
-    table = pa.table({name: pa.array(values) for name, values in columns.items()})
-    meta = {b"groundplan": json.dumps(note, sort_keys=True, ensure_ascii=False).encode()}
-    pq.write_table(
-        table.replace_schema_metadata(meta),
-        folder / "cells.parquet",
-        compression="zstd",
-        compression_level=3,
-        row_group_size=1 << 20,
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +19,9 @@ from groundplan.plan.answer import (
 from groundplan.plan.backup_plan import backup_record
 from groundplan.plan.bill import money_of_system
 from groundplan.plan.capacitated import allocation_record, expansion_of
+from groundplan.plan.cells import CellTable, cell_note
 from groundplan.plan.columns import attribute_columns, column_record, county_of_points
-from groundplan.plan.exports import asset_table, write_assets, write_cells
+from groundplan.plan.exports import asset_table, write_assets
 from groundplan.plan.manifest import file_hash, write_json
 from groundplan.plan.passage import passage_counties, passage_record, road_samples
 from groundplan.plan.placing import new_folder, put_in_place
@@ -28,12 +29,12 @@ from groundplan.plan.proof import write_proof
 from groundplan.plan.reports import report_tables
 from groundplan.plan.roads import road_layer, write_roads
 from groundplan.plan.signal import write_signals
-from groundplan.plan.system import SystemPlan
+from groundplan.plan.system import SystemPlan, without_rows
 from groundplan.plan.whole_record import plan_record
 from groundplan.plan.workbook import write_workbook
 from groundplan.sectors.contract import Action, Sector
 
-__all__ = ["due_year", "write_plan_folder"]
+__all__ = ["PlanFolder", "due_year"]
 
 #: Layer of an asset that serves every one of its system.
 ALL_LAYERS = "all"
@@ -167,120 +168,134 @@ def due_year(study: Any, sector_key: str) -> int:
     return min([*due, int(study.years[1])])
 
 
-def write_plan_folder(
-    study: Any,
-    ground: Any,
-    plans: Mapping[str, SystemPlan],
-    folder: Path,
-    seal: Callable[[Path, dict[str, Any]], None],
-) -> dict[str, Any]:
-    """Write every deterministic file of the plan and return the record of ``plan.json``.
+class PlanFolder:
+    """The files of a plan, written aside: those of each system as it is decided, then the rest.
 
-    The files are written into a folder aside; an older plan is replaced in one rename.
+    A system's arrays over cells are let go once its files are written: no two systems hold theirs
+    at once. Use it as a context: where an error ends it, nothing is left behind.
 
     Parameters
     ----------
-    seal : callable
-        ``seal(aside, record)``: writes what comes last, manifest included, before the rename.
+    study : groundplan.study.Study
+    ground : Ground
+    folder : Path
+        An older plan there is replaced in one rename.
     """
-    region = ground.region
-    counties = [
-        {"code": str(c), "name": str(n), "name_en": str(e)}
-        for c, n, e in zip(
-            region.counties.code, region.counties.name, region.counties.name_en, strict=True
-        )
-    ]
-    aside = new_folder(folder)
-    (aside / "certificate").mkdir()
-    try:
-        record = fill_folder(study, ground, plans, aside, counties)
-        seal(aside, record)
-        put_in_place(aside, folder)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-    return record
 
+    def __init__(self, study: Any, ground: Any, folder: Path) -> None:
+        self.study, self.ground, self.folder = study, ground, folder
+        counties = ground.region.counties
+        self.counties = [
+            {"code": str(c), "name": str(n), "name_en": str(e)}
+            for c, n, e in zip(counties.code, counties.name, counties.name_en, strict=True)
+        ]
+        self.plans: dict[str, SystemPlan] = {}
+        self.sectors: dict[str, Any] = {}
+        self.tables: dict[str, pa.Table] = {}
+        self.roads: dict[str, pa.Table] = {}
+        self.cells = CellTable(ground)
+        self.aside = new_folder(folder)
+        (self.aside / "certificate").mkdir()
 
-def fill_folder(
-    study: Any,
-    ground: Any,
-    plans: Mapping[str, SystemPlan],
-    aside: Path,
-    counties: list[dict[str, str]],
-) -> dict[str, Any]:
-    """Write every file of the plan into `aside` and return the record of ``plan.json``."""
-    grid, region = ground.grid, ground.region
-    sectors: dict[str, Any] = {}
-    tables: dict[str, pa.Table] = {}
-    layers: dict[str, pa.Table] = {}
-    for key, plan in plans.items():
-        sites = plan.system.sites
-        of_site = county_of_points(grid, sites.x_m, sites.y_m)
-        places: list[dict[str, Any]] = []
-        if plan.system.laid is None:
-            rows = county_rows(plan, grid.county, of_site, ground.people, counties)
-            places = place_rows(plan, ground.land.density_per_km2)
-        else:
-            _, x_m, y_m, _ = road_samples(plan)
-            of_road = county_of_points(grid, x_m, y_m)
-            rows = passage_counties(plan, of_site, of_road, ground, counties)
-        label = (
-            ("seeded stand-in consistent with published counts", "与公布数量一致的随机替代数据")
-            if sites.is_synthetic
-            else ("the user's register", "使用者台账")
-        )
-        sectors[key] = sector_record(
-            plan,
-            rows,
-            places,
-            label,
-            opex_cny_per_year(plan),
-        )
-        sectors[key]["money"] = money_of_system(
-            plan, sectors[key]["cost_cny"], sectors[key]["opex_cny_per_year"]
-        )
-        if plan.register is not None:
-            sectors[key]["register"] = dict(plan.register)
-        if plan.system.terrain is not None:
-            sectors[key]["terrain"] = dict(plan.system.terrain)
-        if plan.signals:
-            sectors[key]["signals"] = write_signals(
-                aside, plan, list(plan.signals), grid, ground.relief, ground.people
-            )
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            shutil.rmtree(self.aside, ignore_errors=True)
+
+    def add(self, plan: SystemPlan) -> None:
+        """Write the files of one system, and keep of it what the plan as a whole still tells."""
+        key, sites = plan.system.sector.key, plan.system.sites
+        study, ground, counties = self.study, self.ground, self.counties
+        of_site = county_of_points(ground.grid, sites.x_m, sites.y_m)
+        record = self.sectors[key] = system_record(plan, ground, counties, of_site)
         years = (study.years[0], due_year(study, key))
-        sectors[key]["phases"] = phase_rows(plan, years)
+        if plan.signals:
+            record["signals"] = write_signals(
+                self.aside, plan, list(plan.signals), ground.grid, ground.relief, ground.people
+            )
+        record["phases"] = phase_rows(plan, years)
         if plan.flows is not None:
-            sectors[key] |= allocation_record(plan, counties, years)
+            record |= allocation_record(plan, counties, years)
         if plan.system.laid is not None:
-            layers[key] = road_layer(plan, ground, counties)
-            sectors[key] |= passage_record(plan) | dict(plan.system.road_files or {})
-            sectors[key]["roads_file"] = write_roads(aside, key, layers[key])
+            self.roads[key] = road_layer(plan, ground, counties)
+            record |= passage_record(plan) | dict(plan.system.road_files or {})
+            record["roads_file"] = write_roads(self.aside, key, self.roads[key])
         if plan.backed is not None:
-            sectors[key] |= backup_record(plan)
-        sectors[key]["columns"] = column_record(plan)
-        sectors[key]["is_asked"] = is_asked(study, plan.system.sector)
+            record |= backup_record(plan)
+        record["columns"] = column_record(plan)
+        record["is_asked"] = is_asked(study, plan.system.sector)
         if plan.system.demand_file is not None:
-            sectors[key]["demand_file"] = dict(plan.system.demand_file)
+            record["demand_file"] = dict(plan.system.demand_file)
         if plan.system.hazards is not None:
-            sectors[key]["hazards"] = dict(plan.system.hazards)
-        sectors[key]["tables"] = report_tables(study, ground, plan, counties)
-        write_table_files(aside, sectors[key]["tables"])
-        meaning = {column["name"]: column["doc"] for column in sectors[key]["columns"]}
-        tables[key] = asset_table(
-            asset_columns(plan, region, of_site, counties, years),
+            record["hazards"] = dict(plan.system.hazards)
+        record["tables"] = report_tables(study, ground, plan, counties)
+        write_table_files(self.aside, record["tables"])
+        meaning = {column["name"]: column["doc"] for column in record["columns"]}
+        self.tables[key] = asset_table(
+            asset_columns(plan, ground.region, of_site, counties, years),
             meaning,
             plan.system.sector.demand.unit,
         )
-        write_proof(aside / "certificate", plan, sectors[key])
-    record = plan_record(study, ground, plans, sectors)
-    write_assets(aside, tables, county_polygons(grid, counties, region), layers)
-    write_cells(aside, cell_columns(ground, plans), cell_note(ground, counties))
-    write_workbook(aside / "plan.xlsx", record, tables)
-    write_json(aside / "ledger.json", record["ledger"])
-    (aside / "study.toml").write_bytes(study.source_text.encode())
-    record["inputs"] = {"study.toml": file_hash(aside / "study.toml"), **study.file_hashes()}
-    write_json(aside / "plan.json", record)
+        write_proof(self.aside / "certificate", plan, record)
+        self.cells.add(plan)
+        self.plans[key] = without_rows(plan)
+
+    def finish(self, seal: Callable[[Path, dict[str, Any]], None]) -> dict[str, Any]:
+        """Write what joins the systems, seal the folder and put it in its place.
+
+        Parameters
+        ----------
+        seal : callable
+            ``seal(aside, record)``: writes what comes last, manifest included, before the rename.
+
+        Returns
+        -------
+        dict
+            The record of ``plan.json``.
+        """
+        study, ground, aside = self.study, self.ground, self.aside
+        record = plan_record(study, ground, self.plans, self.sectors)
+        borders = county_polygons(ground.grid, self.counties, ground.region)
+        write_assets(aside, self.tables, borders, self.roads)
+        self.cells.write(aside / "cells.parquet", cell_note(ground, self.counties))
+        write_workbook(aside / "plan.xlsx", record, self.tables)
+        write_json(aside / "ledger.json", record["ledger"])
+        (aside / "study.toml").write_bytes(study.source_text.encode())
+        record["inputs"] = {"study.toml": file_hash(aside / "study.toml"), **study.file_hashes()}
+        write_json(aside / "plan.json", record)
+        seal(aside, record)
+        put_in_place(aside, self.folder)
+        return record
+
+
+def system_record(
+    plan: SystemPlan,
+    ground: Any,
+    counties: list[dict[str, str]],
+    county_of_site: NDArray[np.int16],
+) -> dict[str, Any]:
+    """Return what ``plan.json`` tells of any system: who is served where, and what it costs."""
+    places: list[dict[str, Any]] = []
+    if plan.system.laid is None:
+        rows = county_rows(plan, ground.grid.county, county_of_site, ground.people, counties)
+        places = place_rows(plan, ground.land.density_per_km2)
+    else:
+        _, x_m, y_m, _ = road_samples(plan)
+        of_road = county_of_points(ground.grid, x_m, y_m)
+        rows = passage_counties(plan, county_of_site, of_road, ground, counties)
+    label = (
+        ("seeded stand-in consistent with published counts", "与公布数量一致的随机替代数据")
+        if plan.system.sites.is_synthetic
+        else ("the user's register", "使用者台账")
+    )
+    record = sector_record(plan, rows, places, label, opex_cny_per_year(plan))
+    record["money"] = money_of_system(plan, record["cost_cny"], record["opex_cny_per_year"])
+    if plan.register is not None:
+        record["register"] = dict(plan.register)
+    if plan.system.terrain is not None:
+        record["terrain"] = dict(plan.system.terrain)
     return record
 
 
@@ -290,53 +305,6 @@ def write_table_files(folder: Path, tables: list[dict[str, Any]]) -> None:
         if "file" in told:
             file = told["file"]
             (folder / file["name"]).write_text(file.pop("text"), encoding="utf-8")
-
-
-def cell_columns(ground: Any, plans: Mapping[str, SystemPlan]) -> dict[str, NDArray[Any]]:
-    """Return the columns of ``cells.parquet``."""
-    grid = ground.grid
-    columns: dict[str, NDArray[Any]] = {
-        "row": grid.row,
-        "col": grid.col,
-        "unit": grid.unit,
-        "county": grid.county,
-        "people_hundredths": ground.people.astype(np.int32),
-    }
-    for key, plan in plans.items():
-        if plan.system.laid is not None:
-            continue  # its demand lies on roads
-        for name, served in (("before", plan.served_before), ("after", plan.served_after)):
-            bits = np.zeros(len(grid), np.uint8)
-            for layer in range(served.shape[0]):
-                bits |= served[layer].astype(np.uint8) << layer
-            columns[f"{key}_{name}"] = bits
-        if plan.backed is not None:
-            bits = np.zeros(len(grid), np.uint8)
-            for layer, firm in enumerate(plan.backed.firm_cells):
-                bits |= firm.astype(np.uint8) << layer
-            columns[f"{key}_firm"] = bits
-        for number, offered in enumerate(plan.system.sector.layers):
-            columns[f"{key}_demand_{offered.key}"] = plan.system.demand[number].astype(np.int32)
-        columns[f"{key}_environment"] = plan.system.cell_environment
-    return columns
-
-
-def cell_note(ground: Any, counties: list[dict[str, str]]) -> dict[str, Any]:
-    """Return the note that makes ``cells.parquet`` readable on its own."""
-    grid, units = ground.grid, ground.region.units
-    return {
-        "cell_m": grid.cell_m,
-        "x0_m": grid.x0_m,
-        "y1_m": grid.y1_m,
-        "n_row": grid.n_row,
-        "n_col": grid.n_col,
-        "crs": grid.crs,
-        "counties": counties,
-        "units": [
-            {"code": str(c), "name": str(n), "population": int(p)}
-            for c, n, p in zip(units.code, units.name, units.population, strict=True)
-        ],
-    }
 
 
 def is_asked(study: Any, sector: Sector) -> bool:

@@ -1,9 +1,10 @@
 """The plan: study, region, sectors and engine joined, then written as one folder.
 
 Stages: region -> people -> terrain, where the study names one -> for each system: prepare, what
-terrain hides, coverage, solve, settle -> files. A stop request ends the running stage at its next
-check with the best plan so far; what is written is a valid plan whose status says ``stopped``, and
-``resume`` goes on from the solver's saved state.
+terrain hides, coverage, solve, settle, its files -> files of the whole. A system's arrays are let
+go once its files are written. A stop request ends the running stage at its next check with the best
+plan so far; what is written is a valid plan whose status says ``stopped``, and ``resume`` goes on
+from the solver's saved state.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from groundplan.plan.backup_plan import hold
 from groundplan.plan.capacitated import allocate
 from groundplan.plan.checkpoint import Workbench
 from groundplan.plan.demand_file import with_demand
-from groundplan.plan.folder import due_year, write_plan_folder
+from groundplan.plan.folder import PlanFolder, due_year
 from groundplan.plan.hazards import under_hazards, with_hazards
 from groundplan.plan.manifest import canonical_json, library_versions
 from groundplan.plan.passage import decide_passage, settle_passage
@@ -430,14 +431,17 @@ def make_plan(
     try:
         ground = lay_ground(study, side_m, timed)
         refuse_if_stopped(stop)
-        plans = {
-            key: solve_system(
-                study, available[key], ground, options, bench, timed, stop, resume=resume
-            )
-            for key in study.sectors
-        }
-        timed("files")
-        record = write_plan_folder(study, ground, plans, place, seal)
+        with PlanFolder(study, ground, place) as out:
+            for key in study.sectors:
+                plan = solve_system(
+                    study, available[key], ground, options, bench, timed, stop, resume=resume
+                )
+                timed(f"{key}: files")
+                out.add(plan)
+                # the next system needs the memory
+                del plan
+            timed("files")
+            record = out.finish(seal)
     except BaseException as error:
         # what failed on its data would fail again; what the machine or a person ended may go on
         if stop() or isinstance(error, (OSError, MemoryError, KeyboardInterrupt)):
@@ -445,12 +449,12 @@ def make_plan(
         else:
             bench.close()
         raise
-    plan = Plan(record, Path(folder), stages, is_stopped=stop())
-    if plan.is_stopped:
+    made = Plan(record, Path(folder), stages, is_stopped=stop())
+    if made.is_stopped:
         bench.release()
     else:
         bench.close()
-    return plan
+    return made
 
 
 def check_cell(cell_m: float) -> float:

@@ -27,6 +27,8 @@ FloatArray = NDArray[np.float64]
 SCALE, NONE = 100, np.iinfo(np.int16).min
 #: Over terrain sectors are looked at up to this distance, m: a sweep's cost grows with its square.
 TERRAIN_REACH_M = 3000.0
+#: Cells counted together.
+CELLS = 1 << 20
 #: Limits of the classes that the map draws.
 LIMITS = {"rsrp": (-115, -105, -95, -85, -75), "sinr": (-5, 0, 5, 10, 20)}
 UNITS = {"rsrp": "dBm", "sinr": "dB"}
@@ -210,17 +212,18 @@ def write_signals(
         key = f"{sector.key}_{layer.key}_{signal.quantity}"
         unit = UNITS[signal.quantity]
         name = f"rasters/{key}.tif"
-        whole = np.where(signal.values == NONE, np.nan, signal.values / np.float32(SCALE))
+        whole = signal.values / np.float32(SCALE)
+        whole[signal.values == NONE] = np.nan
         (folder / "rasters").mkdir(exist_ok=True)
         write_raster(
             folder / name,
-            {f"{signal.quantity}_{unit.lower()}": whole.astype(np.float32)},
+            {f"{signal.quantity}_{unit.lower()}": whole},
             frame,
             origin="synthetic" if is_synthetic else "modelled",
             units={f"{signal.quantity}_{unit.lower()}": unit},
             tags={"MODEL": "3GPP TR 38.901" + (" and terrain" if relief is not None else "")},
         )
-        values = whole[grid.row, grid.col]
+        values = signal.values[grid.row, grid.col]
         title, title_zh = TITLES[signal.quantity]
         note, note_zh = NOTES[signal.quantity]
         rows.append(
@@ -242,19 +245,33 @@ def write_signals(
 
 
 def people_facts(
-    values: NDArray[np.float32], people: NDArray[np.int64], limits: tuple[int, ...]
+    values: NDArray[np.int16], people: NDArray[np.int64], limits: tuple[int, ...]
 ) -> dict[str, Any]:
-    """Return the share of residents in each class, and what the lowest tenth and half have."""
-    heard = np.isfinite(values)
-    total = int(people.sum())
-    classes = np.digitize(np.where(heard, values, -np.inf), limits)
-    share = np.bincount(classes, weights=people, minlength=len(limits) + 1) / max(1, total)
-    order = np.argsort(np.where(heard, values, -np.inf), kind="stable")
-    reached = np.cumsum(people[order])
-    ranked = values[order]
+    """Return the share of residents in each class, and what the lowest tenth and half have.
+
+    Parameters
+    ----------
+    values : (n_cell,) int16
+        In hundredths, as in `Signal`.
+    people : (n_cell,) int64
+    limits : tuple of int
+        Between the classes.
+    """
+    # by value, from none upwards; sums of whole numbers are exact
+    having = np.zeros(np.iinfo(np.int16).max - NONE + 1)
+    for start in range(0, values.size, CELLS):
+        part = slice(start, start + CELLS)
+        value = values[part].astype(np.int64) - NONE
+        having += np.bincount(value, weights=people[part], minlength=having.size)
+    total = having.sum()
+    level = (np.arange(having.size) + NONE) / np.float32(SCALE)
+    level[0] = -np.inf
+    kind = np.digitize(level, limits)
+    share = np.bincount(kind, weights=having, minlength=len(limits) + 1) / max(1.0, total)
+    reached = np.cumsum(having)
 
     def at(ratio: float) -> float | None:
-        value = float(ranked[min(int(np.searchsorted(reached, ratio * total)), ranked.size - 1)])
+        value = float(level[np.searchsorted(reached, ratio * total)])
         return round(value, 1) if np.isfinite(value) else None
 
     return {

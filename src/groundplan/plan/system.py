@@ -25,7 +25,7 @@ from groundplan.plan.trips import Laid, lay_trips
 from groundplan.sectors.contract import Action, Land, Offer, Sector, Settings, Sites, Sized
 from groundplan.study.faults import near
 
-__all__ = ["System", "SystemPlan", "decide", "prepare", "settle"]
+__all__ = ["System", "SystemPlan", "decide", "prepare", "settle", "without_rows"]
 
 #: Demand is kept in hundredths of the sector's unit, so that all sums are whole numbers.
 DEMAND_SCALE = 100
@@ -122,6 +122,31 @@ class SystemPlan:
     expansion: Expansion | None = None
     #: Rasters of the planned network's signal.
     signals: tuple[Any, ...] = ()
+
+
+def without_rows(plan: SystemPlan) -> SystemPlan:
+    """Return the plan without what has an entry for each demand row, which is most of its memory.
+
+    Sites, sizes and settings stay: what is told of the plan as a whole is made of them.
+    """
+    none = np.zeros((len(plan.system.demand), 0), np.int64)
+    certificate = replace(plan.decision.certificate, prices={})
+    return replace(
+        plan,
+        system=replace(
+            plan.system,
+            demand=none,
+            cell_environment=np.zeros(0, np.int8),
+            ruled_out=None,
+        ),
+        decision=replace(plan.decision, certificate=certificate),
+        assignment=none.astype(np.int32),
+        served_before=none.astype(np.bool_),
+        served_after=none.astype(np.bool_),
+        relaxed=None,
+        backed=None,
+        signals=(),
+    )
 
 
 def stream(seed: int, *names: str) -> np.random.Generator:
