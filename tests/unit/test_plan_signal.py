@@ -28,7 +28,7 @@ def test_decibels_are_kept_to_a_hundredth():
 
 
 def test_residents_are_told_by_class():
-    values = packed(np.array([np.nan, -120.0, -100.0, -70.0], np.float32))
+    values = packed(np.array([[np.nan, -120.0, -100.0, -70.0]], np.float32))[0]
     people = np.array([10, 10, 30, 50])
     told = people_facts(values, people, (-115, -105, -95, -85, -75))
     assert told["people_ratio"] == [0.2, 0.0, 0.3, 0.0, 0.0, 0.5]

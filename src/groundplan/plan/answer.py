@@ -17,7 +17,6 @@ from groundplan.sectors.places import (
     DENSE_URBAN_PER_KM2,
     ENVIRONMENTS,
     URBAN_PER_KM2,
-    environment_of,
 )
 
 __all__ = [
@@ -28,6 +27,7 @@ __all__ = [
     "money_record",
     "place_rows",
     "sector_record",
+    "served_sums",
     "target_records",
     "yuan",
 ]
@@ -68,6 +68,8 @@ REGIME_SEARCH = (
         "groundplan verify 仅重新计算由价格得出的较宽上界。"
     ),
 )
+#: Cells that are looked at together.
+CELLS = 1 << 20
 #: Kinds of place in the order of `ENVIRONMENTS`.
 PLACES = (
     (
@@ -89,24 +91,30 @@ PLACES = (
 ACTION_NAMES = {a: a.name.lower() for a in Action}
 
 
-def grouped_sums(
-    group: NDArray[Any], n: int, weight: NDArray[Any], served: NDArray[np.bool_] | None = None
-) -> NDArray[np.float64]:
-    """Return the weight of all layers in each of `n` groups of cells, or what is served of it.
+def served_sums(plan: SystemPlan, group: NDArray[Any], n: int) -> NDArray[np.float64]:
+    """Return the demand of all layers in each of `n` groups of cells, and what of it is served.
 
     Parameters
     ----------
+    plan : SystemPlan
     group : (n_cell,) int
-    n : int
-    weight : (n_layer, n_cell) int64
-        Whole numbers, so that sums are exact in any order.
-    served : (n_layer, n_cell) bool, optional
+
+    Returns
+    -------
+    (3, n) float64
+        All demand, that served before, and that served after; whole numbers, exact in any order.
     """
-    total = np.zeros(n)
-    for number, of_layer in enumerate(weight):
-        taken = of_layer if served is None else of_layer * served[number]
-        total += np.bincount(group, weights=taken, minlength=n)
-    return total
+    found = np.zeros(4 * n)
+    for start in range(0, group.size, CELLS):
+        at = slice(start, start + CELLS)
+        of_group = 4 * group[at].astype(np.int64)
+        for number, demand in enumerate(plan.system.demand):
+            kind = 2 * plan.served_before[number, at] + plan.served_after[number, at]
+            found += np.bincount(of_group + kind, weights=demand[at], minlength=found.size)
+    by_kind = found.reshape(n, 2, 2)
+    return np.stack(
+        [by_kind.sum(axis=(1, 2)), by_kind[:, 1].sum(axis=1), by_kind[..., 1].sum(axis=1)]
+    )
 
 
 def ratios(part: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -140,26 +148,29 @@ def layer_rows(plan: SystemPlan) -> list[dict[str, Any]]:
 
 def county_rows(
     plan: SystemPlan,
-    county_of_cell: NDArray[np.int16],
+    sums: NDArray[np.float64],
     county_of_site: NDArray[np.int16],
-    people: NDArray[np.int64],
+    people: NDArray[np.float64],
     counties: Sequence[Mapping[str, str]],
 ) -> list[dict[str, Any]]:
-    """Return people, served shares, planned assets and their cost for each county."""
+    """Return people, served shares, planned assets and their cost for each county.
+
+    Parameters
+    ----------
+    sums : (3, n_county) float64
+        Of `served_sums`.
+    people : (n_county,) float64
+    """
     n = len(counties)
-    system = plan.system
-    total = grouped_sums(county_of_cell, n, system.demand)
-    before = ratios(grouped_sums(county_of_cell, n, system.demand, plan.served_before), total)
-    after = ratios(grouped_sums(county_of_cell, n, system.demand, plan.served_after), total)
-    planned = plan.chosen & ~system.existing
+    before, after = ratios(sums[1], sums[0]), ratios(sums[2], sums[0])
+    planned = plan.chosen & ~plan.system.existing
     count = np.bincount(county_of_site[planned], minlength=n)
     cost = np.zeros(n, np.int64)
     np.add.at(cost, county_of_site[planned], plan.sized.capex_cny[planned])
-    head = np.bincount(county_of_cell, weights=people, minlength=n) / DEMAND_SCALE
     return [
         {
             **county,
-            "people": round(float(head[i])),
+            "people": round(float(people[i])),
             "served_before_ratio": float(before[i]),
             "served_after_ratio": float(after[i]),
             "planned_count": int(count[i]),
@@ -169,19 +180,17 @@ def county_rows(
     ]
 
 
-def place_rows(plan: SystemPlan, density_per_km2: NDArray[np.float64]) -> list[dict[str, Any]]:
+def place_rows(sums: NDArray[np.float64]) -> list[dict[str, Any]]:
     """Return who is served and who is not, by kind of place.
 
     Parameters
     ----------
-    density_per_km2 : (n_cell,) float64
-        Residents per km2, as `Land.density_per_km2`.
+    sums : (3, n_place) float64
+        Of `served_sums`, in the order of `PLACES`.
     """
-    kind, n, demand = environment_of(density_per_km2), len(PLACES), plan.system.demand
-    total = grouped_sums(kind, n, demand)
-    served = grouped_sums(kind, n, demand, plan.served_after)
-    before = ratios(grouped_sums(kind, n, demand, plan.served_before), total)
-    after, left = ratios(served, total), total - served
+    total, _, served = sums
+    before, after = ratios(sums[1], total), ratios(served, total)
+    left = total - served
     return [
         {
             "key": key,

@@ -162,17 +162,22 @@ def farms(
     layer, square = given["layer"], backed.question.square
     area = given["hectares"](land)
     machines = plan.system.demand[layer] / DEMAND_SCALE
-    kind = class_of_places(backed.after, layer)[square]
-    firm = backed.after.firm[layer][square]
-    error = error_of_places(backed, plan, given)[square]
-    sums = [
-        area, machines, area * (kind == 0), area * (kind == 1), area * firm, area * error,
-    ]  # fmt: skip
+    kind = class_of_places(backed.after, layer)
+    of_place = (
+        kind == 0, kind == 1, backed.after.firm[layer], error_of_places(backed, plan, given),
+    )  # fmt: skip
+    block, n_block = place_of_cells(land.x_m, land.y_m, land.cell_m, given["block_m"])
 
-    def added(group: NDArray[Any], n: int) -> list[FloatArray]:
-        return [np.bincount(group, weights=part, minlength=n).astype(np.float64) for part in sums]
+    def added(values: FloatArray) -> list[FloatArray]:
+        return [
+            np.bincount(group, weights=values, minlength=n).astype(np.float64)
+            for group, n in ((land.county, len(counties)), (block, n_block))
+        ]
 
-    whole, count, single, several, holds, weighted = added(land.county, len(counties))
+    # one after another: each part is as long as the land has cells
+    parts = [added(area), added(machines), *(added(area * told[square]) for told in of_place)]
+    of_county, of_block = zip(*parts, strict=True)
+    whole, count, single, several, holds, weighted = of_county
     rows = [
         [
             [county["name_en"] or county["name"], county["name"]],
@@ -186,10 +191,9 @@ def farms(
         for i, county in enumerate(counties)
         if whole[i] > 0
     ]
-    block, n_block = place_of_cells(land.x_m, land.y_m, land.cell_m, given["block_m"])
-    text, n_row = block_file(ground, land, counties, block, n_block, added(block, n_block))
+    text, n_row = block_file(ground, land, counties, block, n_block, of_block)
     total = max(float(area.sum()), 1e-9)
-    corrected = float((area * (kind < 2)).sum() / total)
+    corrected = float((area * (kind < 2)[square]).sum() / total)
     name = f"{plan.system.sector.key}-farm-blocks.csv"
     return {
         **table(

@@ -121,11 +121,11 @@ def county_of_points(
     grid: Any, x_m: NDArray[np.float64], y_m: NDArray[np.float64]
 ) -> NDArray[np.int16]:
     """Return the county of each point: that of its cell, or of the nearest cell of the region."""
-    raster = grid.raster(grid.county, outside=-1)
     row = np.clip(((grid.y1_m - y_m) / grid.cell_m).astype(np.int64), 0, grid.n_row - 1)
     col = np.clip(((x_m - grid.x0_m) / grid.cell_m).astype(np.int64), 0, grid.n_col - 1)
-    county: NDArray[np.int16] = raster[row, col]
-    outside = np.flatnonzero(county < 0)
+    cell = grid.cell_at(row, col)
+    county: NDArray[np.int16] = grid.county[cell]
+    outside = np.flatnonzero(cell < 0)
     if outside.size:
         from scipy.spatial import cKDTree
 

@@ -12,9 +12,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from groundplan.plan.answer import (
+    PLACES,
     county_rows,
     place_rows,
     sector_record,
+    served_sums,
 )
 from groundplan.plan.backup_plan import backup_record
 from groundplan.plan.bill import money_of_system
@@ -29,10 +31,11 @@ from groundplan.plan.proof import write_proof
 from groundplan.plan.reports import report_tables
 from groundplan.plan.roads import road_layer, write_roads
 from groundplan.plan.signal import write_signals
-from groundplan.plan.system import SystemPlan, without_rows
+from groundplan.plan.system import DEMAND_SCALE, SystemPlan, without_rows
 from groundplan.plan.whole_record import plan_record
 from groundplan.plan.workbook import write_workbook
 from groundplan.sectors.contract import Action, Sector
+from groundplan.sectors.places import environment_of
 
 __all__ = ["PlanFolder", "due_year"]
 
@@ -279,8 +282,12 @@ def system_record(
     """Return what ``plan.json`` tells of any system: who is served where, and what it costs."""
     places: list[dict[str, Any]] = []
     if plan.system.laid is None:
-        rows = county_rows(plan, ground.grid.county, county_of_site, ground.people, counties)
-        places = place_rows(plan, ground.land.density_per_km2)
+        kind, n_place = environment_of(ground.land.density_per_km2), len(PLACES)
+        group = ground.grid.county * np.int16(n_place) + kind
+        sums = served_sums(plan, group, len(counties) * n_place).reshape(3, -1, n_place)
+        people = np.bincount(ground.grid.county, weights=ground.people, minlength=len(counties))
+        rows = county_rows(plan, sums.sum(axis=2), county_of_site, people / DEMAND_SCALE, counties)
+        places = place_rows(sums.sum(axis=1))
     else:
         _, x_m, y_m, _ = road_samples(plan)
         of_road = county_of_points(ground.grid, x_m, y_m)

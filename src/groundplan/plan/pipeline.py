@@ -318,10 +318,10 @@ def solve_system(
             save=bench.saver(f"{sector.key}-terrain"),
         )
     progress(f"{sector.key}: coverage")
-    coverage = build_coverage(system, ground.land)
     decision = decide(
         system,
-        coverage,
+        # held by nobody else: what follows needs its memory
+        build_coverage(system, ground.land),
         gap=options.gap,
         steps=options.steps,
         sweeps=options.sweeps,

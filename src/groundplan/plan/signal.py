@@ -67,9 +67,10 @@ class Signal:
 
 def packed(values: NDArray[np.float32]) -> NDArray[np.int16]:
     """Return dB as hundredths."""
-    known = np.isfinite(values)
     out = np.full(values.shape, NONE, np.int16)
-    out[known] = np.rint(np.clip(values[known], -300, 300) * SCALE).astype(np.int16)
+    for row, given in zip(out, values, strict=True):
+        known = np.isfinite(given)
+        row[known] = np.rint(np.clip(given[known], -300, 300) * SCALE).astype(np.int16)
     return out
 
 
@@ -189,6 +190,8 @@ def signals_of(
                 )  # fmt: skip
                 found.append(Signal(number, "rsrp", packed(told.rsrp_dbm)))
                 found.append(Signal(number, "sinr", packed(told.sinr_db())))
+                # its mapped files count as memory until they are let go
+                del told
         except StoppedError:
             # the plan stands without its pictures
             return found
@@ -264,7 +267,8 @@ def people_facts(
         value = values[part].astype(np.int64) - NONE
         having += np.bincount(value, weights=people[part], minlength=having.size)
     total = having.sum()
-    level = (np.arange(having.size) + NONE) / np.float32(SCALE)
+    # the values of the raster, which are rounded once more for print
+    level = (np.arange(having.size) + NONE).astype(np.float32) / np.float32(SCALE)
     level[0] = -np.inf
     kind = np.digitize(level, limits)
     share = np.bincount(kind, weights=having, minlength=len(limits) + 1) / max(1.0, total)

@@ -365,22 +365,11 @@ def settle(
     """Assign every demand row to its nearest serving site and size the sites for it."""
     chosen = system.existing.copy()
     chosen[decision.sites] = True
-    xy, layer = demand_points(system, land)
-    site_xy = np.column_stack([system.sites.x_m, system.sites.y_m])
-    own_m = system.row_reach_m
-
-    def nearest(serving: NDArray[np.bool_]) -> NDArray[np.int32]:
-        return assign_nearest(
-            xy, layer, site_xy, system.sites.layer, system.reach_m, serving, own_m,
-            system.ruled_out,
-        )  # fmt: skip
-
     tick("assign")
-    assignment = nearest(chosen)
+    assignment = nearest_sites(system, land, chosen)
     tick("before")
-    before = nearest(system.existing)
-    served = assignment >= 0
-    load = site_loads(system, assignment)
+    before = nearest_sites(system, land, system.existing) >= 0
+    load = site_loads(system, assignment.ravel())
     tick("size")
     sized = system.sector.sizing.build(
         sizing_model(system.sector.sizing.kind),
@@ -390,18 +379,39 @@ def settle(
         system.settings,
         servers_needed,
     )
-    shape = system.demand.shape
     return SystemPlan(
         system,
         decision,
         chosen,
-        assignment.reshape(shape),
-        (before >= 0).reshape(shape),
-        served.reshape(shape),
+        assignment,
+        before,
+        assignment >= 0,
         sized,
         loads=load,
         servers_needed=servers_needed,
     )
+
+
+def nearest_sites(system: System, land: Land, serving: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return the nearest serving site of each layer and cell, -1 where none reaches it.
+
+    One layer after another: positions and reaches of all rows at once would be the largest arrays
+    of a run.
+    """
+    xy = np.column_stack([land.x_m, land.y_m])
+    site_xy = np.column_stack([system.sites.x_m, system.sites.y_m])
+    out = np.empty(system.demand.shape, np.int32)
+    n_cell = len(xy)
+    for number in range(len(out)):
+        ruled_out = system.ruled_out
+        if ruled_out is not None:
+            of_layer = slice(number * n_cell, (number + 1) * n_cell + 1)
+            ruled_out = (ruled_out[0][of_layer], ruled_out[1])
+        out[number] = assign_nearest(
+            xy, np.full(n_cell, number, np.int8), site_xy, system.sites.layer, system.reach_m,
+            serving, system.reach_table_m[number, system.cell_environment], ruled_out,
+        )  # fmt: skip
+    return out
 
 
 def site_loads(system: System, assignment: NDArray[np.int32]) -> NDArray[np.float64]:

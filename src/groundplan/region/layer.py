@@ -75,6 +75,22 @@ class Grid:
         full[self.row, self.col] = values
         return full
 
+    def cell_at(self, row: NDArray[Any], col: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the cell at each place of the full raster, -1 outside the region.
+
+        Cells are in order, so a few places are found without laying out the raster.
+        """
+        row, col = (np.asarray(at).astype(np.int32) for at in (row, col))
+        low = np.searchsorted(self.row, row, side="left")
+        end = np.searchsorted(self.row, row, side="right")
+        high = end.copy()
+        while (is_open := low < high).any():
+            middle = (low + high) // 2
+            is_before = is_open & (self.col[np.minimum(middle, len(self) - 1)] < col)
+            low, high = np.where(is_before, middle + 1, low), np.where(is_before, high, middle)
+        found = np.minimum(low, len(self) - 1)
+        return np.where((low < end) & (self.col[found] == col), low, -1)
+
 
 @dataclass(frozen=True)
 class Layer:

@@ -88,10 +88,12 @@ def write_raster(
     settings = {
         "driver": "GTiff", "width": frame.n_col, "height": frame.n_row, "count": len(arrays),
         "dtype": dtype, "crs": frame.crs, "transform": Affine(*frame.transform),
-        "nodata": NODATA[dtype] if nodata is None else nodata, "compress": "deflate",
-        "predictor": 3 if dtype.startswith("float") else 2, "tiled": True, "blockxsize": BLOCK,
+        "nodata": NODATA[dtype] if nodata is None else nodata, "tiled": True, "blockxsize": BLOCK,
         "blockysize": BLOCK, "bigtiff": "if_safer",
     }  # fmt: skip
+    if not is_cog:
+        # else it is only read again at once, and compressed then
+        settings |= {"compress": "deflate", "predictor": 3 if dtype.startswith("float") else 2}
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tif")
     final = path.with_name(f".{path.name}.{os.getpid()}.cog.tif") if is_cog else aside

@@ -19,6 +19,8 @@ PEOPLE_CLASSES = (10, 30, 100, 300, 1000, 3000, 10000)
 ACTIONS = ("keep", "upgrade", "share", "new")
 #: Cells across the longer side of the map's rasters.
 SIDE = 620
+#: Rows of a raster read at once.
+ROWS_AT_ONCE = 1024
 #: Drawn as nothing: outside the region, or without demand.
 NO_VALUE = 255
 
@@ -42,43 +44,25 @@ def map_data(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
     record : dict
         Of ``plan.json``.
     """
-    table = pq.read_table(folder / "cells.parquet")
-    note = json.loads(table.schema.metadata[b"groundplan"])
+    note = json.loads(pq.read_schema(folder / "cells.parquet").metadata[b"groundplan"])
     factor = max(1, -(-max(note["n_row"], note["n_col"]) // SIDE))
     rows, cols = -(-note["n_row"] // factor), -(-note["n_col"] // factor)
-    row = table["row"].to_numpy() // factor
-    col = table["col"].to_numpy() // factor
-    at = row.astype(np.int64) * cols + col
     n = rows * cols
-
-    def total(values: NDArray[Any]) -> NDArray[np.float64]:
-        return np.asarray(np.bincount(at, weights=values, minlength=n), np.float64)
-
-    inside = total(np.ones(at.size))
-    people = total(table["people_hundredths"].to_numpy()) / 100
+    sums, county = cell_sums(folder, record, factor, cols, n)
+    inside, people = sums["inside"], sums["people"] / 100
     side_km = note["cell_m"] * factor / 1000
     area = np.maximum(inside / factor**2, 1e-9) * side_km**2
     density = np.where(inside > 0, people / area, 0)
     classes = np.digitize(density, PEOPLE_CLASSES).astype(np.uint8)
     classes[inside == 0] = NO_VALUE
-    county = np.full(n, NO_VALUE, np.uint8)
-    county[at] = np.minimum(table["county"].to_numpy(), 254)
     layers = {"people": packed(classes), "county": packed(county)}
     for key, part in record["sectors"].items():
         if part.get("decision") == "passage":
             continue  # its demand lies on roads, not in cells
-        demand = [table[f"{key}_demand_{layer['key']}"].to_numpy() for layer in part["layers"]]
-        whole = total(np.sum(demand, axis=0))
-        # what a capacitated system is asked is new: nothing serves it before
-        is_new = part.get("decision") == "capacitated"
-        times: tuple[str, ...] = ("after",) if is_new else ("before", "after")
-        if part.get("decision") == "backup":
-            # a map of nothing is no map
-            times = ("before", "after", "firm") if part["base_value"] else ("after", "firm")
-        for when in times:
-            bits = table[f"{key}_{when}"].to_numpy()
-            served = np.sum([d * (bits >> k & 1) for k, d in enumerate(demand)], axis=0)
-            part_ratio = np.divide(total(served), whole, out=np.zeros(n), where=whole > 0)
+        whole = sums[key]
+        for when in times_of(part):
+            served = sums[f"{key}_{when}"]
+            part_ratio = np.divide(served, whole, out=np.zeros(n), where=whole > 0)
             share = np.rint(100 * part_ratio).astype(np.uint8)
             # where hardly anyone lives, a dark area would pass for people left out
             share[(whole <= 0) | (density < PEOPLE_CLASSES[0])] = NO_VALUE
@@ -103,6 +87,58 @@ def map_data(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
             if part.get("decision") == "passage"
         },
     }
+
+
+def times_of(part: dict[str, Any]) -> tuple[str, ...]:
+    """Return the states of a system that the map draws."""
+    if part.get("decision") == "capacitated":
+        # what it is asked is new: nothing serves it before
+        return ("after",)
+    if part.get("decision") == "backup":
+        # a map of nothing is no map
+        return ("before", "after", "firm") if part["base_value"] else ("after", "firm")
+    return ("before", "after")
+
+
+def cell_sums(
+    folder: Path, record: dict[str, Any], factor: int, cols: int, n: int
+) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.uint8]]:
+    """Return sums over the cells of each cell of the map, and its county.
+
+    Cells are read part by part; sums of whole numbers are exact in any order.
+
+    Returns
+    -------
+    sums : dict
+        ``inside``, ``people`` in hundredths, demand of a system under its key, and what is served
+        of it under ``<key>_<time>``.
+    county : (n,) uint8
+    """
+    sums: dict[str, NDArray[np.float64]] = {}
+    county = np.full(n, NO_VALUE, np.uint8)
+    file = pq.ParquetFile(folder / "cells.parquet")
+    for number in range(file.num_row_groups):
+        table = file.read_row_group(number)
+        at = table["row"].to_numpy().astype(np.int64) // factor * cols
+        at += table["col"].to_numpy() // factor
+        county[at] = np.minimum(table["county"].to_numpy(), 254)
+        found: dict[str, NDArray[Any]] = {
+            "inside": np.ones(at.size),
+            "people": table["people_hundredths"].to_numpy(),
+        }
+        for key, part in record["sectors"].items():
+            if part.get("decision") == "passage":
+                continue  # its demand lies on roads, not in cells
+            demand = [table[f"{key}_demand_{layer['key']}"].to_numpy() for layer in part["layers"]]
+            found[key] = np.sum(demand, axis=0)
+            for when in times_of(part):
+                bits = table[f"{key}_{when}"].to_numpy()
+                found[f"{key}_{when}"] = np.sum(
+                    [d * (bits >> k & 1) for k, d in enumerate(demand)], axis=0
+                )
+        for name, values in found.items():
+            sums.setdefault(name, np.zeros(n))[:] += np.bincount(at, weights=values, minlength=n)
+    return sums, county
 
 
 def on_map(
@@ -141,14 +177,21 @@ def signal_classes(
 ) -> NDArray[np.uint8]:
     """Return the class of each cell of the map: the mean of what the raster says in dB there."""
     import rasterio
+    from rasterio.windows import Window
 
+    known, total = np.zeros((rows, cols), np.int64), np.zeros((rows, cols))
+    step = max(1, ROWS_AT_ONCE // factor)
     with rasterio.open(folder / signal["file"]) as dataset:
-        values = dataset.read(1, masked=True)
-    whole = np.full((rows * factor, cols * factor), np.nan)
-    whole[: values.shape[0], : values.shape[1]] = values.filled(np.nan)
-    parts = whole.reshape(rows, factor, cols, factor)
-    known = np.isfinite(parts).sum(axis=(1, 3))
-    total = np.nansum(parts, axis=(1, 3))
+        for first in range(0, rows, step):
+            here = slice(first, min(first + step, rows))
+            top, n_row = first * factor, (here.stop - first) * factor
+            window = Window(0, top, dataset.width, min(n_row, dataset.height - top))
+            values = dataset.read(1, window=window, masked=True)
+            whole = np.full((n_row, cols * factor), np.nan)
+            whole[: values.shape[0], : values.shape[1]] = values.filled(np.nan)
+            parts = whole.reshape(-1, factor, cols, factor)
+            known[here] = np.isfinite(parts).sum(axis=(1, 3))
+            total[here] = np.nansum(parts, axis=(1, 3))
     mean = np.divide(total, known, out=np.zeros((rows, cols)), where=known > 0)
     classes: NDArray[np.uint8] = np.digitize(mean, signal["limits"]).astype(np.uint8)
     classes[known == 0] = NO_VALUE
