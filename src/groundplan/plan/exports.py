@@ -64,7 +64,12 @@ def asset_table(columns: Mapping[str, Any], meaning: Mapping[str, str], load_uni
     units = {"load": load_unit}
     # a column without any value has no type of its own
     types = {"outside_id": pa.string()}
-    arrays = [pa.array(columns[name], types.get(name)) for name in said]
+    arrays = [
+        values
+        if isinstance(values := columns[name], pa.Array)
+        else pa.array(values, types.get(name))
+        for name in said
+    ]
     points = shapely.to_wkb(shapely.points(columns["lon_deg"], columns["lat_deg"]))
     fields = [
         pa.field(

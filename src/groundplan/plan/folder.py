@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -56,27 +56,26 @@ def asset_columns(
     lon, lat = region.unproject(sites.x_m[at], sites.y_m[at])
     action = sites.action[at]
     kept = action == Action.KEEP
-    layers = np.array([layer.key for layer in system.sector.layers])[sites.layer[at]]
+    layers = [layer.key for layer in system.sector.layers]
+    layer = sites.layer[at]
     if plan.backed is not None:
-        layers = np.full(at.size, ALL_LAYERS)
-    environments = np.array(system.sector.environments)[sites.environment[at]]
+        layers, layer = [ALL_LAYERS], np.zeros(at.size, np.int8)
     prefix = f"{system.sector.key}-"
     outside = sites.outside_id
-    code = np.array([c["code"] for c in counties])
-    name = np.array([c["name"] for c in counties])
+    county = county_of_site[at]
     return {
         "asset_id": [f"{prefix}{number:07d}" for number in at],
-        "sector": np.full(at.size, system.sector.key),
-        "layer": layers,
-        "action": np.array([a.name.lower() for a in Action])[action],
-        "environment": environments,
+        "sector": worded([system.sector.key], np.zeros(at.size, np.int8)),
+        "layer": worded(layers, layer),
+        "action": worded([a.name.lower() for a in Action], action),
+        "environment": worded(system.sector.environments, sites.environment[at]),
         "host": sites.host[at],
         "x_m": np.round(sites.x_m[at], 2),
         "y_m": np.round(sites.y_m[at], 2),
         "lon_deg": np.round(lon, 7),
         "lat_deg": np.round(lat, 7),
-        "county_code": code[county_of_site[at]],
-        "county_name": name[county_of_site[at]],
+        "county_code": worded([c["code"] for c in counties], county),
+        "county_name": worded([c["name"] for c in counties], county),
         "units_count": sites.units[at].astype(np.int32),
         "servers_count": plan.sized.servers[at].astype(np.int64),
         "load": np.round(plan.sized.load[at], 6),
@@ -84,14 +83,19 @@ def asset_columns(
         "is_overloaded": plan.sized.is_overloaded[at],
         "capex_cny": np.where(kept, 0, plan.sized.capex_cny[at]),
         "phase_year": np.where(kept, 0, phase_years(plan, years)[at]).astype(np.int16),
-        "state": np.where(kept, "built", "planned"),
+        "state": worded(["planned", "built"], kept.astype(np.int8)),
         # upgraded and shared structures are the stand-in's as well
         "is_synthetic": np.full(at.size, sites.is_synthetic) & (action != Action.NEW),
-        "outside_id": [None] * at.size
+        "outside_id": pa.nulls(at.size, pa.string())
         if outside is None
         else [outside[int(i)] or None for i in at],
         **attribute_columns(plan, at),
     }
+
+
+def worded(words: Sequence[str], number: NDArray[Any]) -> pa.Array:
+    """Return a column of words by their numbers, without a Python object for each."""
+    return pa.array(words, pa.string()).take(pa.array(number))
 
 
 def phase_years(plan: SystemPlan, years: tuple[int, int]) -> NDArray[np.int64]:
