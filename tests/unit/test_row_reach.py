@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from groundplan.engine.location import assign_nearest
 from groundplan.engine.location.certificate import seal
 from groundplan.errors import VerificationError
 from groundplan.plan.proof import verify_system, write_proof
@@ -18,6 +19,8 @@ from groundplan.plan.system import (
     build_coverage,
     complete_settings,
     decide,
+    demand_points,
+    nearest_sites,
     prepare,
     settle,
 )
@@ -55,6 +58,25 @@ def test_every_cell_keeps_to_its_own_reach(plan):
             assert distance_m <= limit_m
             n_served += 1
     assert n_served > 100
+
+
+def test_layers_are_settled_as_if_all_rows_were_at_once(plan):
+    told, land = plan
+    system = told.system
+    # every third row loses the site that serves it
+    served = told.assignment.ravel()
+    hidden = (served >= 0) & (np.arange(served.size) % 3 == 0)
+    indptr = np.concatenate([[0], np.cumsum(hidden)]).astype(np.int64)
+    ruled_out = (indptr, served[hidden])
+    xy, layer = demand_points(system, land)
+    for out in (None, ruled_out):
+        at_once = assign_nearest(
+            xy, layer, np.column_stack([system.sites.x_m, system.sites.y_m]), system.sites.layer,
+            system.reach_m, told.chosen, system.row_reach_m, out,
+        )  # fmt: skip
+        by_layer = nearest_sites(replace(system, ruled_out=out), land, told.chosen)
+        assert np.array_equal(by_layer.ravel(), at_once)
+        assert np.array_equal(at_once, served) is (out is None)
 
 
 def test_a_charging_station_in_town_serves_the_country_around(plan):
