@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundplan.plan import answer, cells
+from groundplan.plan import cells, served
 from groundplan.plan import signal as signals
-from groundplan.plan.answer import served_sums
 from groundplan.plan.cells import CellTable
+from groundplan.plan.served import served_sums
 from groundplan.plan.signal import NONE, people_facts
 from groundplan.region.layer import Grid
 
@@ -86,7 +86,7 @@ def test_sums_by_group_are_those_of_each_cell(seed, n_layer, n_cell, n):
     plan = plan_of(rng, "any", n_layer, n_cell, backed=False)
     group = rng.integers(0, n, n_cell).astype(np.int16)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(answer, "CELLS", 7)
+        patch.setattr(served, "CELLS", 7)
         told = served_sums(plan, group, n)
     naive = np.zeros((3, n))
     for layer in range(n_layer):

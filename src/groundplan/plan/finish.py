@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import platform
+import resource
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,11 +20,26 @@ from groundplan.plan.manifest import (
     write_manifest,
     write_sealed,
 )
-from groundplan.plan.pipeline import Plan, asked_count, machine_note
+from groundplan.plan.pipeline import Plan, asked_count
 from groundplan.plan.road_input import misplaced_files
 from groundplan.plan.system import complete_settings
 
 __all__ = ["check_study", "finish_folder", "reseal", "seal_folder", "unknown_system"]
+
+
+def machine_note(stages: Mapping[str, float]) -> dict[str, Any]:
+    """Return what ``run.json`` tells: machine, time, memory; differs from run to run."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "format": "groundplan-run/1",
+        "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "stage_s": dict(stages),
+        "cpu_s": round(usage.ru_utime + usage.ru_stime, 2),
+        "peak_memory_mib": round(usage.ru_maxrss / 1024, 1),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+    }
 
 
 def seal_folder(folder: Path, record: Mapping[str, Any], stages: Mapping[str, float]) -> None:

@@ -13,10 +13,7 @@ from numpy.typing import NDArray
 
 from groundplan.plan.answer import (
     PLACES,
-    county_rows,
-    place_rows,
     sector_record,
-    served_sums,
 )
 from groundplan.plan.backup_plan import backup_record
 from groundplan.plan.bill import money_of_system
@@ -30,6 +27,7 @@ from groundplan.plan.placing import new_folder, put_in_place
 from groundplan.plan.proof import write_proof
 from groundplan.plan.reports import report_tables
 from groundplan.plan.roads import road_layer, write_roads
+from groundplan.plan.served import county_rows, place_rows, served_sums
 from groundplan.plan.signal import write_signals
 from groundplan.plan.system import DEMAND_SCALE, SystemPlan, without_rows
 from groundplan.plan.whole_record import plan_record

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
-import resource
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -480,21 +478,6 @@ def refuse_if_stopped(stop: Callable[[], bool]) -> None:
     """Raise where a stop was asked for before there is anything to decide."""
     if stop():
         raise StoppedError("stopped before any plan existed; nothing was written")
-
-
-def machine_note(stages: Mapping[str, float]) -> dict[str, Any]:
-    """Return what ``run.json`` tells: machine, time, memory; differs from run to run."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return {
-        "format": "groundplan-run/1",
-        "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "stage_s": dict(stages),
-        "cpu_s": round(usage.ru_utime + usage.ru_stime, 2),
-        "peak_memory_mib": round(usage.ru_maxrss / 1024, 1),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "system": platform.system(),
-    }
 
 
 def read_plan(folder: Path) -> dict[str, Any]:
