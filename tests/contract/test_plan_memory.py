@@ -1,4 +1,4 @@
-"""A system's arrays are let go once its files are written, and an ended run leaves nothing."""
+"""A system's files are written and its arrays let go before the next; how such a run ends."""
 
 from __future__ import annotations
 
@@ -53,6 +53,20 @@ def test_no_two_systems_hold_their_arrays_at_once(study, tmp_path, monkeypatch):
     assert [ref for ref in held if ref() is not None] == []
     assert {"mobile: files", "iot: files", "files"} <= set(told.stages)
     verify_plan(tmp_path / "plan")
+
+
+def test_a_run_stopped_behind_a_system_goes_on(study, tmp_path):
+    seen: list[str] = []
+    stopped = make_plan(
+        study, tmp_path / "plan", cell_m=5000, stop=lambda: "mobile: files" in seen,
+        progress=lambda stage, *_told, **_facts: seen.append(stage),
+    )  # fmt: skip
+    assert stopped.is_stopped
+    verify_plan(tmp_path / "plan")
+    make_plan(study, tmp_path / "plan", cell_m=5000, resume=True)
+    make_plan(study, tmp_path / "whole", cell_m=5000)
+    ours, whole = (tmp_path / name / "plan.json" for name in ("plan", "whole"))
+    assert ours.read_bytes() == whole.read_bytes()
 
 
 def test_an_error_behind_the_first_system_leaves_nothing(study, tmp_path, monkeypatch):
