@@ -230,10 +230,9 @@ def site_data(
     own = {key: [c["name"] for c in part.get("columns", [])]
            for key, part in record["sectors"].items()}  # fmt: skip
     known = set(pq.read_schema(folder / "assets.parquet").names)
-    more = sorted({name for columns in own.values() for name in columns} & known)
     # a folder written by an older version has fewer columns
     have = [name for name in names if name in known]
-    table = pq.read_table(folder / "assets.parquet", columns=[*have, *more])
+    table = pq.read_table(folder / "assets.parquet", columns=have)
     sector = np.asarray(table["sector"].to_pylist())
     width = -(-note["n_col"] // factor) * factor * note["cell_m"]
     height = -(-note["n_row"] // factor) * factor * note["cell_m"]
@@ -241,6 +240,9 @@ def site_data(
     for key, part in record["sectors"].items():
         mine = np.flatnonzero(sector == key)
         rows = table.take(mine)
+        # columns of its own alone: those of all systems are most of the file
+        more = [name for name in own[key] if name in known]
+        rows_own = pq.read_table(folder / "assets.parquet", columns=more).take(mine)
         action = np.array([ACTIONS.index(a) for a in rows["action"].to_pylist()], np.uint8)
         # planned assets last, so that they are drawn on top
         order = np.argsort(np.where(action == 0, 0, 1), kind="stable")
@@ -277,9 +279,8 @@ def site_data(
             "capex_kcny": packed((rows["capex_cny"].to_numpy()[late] // 1000).astype(np.uint32)),
             "year": packed(rows["phase_year"].to_numpy()[late].astype(np.uint16)),
             "columns": {
-                name: packed(rows[name].to_numpy(zero_copy_only=False)[late].astype(np.float32))
-                for name in own[key]
-                if name in known
+                name: packed(rows_own[name].to_numpy(zero_copy_only=False)[late].astype(np.float32))
+                for name in more
             },
         }
     return out
