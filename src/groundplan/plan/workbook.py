@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from groundplan.plan.columns import ASSET_COLUMNS
-from groundplan.plan.sheet_rows import put_rows
 from groundplan.quantity import unit_of
 
 __all__ = ["write_workbook"]
 
 #: Excel holds 1,048,576 rows; a sheet of assets is cut before that, and says so.
 ROWS_MAX = 1_000_000
-#: First row with values, counted from 0: below names and units.
-FIRST_ROW = 2
 TARGET_COLUMNS = (
     "key", "title", "title_zh", "words", "kind", "comparator", "value", "unit", "baseline",
     "baseline_on", "to_build", "planned", "after", "gap", "status", "due_on", "is_working",
@@ -61,8 +57,7 @@ def write_workbook(path: Path, plan: Mapping[str, Any], tables: Mapping[str, pa.
     """
     import xlsxwriter
 
-    without_assets = io.BytesIO()
-    book = xlsxwriter.Workbook(without_assets, {"constant_memory": True, "strings_to_urls": False})
+    book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "strings_to_urls": False})
     # a fixed date, so that the file's bytes depend on the plan alone
     book.set_properties(
         {
@@ -91,16 +86,15 @@ def write_workbook(path: Path, plan: Mapping[str, Any], tables: Mapping[str, pa.
     write_sheet(book, style, "targets", TARGET_COLUMNS, plan["targets"])
     write_sheet(book, style, "money", MONEY_COLUMNS, [*money["lines"], unallocated])
     write_sheet(book, style, "counties", COUNTY_COLUMNS, counties)
-    of_assets: dict[int, tuple[int, pa.Table]] = {}
     for key, assets in tables.items():
         planned = assets.filter(pc.not_equal(assets["action"], "keep")).slice(0, ROWS_MAX)
-        planned = planned.drop_columns(["geometry"])
+        names = tuple(name for name in planned.column_names if name != "geometry")
+        columns = [planned[name].to_pylist() for name in names]
         # Excel takes 31 characters
         write_rows(
-            book, style, f"planned {key}"[:31], planned.column_names, (),
+            book, style, f"planned {key}"[:31], names, zip(*columns, strict=True),
             units={"load": plan["sectors"][key]["demand_unit"]},
         )  # fmt: skip
-        of_assets[len(book.worksheets())] = (FIRST_ROW + 1, planned)
     for key, part in plan["sectors"].items():
         if part.get("decision") == "capacitated":
             write_sheet(book, style, f"service {key}"[:31], FLOW_COLUMNS, part["flows"])
@@ -109,7 +103,6 @@ def write_workbook(path: Path, plan: Mapping[str, Any], tables: Mapping[str, pa.
     write_sheet(book, style, "assumptions", ASSUMPTION_COLUMNS, plan["assumptions"])
     write_sheet(book, style, "ledger", LEDGER_COLUMNS, plan["ledger"])
     book.close()
-    put_rows(without_assets, path, of_assets)
 
 
 def column_rows(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -155,7 +148,7 @@ def write_rows(
         sheet.write_string(0, column, name, style["head"])
     for column, name in enumerate(names):
         sheet.write_string(1, column, unit_of(name) or (units or {}).get(name, ""), style["unit"])
-    for number, row in enumerate(rows, start=FIRST_ROW):
+    for number, row in enumerate(rows, start=2):
         for column, value in enumerate(row):
             if value is None:
                 continue
