@@ -38,6 +38,8 @@ Progress = Callable[[str, int, int, float, float], None]
 PAIRS_MAX = 25_000_000
 #: Above it lists hold this many times the sites that share one open site.
 NEAR_FACTOR = 2.5
+#: Fewest sites of a list, and pairs up to which lists are never cut short.
+NEAR_LEAST, PAIRS_SURE = 32, 1_000_000
 #: Lists grow where more than this share of the rows runs into their ends.
 CAPPED_MAX = 1e-4
 #: Relative distance between bound and fractional plan at which the search for plans begins, in
@@ -99,6 +101,17 @@ class Run:
             return True
         return self.best_value - bound <= max(self.gap, 5e-10) * self.best_value
 
+    def lists(self) -> Near:
+        """Return the first lists; short ones where a limit of time ends longer ones."""
+        problem = self.problem
+        if problem.costs.n_row * int(problem.candidate.sum()) <= PAIRS_SURE:
+            return near_sites(problem.costs, problem.candidate, self.reach())
+        try:
+            return near_sites(problem.costs, problem.candidate, self.reach(), self.halt)
+        except TimeoutError:
+            few = typical_reach(problem.costs, problem.candidate, NEAR_LEAST)
+            return near_sites(problem.costs, problem.candidate, np.minimum(few, self.cap))
+
     def reach(self) -> FloatArray:
         """Return up to which cost sites stand in the lists at first."""
         problem = self.problem
@@ -106,7 +119,7 @@ class Run:
         far = np.full(costs.n_row, float(costs.cost_max) + 1.0)
         if costs.n_row * n > PAIRS_MAX:
             share = n / max(1, problem.p) if problem.p is not None else np.sqrt(n)
-            count = max(32, int(NEAR_FACTOR * share))
+            count = max(NEAR_LEAST, int(NEAR_FACTOR * share))
             far = typical_reach(costs, problem.candidate, count)
         return np.asarray(np.minimum(far, self.cap))
 
@@ -123,7 +136,7 @@ class Run:
                 grow[0] = s.step >= 40 and short.mean() > CAPPED_MAX
                 return grow[0] or self.is_settled(s) or self.halt()
 
-            step_prices(near, choice, state, steps - state.step, 1e-9, look)
+            step_prices(near, choice, state, steps - state.step, 1e-9, look, self.halt)
             if not grow[0] or self.is_halted:
                 break
             short = (state.lam >= near.reach) & (near.reach < limit)
@@ -160,8 +173,11 @@ class Run:
             None if limits is None else limits.of(sites),
         )  # fmt: skip
         search.is_open[:] = state.best_y[sites] > 0.5
+        if problem.p is not None and limits is None and self.halt():
+            # no time to weigh sites one by one: the largest shares, as many as may open
+            search.is_open[np.argsort(-state.best_y[sites], kind="stable")[: problem.p]] = True
         search.serve()
-        search.repair()
+        search.repair(self.halt)
         self.offer(sites[search.is_open])
         self.log["rounded"] = self.best_value
         ranked = np.sort(gain)[::-1]
@@ -372,7 +388,7 @@ def solve(
     if problem.limits is not None:
         choice = LimitedChoice(candidate, problem.price, count, problem.limits)
         run.log["groups"] = problem.limits.n_group
-    near = near_sites(problem.costs, candidate, run.reach())
+    near = run.lists()
     state = start_prices(near, choice)
     near = run.find_prices(near, choice, state, steps)
     if choice.p > 0:
