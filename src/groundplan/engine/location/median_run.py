@@ -17,7 +17,7 @@ from groundplan.engine.location.limited_dual import count_price, follow_groups, 
 from groundplan.engine.location.median_dual import Choice, MedianDual, start_prices, step_prices
 from groundplan.engine.location.median_limits import LimitedChoice
 from groundplan.engine.location.median_problem import Problem, in_space_order
-from groundplan.engine.location.median_search import MedianSearch
+from groundplan.engine.location.median_search import OPENED_A_LOOK, MedianSearch
 from groundplan.engine.location.median_tree import Proof, TreeSearch
 from groundplan.engine.location.near import (
     Near,
@@ -38,8 +38,8 @@ Progress = Callable[[str, int, int, float, float], None]
 PAIRS_MAX = 25_000_000
 #: Above it lists hold this many times the sites that share one open site.
 NEAR_FACTOR = 2.5
-#: Fewest sites of a list, and pairs up to which lists are never cut short.
-NEAR_LEAST, PAIRS_SURE = 32, 1_000_000
+#: Fewest sites of a list.
+NEAR_LEAST = 32
 #: Lists grow where more than this share of the rows runs into their ends.
 CAPPED_MAX = 1e-4
 #: Relative distance between bound and fractional plan at which the search for plans begins, in
@@ -104,7 +104,7 @@ class Run:
     def lists(self) -> Near:
         """Return the first lists; short ones where a limit of time ends longer ones."""
         problem = self.problem
-        if problem.costs.n_row * int(problem.candidate.sum()) <= PAIRS_SURE:
+        if problem.costs.n_row * int(problem.candidate.sum()) <= PAIRS_MAX:
             return near_sites(problem.costs, problem.candidate, self.reach())
         try:
             return near_sites(problem.costs, problem.candidate, self.reach(), self.halt)
@@ -173,9 +173,9 @@ class Run:
             None if limits is None else limits.of(sites),
         )  # fmt: skip
         search.is_open[:] = state.best_y[sites] > 0.5
-        if problem.p is not None and limits is None and self.halt():
-            # no time to weigh sites one by one: the largest shares, as many as may open
-            search.is_open[np.argsort(-state.best_y[sites], kind="stable")[: problem.p]] = True
+        many = problem.p is not None and problem.p > OPENED_A_LOOK
+        if problem.p is not None and many and limits is None and self.halt():
+            search.is_open[:] = drawn(state.best_y[sites], problem.p)
         search.serve()
         search.repair(self.halt)
         self.offer(sites[search.is_open])
@@ -256,6 +256,18 @@ class Run:
         search.repair()
         self.descend(4)
         return self.search_sites[search.is_open]
+
+
+def drawn(share: FloatArray, count: int) -> NDArray[np.bool_]:
+    """Return at most `count` sites spread as their shares are along the order of the sites.
+
+    Where there is no time to weigh sites one by one: neighbours in the plane stand together.
+    """
+    total = np.cumsum(share)
+    out = np.zeros(share.size, np.bool_)
+    at = np.searchsorted(total, (np.arange(count) + 0.5) * (total[-1] / max(1, count)))
+    out[np.minimum(at, share.size - 1)] = True
+    return out
 
 
 def cooling(rounds: int, *, is_small: bool) -> FloatArray:

@@ -17,7 +17,7 @@ from groundplan.engine.location.interchange import (
 )
 from groundplan.engine.location.near import Near, transpose_near
 
-__all__ = ["MedianSearch"]
+__all__ = ["OPENED_A_LOOK", "MedianSearch"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
