@@ -104,7 +104,7 @@ class Run:
     def lists(self) -> Near:
         """Return the first lists; short ones where a limit of time ends longer ones."""
         problem = self.problem
-        if problem.costs.n_row * int(problem.candidate.sum()) <= PAIRS_MAX:
+        if problem.costs.n_row * self.per_row() <= PAIRS_MAX:
             return near_sites(problem.costs, problem.candidate, self.reach())
         try:
             return near_sites(problem.costs, problem.candidate, self.reach(), self.halt)
@@ -112,14 +112,20 @@ class Run:
             few = typical_reach(problem.costs, problem.candidate, NEAR_LEAST)
             return near_sites(problem.costs, problem.candidate, np.minimum(few, self.cap))
 
+    def per_row(self) -> int:
+        """Return how many sites the list of a row begins with, more or less."""
+        problem, n = self.problem, int(self.problem.candidate.sum())
+        if problem.costs.n_row * n <= PAIRS_MAX:
+            return n
+        share = n / max(1, problem.p) if problem.p is not None else np.sqrt(n)
+        return max(NEAR_LEAST, int(NEAR_FACTOR * share))
+
     def reach(self) -> FloatArray:
         """Return up to which cost sites stand in the lists at first."""
         problem = self.problem
-        costs, n = problem.costs, int(problem.candidate.sum())
+        costs, count = problem.costs, self.per_row()
         far = np.full(costs.n_row, float(costs.cost_max) + 1.0)
-        if costs.n_row * n > PAIRS_MAX:
-            share = n / max(1, problem.p) if problem.p is not None else np.sqrt(n)
-            count = max(NEAR_LEAST, int(NEAR_FACTOR * share))
+        if costs.n_row * int(problem.candidate.sum()) > PAIRS_MAX:
             far = typical_reach(costs, problem.candidate, count)
         return np.asarray(np.minimum(far, self.cap))
 
