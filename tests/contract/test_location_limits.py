@@ -6,6 +6,7 @@ two of these problems would go on for many times the limit.
 
 from __future__ import annotations
 
+import functools
 import time
 
 import numpy as np
@@ -38,6 +39,7 @@ def points(n_row, n_site, seed=0):
     )
 
 
+@functools.lru_cache(maxsize=2)
 def capacities(n_row, n_site, seed=0):
     rng = np.random.default_rng(seed)
     rows, sites = rng.uniform(0, 100, (n_row, 2)), rng.uniform(0, 100, (n_site, 2))
@@ -145,22 +147,8 @@ def holds(problem, found, options, sense):
         assert (d.bound >= d.value) if sense == "max" else (d.bound <= d.value)
 
 
-#: Those that keep it at `LARGER` times the size, too. The others take longer for one step of a stage.
-LARGE = [
-    "maximal_covering",
-    "covering_with_floors",
-    "set_covering",
-    "partial_set_covering",
-    "backup_covering",
-    "backup_set_covering",
-    "p_median",
-    "p_dispersion",
-    "flow_refueling",
-]
-
-
 @pytest.mark.parametrize(
-    ("name", "times"), [*((name, 1) for name in NAMES), *((name, LARGER) for name in LARGE)]
+    ("name", "times"), [(name, times) for times in (1, LARGER) for name in NAMES]
 )
 def test_a_time_limit_is_kept(name, times, monkeypatch):
     monkeypatch.setattr(time, "monotonic", time.process_time)

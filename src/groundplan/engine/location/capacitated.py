@@ -51,6 +51,8 @@ ROWS_WHOLE, TABLE_MAX = 600, 200_000
 #: Steps of 0/1 knapsacks from the prices of fractional ones, the first as a share of a full step,
 #: and steps without a better bound after which they shorten.
 WHOLE_STEPS, WHOLE_FIRST, WHOLE_PATIENCE = 240, 0.3, 6
+#: Share of a limit of time after which no more is done for split service that whole rows follow.
+SPLIT_SHARE = 0.5
 #: Branchings where each row has one site, and pairs up to which a mixed-integer program follows.
 WHOLE_NODES, PAIRS_WHOLE = 300, 6_000
 
@@ -84,18 +86,21 @@ def check_sites(
         words += [] if p is None else [f"at most {p} new sites"]
         words += [] if forbidden is None else [f"{int(np.sum(forbidden))} forbidden sites"]
         raise InfeasibleError("the sites that may open are too small", words)
-    served = np.zeros(problem.n_row, bool)
-    served[problem.row[(candidate | old)[problem.site_of_pair()]]] = True
+    usable = candidate | old
+    served = np.ones(problem.n_row, bool)
+    if not usable.all():
+        served = np.zeros(problem.n_row, bool)
+        served[problem.row[usable[problem.site_of_pair()]]] = True
     if not served.all():
         raise InfeasibleError(
             "some rows have no site that may serve them",
             [f"row {int(served.argmin())} and {int((~served).sum()) - 1} more", "forbidden sites"],
         )
-    if single_source:
+    if single_source and int(problem.demand.max()) > int(problem.capacity[usable].min()):
         site = problem.site_of_pair()
         most = np.zeros(problem.n_row, np.int64)
-        usable = (candidate | old)[site]
-        np.maximum.at(most, problem.row[usable], problem.capacity[site[usable]])
+        allowed = usable[site]
+        np.maximum.at(most, problem.row[allowed], problem.capacity[site[allowed]])
         large = np.flatnonzero(problem.demand > most)
         if large.size:
             i = int(large[0])
@@ -150,11 +155,11 @@ def solve(
     group = group_rows(problem, GROUPS) if large else None
     plans: Plans
     if rounded:
-        plans = RoundedPlans(pricing, seed, group)
+        plans = RoundedPlans(pricing, seed, group, lambda: past(SPLIT_SHARE) or halt())
     elif single_source:
         plans = WholePlans(pricing, seed)
     else:
-        plans = SplitPlans(pricing, seed, group)
+        plans = SplitPlans(pricing, seed, group, halt)
     # prices come from plans in which demand may be split, where those lead to whole ones
     guide = plans.split if isinstance(plans, RoundedPlans) else plans
 
@@ -171,8 +176,11 @@ def solve(
         guide.improve(share, tries, lambda: past(0.4) or halt())
         progress("improve", tries, tries, plans.value, 0.0)
 
+    def halt_split() -> bool:
+        return (rounded and past(SPLIT_SHARE)) or halt()
+
     if isinstance(guide, SplitPlans) and guide.small is not None:
-        price, share = grade(guide, steps=steps, look=look, halt=halt, improve=improve_early)
+        price, share = grade(guide, steps=steps, look=look, halt=halt_split, improve=improve_early)
     else:
         price, share, _bound = volume(
             pricing if not isinstance(plans, RoundedPlans) else plans.split.pricing,
@@ -185,10 +193,11 @@ def solve(
             plans.improve(share, tries, lambda: past(0.7) or halt())
         plans.settle(lambda: past(0.85) or halt())
         progress("improve", tries, tries, plans.value, 0.0)
-        price, _share, _bound, _aim = walk(
-            pricing, price, lambda *_: plans.split.value, steps=min(steps, WHOLE_STEPS), look=look,
-            first=WHOLE_FIRST, patience=WHOLE_PATIENCE, halt=halt,
-        )  # fmt: skip
+        if not halt():
+            price, _share, _bound, _aim = walk(
+                pricing, price, lambda *_: plans.split.value, steps=min(steps, WHOLE_STEPS),
+                look=look, first=WHOLE_FIRST, patience=WHOLE_PATIENCE, halt=halt,
+            )  # fmt: skip
     problem_tree = Branching(problem, pricing, plans, p, halt)
     first = problem_tree.prices(price)
     root = np.where(candidate, FREE, np.where(old, OPEN, CLOSED)).astype(np.int8)

@@ -14,7 +14,8 @@ Anbil 2000, doi 10.1007/s101070050002).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,8 @@ KNAPSACK_STEPS = 60_000
 PAIRS_ALONE = 200_000
 #: Cost of a row against the mean at least, where it sets how far its price moves.
 LEAST_COST = 0.01
+#: Sites of more pairs than this are put in order one by one.
+PAIRS_A_SITE = 500
 
 
 def knapsack_grid(problem: CapacityProblem) -> int:
@@ -46,37 +49,72 @@ def knapsack_grid(problem: CapacityProblem) -> int:
     return max(step, -(-int(problem.capacity.max()) // KNAPSACK_STEPS))
 
 
+def cheapest_first(
+    problem: CapacityProblem, *, with_cost: bool
+) -> tuple[NDArray[np.int32], FloatArray, FloatArray]:
+    """Return rows, costs per unit and, where asked for, costs: of each site the cheapest first.
+
+    Pairs of equal cost per unit stay as they stand.
+    """
+    p = problem
+    if p.row.size < PAIRS_A_SITE * p.n_site:
+        each = p.cost / p.demand[p.row]
+        order = np.lexsort((each, p.site_of_pair()))
+        return p.row[order], each[order], p.cost[order] if with_cost else np.empty(0)
+    demand = p.demand.astype(np.float64)
+    row, each = np.empty_like(p.row), np.empty(p.row.size)
+    cost = np.empty(p.row.size if with_cost else 0)
+    for a, b in pairwise(p.site_ptr.tolist()):
+        mine = p.cost[a:b] / demand[p.row[a:b]]
+        order = np.argsort(mine)
+        ranked = mine[order]
+        if (ranked[1:] == ranked[:-1]).any():
+            order = np.argsort(mine, kind="stable")
+        row[a:b], each[a:b] = p.row[a:b][order], ranked
+        if with_cost:
+            cost[a:b] = p.cost[a:b][order]
+    return row, each, cost
+
+
 @dataclass
 class Pricing:
-    """The relaxed problem: which sites may open, which must, and at most how many."""
+    """The relaxed problem: which sites may open, which must, and at most how many.
+
+    Where demand may be split, the order of pairs is taken over from a pricing `like` it.
+    """
 
     problem: CapacityProblem
     free: BoolArray
     must: BoolArray
     at_most: int
     single_source: bool
+    like: Pricing | None = None
+    row: NDArray[np.int32] = field(init=False, repr=False)
+    each: FloatArray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Lay out what every evaluation needs."""
         p = self.problem
         self.fee = np.where(self.free, p.opening_cost, 0.0)
-        each = p.cost / p.demand[p.row]
-        order = np.lexsort((each, p.site_of_pair()))
-        self.row, self.each = p.row[order], each[order]
+        if self.like is not None and not self.single_source:
+            self.row, self.each = self.like.row, self.like.each
+        else:
+            self.row, self.each, self.cost = cheapest_first(p, with_cost=self.single_source)
         if self.single_source:
-            self.cost = p.cost[order]
             step = knapsack_grid(p)
             self.size, self.room = p.demand // step, p.capacity // step
         lacking = int(p.demand.sum()) - int(p.capacity[self.must].sum())
         room = np.cumsum(np.sort(p.capacity[self.free])[::-1])
         self.at_least = 0 if lacking <= 0 else int(np.searchsorted(room, lacking)) + 1
         self.gain, self.unit = np.empty(p.n_site), np.empty(p.n_site)
-        # rows that cost more to serve move further: halfway between equal and proportional steps
-        count = np.maximum(1, np.bincount(p.row, minlength=p.n_row))
-        dear = np.bincount(p.row, p.cost, p.n_row) / count
-        self.weight = np.sqrt(np.maximum(dear, LEAST_COST * dear.mean() + 1e-300))
-        # 0/1 knapsacks measured no gain from it
-        self.weight = np.ones(p.n_row) if self.single_source else self.weight / self.weight.mean()
+        self.weight = np.ones(p.n_row)
+        if not self.single_source:
+            # rows that cost more to serve move further: halfway between equal and proportional
+            # steps; 0/1 knapsacks measured no gain from it
+            count = np.maximum(1, np.bincount(p.row, minlength=p.n_row))
+            dear = np.bincount(p.row, p.cost, p.n_row) / count
+            self.weight = np.sqrt(np.maximum(dear, LEAST_COST * dear.mean() + 1e-300))
+            self.weight /= self.weight.mean()
         self.ranges = chunks(p.n_site, 16 if p.row.size > PAIRS_ALONE else 1)
 
     def gains(self, worth: FloatArray) -> FloatArray:
@@ -155,7 +193,7 @@ def walk(
     goal = aim(share, best)
     direction = 1.0 - served
     factor, worse = first, 0
-    for step in range(1, steps + 1):
+    for step in range(1, 1 if halt() else steps + 1):
         length = float(direction @ (weight * direction))
         if length < 1e-18:
             break

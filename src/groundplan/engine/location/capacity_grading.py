@@ -19,6 +19,8 @@ FloatArray = NDArray[np.float64]
 GROUPS, FINER = 600, 5_000
 #: Steps of the prices of groups; those of the rows are given by the caller, at most `STEPS_ROWS`.
 STEPS_GROUPS, STEPS_FINER, STEPS_ROWS = 300, 160, 250
+#: Steps of the prices of groups that are taken in any case: they cost little beside the rest.
+STEPS_LEAST = 40
 #: Steps without a better bound after which they shorten.
 PATIENCE = 6
 #: First steps from prices of coarser groups, as a share of a full step.
@@ -27,10 +29,15 @@ FIRST_STEP = 0.3
 FACTORS = (1.0, 0.995, 0.99, 0.985, 0.98, 0.975, 0.97, 0.96)
 
 
-def lift(pricing: Pricing, worth: FloatArray) -> FloatArray:
+def lift(pricing: Pricing, worth: FloatArray, halt: Callable[[], bool]) -> FloatArray:
     """Return row prices that begin where those of coarser groups ended."""
     base = worth * pricing.problem.demand
-    bounds = [pricing.evaluate(base * factor)[0] for factor in FACTORS]
+    bounds: list[float] = []
+    for factor in FACTORS:
+        bounds.append(pricing.evaluate(base * factor)[0])
+        # concave in the factor: nothing better follows once the bound falls
+        if halt() and bounds[-1] < max(bounds):
+            break
     return base * FACTORS[int(np.argmax(bounds))]
 
 
@@ -71,26 +78,31 @@ def grade(
 
     groups = small.problem
     start = first_prices(groups, small.fee, small.candidate | small.old)
+    asked = iter(range(STEPS_LEAST))
+
+    def halt_groups() -> bool:
+        return next(asked, None) is None and halt()
+
     price, share, _, _ = walk(
         small.pricing,
         start,
         aim(small),
         steps=STEPS_GROUPS,
-        look=lambda *_: halt(),
+        look=lambda *_: halt_groups(),
         patience=PATIENCE,
-        halt=halt,
+        halt=halt_groups,
     )
     plans.round(share)
     improve(share)
     worth = (price / groups.demand)[plans.group]
-    if p.n_row >= 2 * FINER:
+    if p.n_row >= 2 * FINER and not halt():
         group = group_rows(p, FINER)
         finer = group_problem(p, group)
         pricing = Pricing(finer, rows.free, rows.must, rows.at_most, False)
         mean = np.bincount(group, worth * p.demand) / finer.demand
         price, share, _, _ = walk(
             pricing,
-            lift(pricing, mean),
+            lift(pricing, mean, halt),
             aim(plans),
             steps=STEPS_FINER,
             look=lambda *_: halt(),
@@ -98,8 +110,11 @@ def grade(
             halt=halt,
         )
         worth = (price / finer.demand)[group]
+    lifted = lift(rows, worth, halt)
+    if halt():
+        return lifted, share
     price, share, _, _ = walk(
-        rows, lift(rows, worth), aim(plans), steps=min(steps, STEPS_ROWS), look=look,
+        rows, lifted, aim(plans), steps=min(steps, STEPS_ROWS), look=look,
         first=FIRST_STEP, patience=PATIENCE, halt=halt,
     )  # fmt: skip
     return price, share

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from groundplan.engine._jit import jit
 from groundplan.engine.location.capacity_problem import CapacityProblem
 
 __all__ = ["group_problem", "group_rows"]
@@ -63,15 +64,27 @@ def group_rows(problem: CapacityProblem, count: int) -> NDArray[np.int64]:
     return group
 
 
+@jit
+def _add_up(ptr, row, cost, demand, group, load, total):
+    """Add up what each site may serve of each group, and what all of that would cost."""
+    for j in range(ptr.size - 1):
+        for q in range(ptr[j], ptr[j + 1]):
+            g = group[row[q]]
+            load[j, g] += demand[row[q]]
+            total[j, g] += cost[q]
+
+
 def group_problem(problem: CapacityProblem, group: NDArray[np.int64]) -> CapacityProblem:
     """Return the problem whose rows are the groups; costs are those of what may be served."""
     n = int(group.max()) + 1
     demand = np.zeros(n, np.int64)
     np.add.at(demand, group, problem.demand)
-    key = problem.site_of_pair().astype(np.int64) * n + group[problem.row]
-    size = n * problem.n_site
-    load = np.bincount(key, problem.demand[problem.row], size)
-    cost = np.bincount(key, problem.cost, size)
+    load, cost = np.zeros(n * problem.n_site), np.zeros(n * problem.n_site)
+    table = (problem.n_site, n)
+    _add_up(
+        problem.site_ptr, problem.row, problem.cost, problem.demand.astype(np.float64), group,
+        load.reshape(table), cost.reshape(table),
+    )  # fmt: skip
     share = load / np.tile(demand, problem.n_site)
     best = share.reshape(problem.n_site, n).max(axis=0)
     keep = (load > 0) & (share >= np.minimum(ALLOWED_SHARE, np.tile(best, problem.n_site)))

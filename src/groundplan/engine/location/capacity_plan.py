@@ -12,7 +12,7 @@ from groundplan.engine.location.capacity_dual import Pricing
 from groundplan.engine.location.capacity_groups import group_problem
 from groundplan.engine.location.capacity_moves import descend
 from groundplan.engine.location.capacity_program import find_better, find_plan
-from groundplan.engine.location.transport import Transport
+from groundplan.engine.location.transport import Transport, never
 from groundplan.engine.location.whole_service import dense_costs, search_whole
 
 __all__ = ["SplitPlans", "WholePlans"]
@@ -37,21 +37,28 @@ PER_LOOK = 200
 class SplitPlans:
     """The best set of open sites where demand may be split; service is exact for every set.
 
-    With `group`, the group of each row, sets are compared on the groups first.
+    With `group`, the group of each row, sets are compared on the groups first. `hurry` says when
+    service may cost more than it need.
     """
 
-    def __init__(self, pricing: Pricing, seed: int, group: NDArray[np.int64] | None = None) -> None:
+    def __init__(
+        self,
+        pricing: Pricing,
+        seed: int,
+        group: NDArray[np.int64] | None = None,
+        hurry: Callable[[], bool] = never,
+    ) -> None:
         self.pricing, self.seed, self.group = pricing, seed, group
         self.problem, self.candidate, self.old = pricing.problem, pricing.free, pricing.must
         self.at_most, self.fee = pricing.at_most, pricing.fee
-        self.transport = Transport(self.problem)
+        self.transport = Transport(self.problem, self.fee, hurry)
         self.best: BoolArray = self.old.copy()
         self.value = np.inf
         self.small: SplitPlans | None = None
         if group is not None:
             rows = group_problem(self.problem, group)
             grouped = Pricing(rows, self.candidate, self.old, self.at_most, False)
-            self.small = SplitPlans(grouped, seed)
+            self.small = SplitPlans(grouped, seed, hurry=hurry)
 
     def offer(self, opened: BoolArray) -> float:
         """Return what a set of sites costs in all; keep it where it is the best."""

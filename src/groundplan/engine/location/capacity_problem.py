@@ -187,10 +187,18 @@ class CapacityProblem:
 
     def pair_number(self, rows: NDArray[Any], sites: NDArray[Any]) -> NDArray[np.int64]:
         """Return where pairs stand, -1 for pairs that are not allowed."""
-        key = self.site_of_pair().astype(np.int64) * self.n_row + self.row
-        wanted = np.asarray(sites, np.int64) * self.n_row + np.asarray(rows, np.int64)
-        at = np.minimum(np.searchsorted(key, wanted), max(0, key.size - 1))
-        return np.where(key[at] == wanted, at, -1)
+        wanted, place = np.asarray(rows, np.int64), np.asarray(sites, np.int64)
+        low, end = self.site_ptr[place], self.site_ptr[place + 1]
+        high, last = end.copy(), max(0, self.row.size - 1)
+        # halving, all pairs at once: the rows of each site ascend
+        while (low < high).any():
+            middle = (low + high) >> 1
+            is_open = low < high
+            is_before = is_open & (self.row[np.minimum(middle, last)] < wanted)
+            low = np.where(is_before, middle + 1, low)
+            high = np.where(is_open & ~is_before, middle, high)
+        at = np.minimum(low, last)
+        return np.where((low < end) & (self.row[at] == wanted), at, -1)
 
 
 def whole(given: ArrayLike, name: str, least: int) -> NDArray[np.int64]:

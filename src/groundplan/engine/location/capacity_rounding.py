@@ -8,6 +8,7 @@ it, and shifts and exchanges repair what no longer fits at a rising price of wha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +18,13 @@ from numpy.typing import NDArray
 from groundplan.engine.location.capacity_dual import Pricing
 from groundplan.engine.location.capacity_plan import SplitPlans
 from groundplan.engine.location.capacity_program import find_plan
-from groundplan.engine.location.transport import open_costs
-from groundplan.engine.location.whole_service import SHIFTS_ONLY, anneal_rows, settle_rows
+from groundplan.engine.location.transport import never, open_costs
+from groundplan.engine.location.whole_service import (
+    SHIFTS_ONLY,
+    anneal_rows,
+    fit_rows,
+    settle_rows,
+)
 
 __all__ = ["RoundedPlans"]
 
@@ -40,6 +46,8 @@ ANNEAL_SWEEPS, MOVES_PER_ROW = 40, 8
 NEAR = 10
 #: Heat of the moves in mean costs of serving a row: at first, and where only the fit is sought.
 HEAT_FIRST, HEAT_LAST = 0.3, 0.02
+#: Sites added to a set, as shares of it, until rows fit one by one.
+MORE_SITES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 1.0)
 #: Branchings of the general solver where no set could be given whole rows.
 NODES = 200
 
@@ -47,11 +55,17 @@ NODES = 200
 class RoundedPlans:
     """The best plan in which every row has one site, found from split service."""
 
-    def __init__(self, pricing: Pricing, seed: int, group: NDArray[np.int64] | None) -> None:
+    def __init__(
+        self,
+        pricing: Pricing,
+        seed: int,
+        group: NDArray[np.int64] | None,
+        hurry: Callable[[], bool] = never,
+    ) -> None:
         self.problem, self.candidate, self.old = pricing.problem, pricing.free, pricing.must
         self.at_most, self.fee, self.seed = pricing.at_most, pricing.fee, seed
-        split = Pricing(self.problem, self.candidate, self.old, self.at_most, False)
-        self.split = SplitPlans(split, seed, group)
+        split = Pricing(self.problem, self.candidate, self.old, self.at_most, False, pricing)
+        self.split = SplitPlans(split, seed, group, hurry)
         self.place = np.full(self.problem.n_row, -1, np.int32)
         self.value = np.inf
         self.tried: set[bytes] = set()
@@ -67,13 +81,13 @@ class RoundedPlans:
     def settle(self, halt: Callable[[], bool]) -> None:
         """Give each row one site in the cheapest sets known."""
         for opened in self.best_sets():
+            if halt():
+                return
             key = np.packbits(opened).tobytes()
             if key in self.tried:
                 continue
             self.tried.add(key)
             self.settle_in(opened, halt)
-            if halt():
-                return
 
     def best_sets(self) -> list[BoolArray]:
         """Return the cheapest sets whose split service is known."""
@@ -125,7 +139,7 @@ class RoundedPlans:
                     best, kept[:] = mine, place
                 break
             if halt():
-                return
+                break
             penalty *= PENALTY_GROWTH
             if is_long:
                 best = move(HEAT_LAST, best)
@@ -139,8 +153,49 @@ class RoundedPlans:
             if over == 0 and value < self.value:
                 self.value, self.place = value, sites[kept].astype(np.int32)
 
+    def fit_any(self) -> bool:
+        """Give each row the cheapest site with room for it, in sets of more and more sites."""
+        known = self.best_sets()
+        if not known:
+            return False
+        p, best = self.problem, known[0]
+        room = np.where(self.candidate, p.capacity, -1)
+        left = self.at_most - int((best & self.candidate).sum())
+        outside = np.flatnonzero(self.candidate & ~best)
+        each = self.fee[outside] / np.maximum(p.capacity[outside], 1)
+        outside = outside[np.argsort(each, kind="stable")]
+        trials = []
+        for share in MORE_SITES:
+            trial = best.copy()
+            trial[outside[: min(left, math.ceil(share * int(best.sum())))]] = True
+            trials.append(trial)
+        largest = self.old.copy()
+        most = min(self.at_most, int(self.candidate.sum()))
+        largest[np.argsort(-room, kind="stable")[:most]] = True
+        return any(self.fit_in(opened) for opened in [*trials, largest])
+
+    def fit_in(self, opened: BoolArray) -> bool:
+        """Give rows the cheapest open site with room, large rows first; keep a plan that fits."""
+        p, sites = self.problem, np.flatnonzero(opened)
+        table = open_costs(p, sites) * p.demand[:, None]
+        place, room = np.full(p.n_row, -1, np.int64), p.capacity[sites]
+        if fit_rows(table, p.demand, room, np.argsort(-p.demand, kind="stable"), place):
+            return False
+        near = np.empty((p.n_row, min(sites.size, NEAR)), np.int64)
+        # dearer than any service: what fits goes on to fit
+        penalty = float(table[np.isfinite(table)].max(initial=1.0)) + 1.0
+        kept = place.copy()
+        if settle_rows(table, p.demand, room, penalty, near, place, SHIFTS_ONLY):
+            place = kept
+        used = np.unique(sites[place])
+        self.place = sites[place].astype(np.int32)
+        self.value = float(table[np.arange(p.n_row), place].sum()) + float(self.fee[used].sum())
+        return True
+
     def find_any(self, halt: Callable[[], bool]) -> bool:
         """Look for a plan in any known set, then by a mixed-integer program; false: none exists."""
+        if halt() and self.fit_any():
+            return True
         for opened in self.best_sets():
             self.settle_in(opened, lambda: False, sweeps=0)
             if np.isfinite(self.value):

@@ -120,7 +120,7 @@ def p_center(
     def halt() -> bool:
         return stop() or (ends_at is not None and time.monotonic() > ends_at)
 
-    search = Search(cost, candidate, old, p, seed)
+    search = Search(cost, candidate, old, p, seed, halt)
     asked = 0
 
     def is_done() -> bool:
@@ -191,6 +191,8 @@ def p_center(
             answer = ask("tree", limit, 0, depth)
             high = limit if answer is None else search.value
         depth = min(nodes, depth * DEEPER) if depth < nodes else 0
+    if search.bound == 0.0 and halt():
+        search.refuse_apart()
     return certify(cost, search, old, p, gap, {"seed": seed, "asked": asked})
 
 

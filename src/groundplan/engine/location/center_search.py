@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,18 +41,26 @@ WORK_A_NODE = 60_000
 STARTS, STARTS_PAIRS = 12, 200_000
 #: Cuts are sought where the relaxation falls short of p by less than this share.
 SHORT = 0.08
+#: Distances held at once, and sites marked between two looks at the clock.
+AT_ONCE, MARKS_A_LOOK = 4_000_000, 20
 
 
 class Search:
     """State of one solve: the best plan, the distance that is excluded, and its proof."""
 
     def __init__(
-        self, cost: AssignmentCost, candidate: BoolArray, old: BoolArray, p: int, seed: int
+        self,
+        cost: AssignmentCost,
+        candidate: BoolArray,
+        old: BoolArray,
+        p: int,
+        seed: int,
+        halt: Callable[[], bool],
     ) -> None:
-        self.cost, self.p, self.seed = cost, p, seed
+        self.cost, self.p, self.seed, self.halt = cost, p, seed, halt
         self.rows = Rows(cost, candidate, old)
-        self.best, first = self.start()
-        self.rows.add(first)
+        self.best, self.worst = self.start()
+        self.rows.add(self.worst)
         self.far, _ = nearest(cost, self.best, self.rows.held)
         self.value = float(self.far.max(initial=0.0))
         self.bound = 0.0
@@ -68,10 +77,10 @@ class Search:
         """Return a plan of sites found one by one, and the rows that were furthest each time.
 
         The site nearest to the row that is furthest is added (Gonzalez 1985,
-        doi 10.1016/0304-3975(85)90224-5), beyond p for the sake of the rows.
+        doi 10.1016/0304-3975(85)90224-5), beyond p for the sake of the rows. Rows come in the order
+        in which they were found; where time is over few are enough.
         """
         cost, number = self.cost, self.rows.number
-        every = np.arange(cost.n_row)
         far = self.rows.held.copy()
         taken, seen = np.zeros(number.size, np.bool_), np.zeros(cost.n_row, np.bool_)
         chosen: list[int] = []
@@ -81,6 +90,8 @@ class Search:
             row = int(far.argmax())
             if len(chosen) >= self.p and far[row] <= 0.0:
                 break
+            if len(chosen) >= ROWS_MIN and self.halt():
+                break
             worst.append(row)
             seen[row] = True
             away = between(cost, np.array([row]), number)[0].astype(np.float64)
@@ -88,9 +99,9 @@ class Search:
             at = int(away.argmin())
             taken[at] = True
             chosen.append(int(number[at]))
-            far = np.minimum(far, cost.pairs(every, np.full(every.size, chosen[-1])))
+            far = np.minimum(far, cost.block(0, cost.n_row, number[at : at + 1])[:, 0])
             far[seen] = 0.0
-        return np.array(chosen[: self.p], np.int64), np.unique(np.array(worst, np.int64))
+        return np.array(chosen[: self.p], np.int64), np.array(worst, np.int64)
 
     def take(self, plan: IntArray, limit: float) -> bool:
         """Keep a plan where it is the best; add rows it leaves out; return if there are none."""
@@ -164,7 +175,9 @@ class Search:
         chosen[at[at >= 0]] = True
         row = np.repeat(np.arange(lists.n_row), np.diff(lists.row_indptr))
         open_pair = ~np.isin(row, row[chosen[lists.row_indices]])
-        for _ in range(min(self.p, chosen.size) - int(chosen.sum())):
+        for turn in range(min(self.p, chosen.size) - int(chosen.sum())):
+            if turn % MARKS_A_LOOK == 0 and self.halt():
+                break
             gain = np.bincount(lists.row_indices[open_pair], minlength=chosen.size)
             gain[chosen] = -1
             best = int(gain.argmax())
@@ -201,10 +214,33 @@ class Search:
             sure = n * (1.0 - 1e-7)
             step_dual(
                 program, weight, state, steps, 1e-6,
-                lambda s: s.bound < sure - 1e-3 or s.fractional > sure,
+                lambda s: s.bound < sure - 1e-3 or s.fractional > sure or self.halt(),
             )  # fmt: skip
             leaf = search.priced({}, node.row, state.best_u.astype(np.float64))
             self.share[1][node.site] = state.best_y
+        if search.excess(leaf) <= 0:
+            return False
+        self.prove(Proof([leaf]), near)
+        return True
+
+    def refuse_apart(self) -> bool:
+        """Refuse the largest distance within which no site reaches two of p + 1 rows far apart."""
+        row = self.worst[: self.p + 1]
+        if row.size <= self.p:
+            return False
+        number = self.rows.number
+        two = np.full((2, number.size), np.inf)
+        step = max(1, AT_ONCE // max(1, number.size))
+        for a in range(0, row.size, step):
+            found = np.concatenate([two, between(self.cost, row[a : a + step], number)])
+            two = np.partition(found, 1, axis=0)[:2]
+        least = min(float(two[1].min(initial=np.inf)), float(self.rows.held[row].min()))
+        limit = float(np.nextafter(least, 0.0))
+        few = copy(self.rows)
+        few.row, few.memo = np.sort(row), None
+        near = few.within(limit)
+        search = Pairs(near, self.p)
+        leaf = search.priced({}, np.arange(near.row.size), np.ones(near.row.size))
         if search.excess(leaf) <= 0:
             return False
         self.prove(Proof([leaf]), near)
@@ -274,6 +310,8 @@ class Search:
             return False
         if moves and self.cover(limit, moves, halt, starts):
             return True
+        if halt():
+            return None
         added = self.more_rows(limit, 10 * self.p)
         if (moves or added) and self.refuse(self.rows.within(limit), steps, cutting):
             return False

@@ -34,6 +34,8 @@ UNIT_DIGITS = 16
 ROUNDING = 1e-9
 #: Items tried after the first that does not fit, to have a plan to compare with.
 FILLED = 200
+#: Pairs whose worth is held at once.
+PAIRS_AT_ONCE = 500_000
 #: Most steps of capacity in a knapsack.
 STEPS_MAX = 2**16
 FORMS = ("capacitated_facility", "capacitated_p_median")
@@ -43,26 +45,37 @@ def site_gains(
     problem: CapacityProblem, price: NDArray[np.int64], unit: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Return ``rho_j`` where demand may be split; rounding only raises it."""
-    site = problem.site_of_pair()
     # unit = high * 2 ** UNIT_DIGITS + low: the product of the whole might not fit 63 bits
     high, low = unit >> UNIT_DIGITS, unit & ((1 << UNIT_DIGITS) - 1)
-    need = problem.demand[problem.row]
-    left = price[problem.row] - problem.scaled(problem.cost)
-    left -= high[site] * need + ((low[site] * need) >> UNIT_DIGITS)
-    total = np.zeros(left.size + 1, np.int64)
-    np.cumsum(np.maximum(left, 0), out=total[1:])
-    room = high * problem.capacity - ((-low * problem.capacity) >> UNIT_DIGITS)
-    return np.asarray(total[problem.site_ptr[1:]] - total[problem.site_ptr[:-1]] + room)
+    gain = high * problem.capacity - ((-low * problem.capacity) >> UNIT_DIGITS)
+    ptr = problem.site_ptr
+    first = 0
+    while first < problem.n_site:
+        # as many sites as `PAIRS_AT_ONCE` pairs hold, at least one
+        last = int(np.searchsorted(ptr, ptr[first] + PAIRS_AT_ONCE, side="right")) - 1
+        last = min(problem.n_site, max(first + 1, last))
+        pairs = slice(ptr[first], ptr[last])
+        site = np.repeat(np.arange(first, last), np.diff(ptr[first : last + 1]))
+        row = problem.row[pairs]
+        need = problem.demand[row]
+        left = price[row] - problem.scaled(problem.cost[pairs])
+        left -= high[site] * need + ((low[site] * need) >> UNIT_DIGITS)
+        total = np.zeros(left.size + 1, np.int64)
+        np.cumsum(np.maximum(left, 0), out=total[1:])
+        here = ptr[first : last + 1] - ptr[first]
+        gain[first:last] += total[here[1:]] - total[here[:-1]]
+        first = last
+    return np.asarray(gain)
 
 
 def whole_gains(problem: CapacityProblem, price: NDArray[np.int64], step: int) -> NDArray[np.int64]:
     """Return ``rho_j`` where every row has one site: 0/1 knapsacks over steps of capacity."""
     size, room = problem.demand // step, problem.capacity // step
-    worth = price[problem.row] - problem.scaled(problem.cost)
     out = np.zeros(problem.n_site, np.int64)
     for j in range(problem.n_site):
         part = slice(problem.site_ptr[j], problem.site_ptr[j + 1])
-        value, need = worth[part], size[problem.row[part]]
+        row = problem.row[part]
+        value, need = price[row] - problem.scaled(problem.cost[part]), size[row]
         good = (value > 0) & (need <= room[j])
         value, need = value[good], need[good]
         out[j] = value.sum() if int(need.sum()) <= room[j] else knapsack(value, need, int(room[j]))

@@ -260,19 +260,17 @@ def drop_cheapest(
 
 @jit
 def open_best(
-    count, always, candidate, price, site_ptr, site_row, site_cost, weight, row_tile, is_open,
-    first, second, cost1, cost2, loss, group, room,
+    count, always, gain, price, site_ptr, site_row, site_cost, weight, row_tile, is_open, first,
+    second, cost1, cost2, loss, group, room,
 ):  # fmt: skip
-    """Open up to `count` sites, each time the one that saves most; gains only fall.
+    """Open up to `count` sites, each time the one that saves most; returns how many were opened.
 
-    Unless `always`, stops where no site saves more than its price. Group g may take ``room[g]``
-    sites; changed in place.
+    Unless `always`, stops where no site saves more than its price. Gains only fall: those of an
+    earlier call, infinite at first and minus infinity for sites that may not open, are known to be
+    no less than the true ones. `gain` and ``room``, the sites each group may take, are changed in
+    place.
     """
-    gain = np.full(is_open.size, -np.inf)
     fresh = np.full(is_open.size, -1)
-    for j in range(is_open.size):
-        if candidate[j] and not is_open[j]:
-            gain[j] = np.inf
     for turn in range(count):
         while True:
             s = np.argmax(gain)

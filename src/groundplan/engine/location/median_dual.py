@@ -236,8 +236,12 @@ def step_prices(
     steps: int,
     tolerance: float,
     check: Callable[[MedianDual], bool],
+    halt: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Improve bound and fractional plan until `steps` more, `tolerance`, or `check` says stop."""
+    """Improve bound and fractional plan until `steps` more, `tolerance`, or `check` says stop.
+
+    `halt` is polled at every step: once it says so, what stands is measured, and `check` decides.
+    """
     edge = edges(near.n_row)
     lists = (edge, near.indptr, near.site, near.cost, near.weight)
     n = near.n_site
@@ -268,6 +272,8 @@ def step_prices(
             spread(_price_rows, PART_RANGES, *lists, near.reach, state.y, pull, state.lam, lam_avg,
                    1.0 / since, buffer)  # fmt: skip
             state.rho = buffer.sum(axis=0)
+            if halt():
+                break
         best, at = np.inf, (state.lam, state.y, state.rho)
         for lam, y, rho in (
             (state.lam, state.y, state.rho),

@@ -17,7 +17,7 @@ from groundplan.engine.location.limited_dual import count_price, follow_groups, 
 from groundplan.engine.location.median_dual import Choice, MedianDual, start_prices, step_prices
 from groundplan.engine.location.median_limits import LimitedChoice
 from groundplan.engine.location.median_problem import Problem, in_space_order
-from groundplan.engine.location.median_search import MedianSearch
+from groundplan.engine.location.median_search import OPENED_A_LOOK, MedianSearch
 from groundplan.engine.location.median_tree import Proof, TreeSearch
 from groundplan.engine.location.near import (
     Near,
@@ -38,6 +38,8 @@ Progress = Callable[[str, int, int, float, float], None]
 PAIRS_MAX = 25_000_000
 #: Above it lists hold this many times the sites that share one open site.
 NEAR_FACTOR = 2.5
+#: Fewest sites of a list.
+NEAR_LEAST = 32
 #: Lists grow where more than this share of the rows runs into their ends.
 CAPPED_MAX = 1e-4
 #: Relative distance between bound and fractional plan at which the search for plans begins, in
@@ -99,14 +101,31 @@ class Run:
             return True
         return self.best_value - bound <= max(self.gap, 5e-10) * self.best_value
 
+    def lists(self) -> Near:
+        """Return the first lists; short ones where a limit of time ends longer ones."""
+        problem = self.problem
+        if problem.costs.n_row * self.per_row() <= PAIRS_MAX:
+            return near_sites(problem.costs, problem.candidate, self.reach())
+        try:
+            return near_sites(problem.costs, problem.candidate, self.reach(), self.halt)
+        except TimeoutError:
+            few = typical_reach(problem.costs, problem.candidate, NEAR_LEAST)
+            return near_sites(problem.costs, problem.candidate, np.minimum(few, self.cap))
+
+    def per_row(self) -> int:
+        """Return how many sites the list of a row begins with, more or less."""
+        problem, n = self.problem, int(self.problem.candidate.sum())
+        if problem.costs.n_row * n <= PAIRS_MAX:
+            return n
+        share = n / max(1, problem.p) if problem.p is not None else np.sqrt(n)
+        return max(NEAR_LEAST, int(NEAR_FACTOR * share))
+
     def reach(self) -> FloatArray:
         """Return up to which cost sites stand in the lists at first."""
         problem = self.problem
-        costs, n = problem.costs, int(problem.candidate.sum())
+        costs, count = problem.costs, self.per_row()
         far = np.full(costs.n_row, float(costs.cost_max) + 1.0)
-        if costs.n_row * n > PAIRS_MAX:
-            share = n / max(1, problem.p) if problem.p is not None else np.sqrt(n)
-            count = max(32, int(NEAR_FACTOR * share))
+        if costs.n_row * int(problem.candidate.sum()) > PAIRS_MAX:
             far = typical_reach(costs, problem.candidate, count)
         return np.asarray(np.minimum(far, self.cap))
 
@@ -123,7 +142,7 @@ class Run:
                 grow[0] = s.step >= 40 and short.mean() > CAPPED_MAX
                 return grow[0] or self.is_settled(s) or self.halt()
 
-            step_prices(near, choice, state, steps - state.step, 1e-9, look)
+            step_prices(near, choice, state, steps - state.step, 1e-9, look, self.halt)
             if not grow[0] or self.is_halted:
                 break
             short = (state.lam >= near.reach) & (near.reach < limit)
@@ -160,8 +179,11 @@ class Run:
             None if limits is None else limits.of(sites),
         )  # fmt: skip
         search.is_open[:] = state.best_y[sites] > 0.5
+        many = problem.p is not None and problem.p > OPENED_A_LOOK
+        if problem.p is not None and many and limits is None and self.halt():
+            search.is_open[:] = drawn(state.best_y[sites], problem.p)
         search.serve()
-        search.repair()
+        search.repair(self.halt)
         self.offer(sites[search.is_open])
         self.log["rounded"] = self.best_value
         ranked = np.sort(gain)[::-1]
@@ -240,6 +262,18 @@ class Run:
         search.repair()
         self.descend(4)
         return self.search_sites[search.is_open]
+
+
+def drawn(share: FloatArray, count: int) -> NDArray[np.bool_]:
+    """Return at most `count` sites spread as their shares are along the order of the sites.
+
+    Where there is no time to weigh sites one by one: neighbours in the plane stand together.
+    """
+    total = np.cumsum(share)
+    out = np.zeros(share.size, np.bool_)
+    at = np.searchsorted(total, (np.arange(count) + 0.5) * (total[-1] / max(1, count)))
+    out[np.minimum(at, share.size - 1)] = True
+    return out
 
 
 def cooling(rounds: int, *, is_small: bool) -> FloatArray:
@@ -372,7 +406,7 @@ def solve(
     if problem.limits is not None:
         choice = LimitedChoice(candidate, problem.price, count, problem.limits)
         run.log["groups"] = problem.limits.n_group
-    near = near_sites(problem.costs, candidate, run.reach())
+    near = run.lists()
     state = start_prices(near, choice)
     near = run.find_prices(near, choice, state, steps)
     if choice.p > 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,10 +17,12 @@ from groundplan.engine.location.interchange import (
 )
 from groundplan.engine.location.near import Near, transpose_near
 
-__all__ = ["MedianSearch"]
+__all__ = ["OPENED_A_LOOK", "MedianSearch"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+#: Sites opened between two looks at the clock.
+OPENED_A_LOOK = 2_000
 
 
 class MedianSearch:
@@ -70,8 +74,11 @@ class MedianSearch:
         rows = serve_rows(*self.lists, self.near.weight, self.is_open, *self.state, self.loss)
         return float(rows) + float(self.price[self.is_open].sum())
 
-    def repair(self) -> float:
-        """Open or close sites until the count is kept and nothing is saved by one more."""
+    def repair(self, halt: Callable[[], bool] = lambda: False) -> float:
+        """Open or close sites until the count is kept and nothing is saved by one more.
+
+        Once `halt` says so, no more sites are opened than a plan must have.
+        """
         if self.is_limited:
             held = self.limits.counts(self.is_open)
             over = np.maximum(0, held - self.limits.most)
@@ -81,13 +88,13 @@ class MedianSearch:
             if short.any():
                 self.open(int(short.sum()), short, always=True)
         if self.p is None:
-            self.open(self.is_open.size, self.room(), always=False)
+            self.open(self.is_open.size, self.room(), always=False, halt=halt)
             return self.serve()
         k = int(self.is_open.sum())
         if k > self.p:
             self.close(k - self.p, self.limits.counts(self.is_open) - self.limits.least)
         elif k < self.p:
-            self.open(self.p - k, self.room(), always=True)
+            self.open(self.p - k, self.room(), always=True, halt=halt)
         return self.serve()
 
     def room(self) -> NDArray[np.int64]:
@@ -102,12 +109,25 @@ class MedianSearch:
             self.one_tile, self.is_open, *self.state, self.loss, self.limits.group, spare,
         )  # fmt: skip
 
-    def open(self, count: int, room: NDArray[np.int64], *, always: bool) -> None:
+    def open(
+        self,
+        count: int,
+        room: NDArray[np.int64],
+        *,
+        always: bool,
+        halt: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Open up to `count` sites, in each group no more than it has room for."""
-        open_best(
-            count, always, self.candidate, self.price, *self.rows_of, self.near.weight,
-            self.one_tile, self.is_open, *self.state, self.loss, self.limits.group, room,
-        )  # fmt: skip
+        gain = np.where(self.candidate & ~self.is_open, np.inf, -np.inf)
+        while count > 0:
+            few = min(count, OPENED_A_LOOK)
+            opened = open_best(
+                few, always, gain, self.price, *self.rows_of, self.near.weight, self.one_tile,
+                self.is_open, *self.state, self.loss, self.limits.group, room,
+            )  # fmt: skip
+            count -= few
+            if opened < few or halt():
+                return
 
     def anneal(
         self,

@@ -6,6 +6,7 @@ the row's price does not exceed its reach; a row's reach is at most what an exis
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,8 @@ __all__ = ["Near", "fastest_cost", "near_sites", "restrict_near", "transpose_nea
 FloatArray = NDArray[np.float64]
 #: Entries of a matrix handled at once.
 BLOCK = 4_000_000
+#: Parts that the rows are listed in, and those between two looks at the clock.
+CHUNKS, CHUNKS_A_LOOK = 64, 4
 
 
 @dataclass(frozen=True)
@@ -131,8 +134,19 @@ def _near_of_block(lo, hi, row0, table, number, reach, indptr, site, cost):
             _sort_by_cost(cost, site, first, at)
 
 
-def near_sites(costs: AssignmentCost, candidate: NDArray[np.bool_], reach: FloatArray) -> Near:
-    """Return the candidates that cost each row less than its reach."""
+def near_sites(
+    costs: AssignmentCost,
+    candidate: NDArray[np.bool_],
+    reach: FloatArray,
+    halt: Callable[[], bool] | None = None,
+) -> Near:
+    """Return the candidates that cost each row less than its reach.
+
+    Raises
+    ------
+    TimeoutError
+        Where `halt`, polled between batches of rows, says so.
+    """
     number = np.flatnonzero(candidate).astype(np.int32)
     n = costs.n_row
     indptr = np.zeros(n + 1, np.int64)
@@ -141,11 +155,11 @@ def near_sites(costs: AssignmentCost, candidate: NDArray[np.bool_], reach: Float
     if costs.matrix is None and costs.site_xy is not None and number.size:
         typical = float(np.median(reach)) if n else 1.0
         bins = bin_points(costs.site_xy, number, max(typical / 4, 1e-9))
-    _visit(costs, bins, number, reach, indptr, *nothing)
+    _visit(costs, bins, number, reach, indptr, *nothing, halt)
     np.cumsum(indptr, out=indptr)
     site, cost = np.empty(indptr[-1], np.int32), np.empty(indptr[-1])
     if site.size:
-        _visit(costs, bins, number, reach, indptr, site, cost)
+        _visit(costs, bins, number, reach, indptr, site, cost, halt)
     return Near(indptr, site, cost, reach, costs.weight.astype(np.float64), costs.n_site)
 
 
@@ -204,7 +218,8 @@ def _visit(
     reach: FloatArray,
     indptr: NDArray[np.int64],
     site: NDArray[np.int32],
-    cost: FloatArray,
+    cost: NDArray[np.float64],
+    halt: Callable[[], bool] | None,
 ) -> None:
     """Count (site empty) or fill the lists of all rows."""
     if not number.size:
@@ -212,13 +227,21 @@ def _visit(
     n = costs.n_row
     if bins is not None:
         frame = np.array([bins.x0, bins.y0, bins.side])
-        spread(
-            _near_of_points, chunks(n, 64), costs.row_xy, reach, bins.x, bins.y, bins.point,
-            bins.start, frame, bins.n_across, bins.n_down, costs.truncated, indptr, site, cost,
-        )  # fmt: skip
+        ranges = chunks(n, CHUNKS)
+        step = CHUNKS if halt is None else CHUNKS_A_LOOK
+        for k in range(0, len(ranges), step):
+            if halt is not None and halt():
+                raise TimeoutError
+            spread(
+                _near_of_points, ranges[k : k + step], costs.row_xy, reach, bins.x, bins.y,
+                bins.point, bins.start, frame, bins.n_across, bins.n_down, costs.truncated, indptr,
+                site, cost,
+            )  # fmt: skip
         return
     step = max(1, BLOCK // number.size)
     for lo in range(0, n, step):
+        if halt is not None and halt():
+            raise TimeoutError
         hi = min(n, lo + step)
         table = costs.block(lo, hi, number).astype(np.float64)
         spread(_near_of_block, chunks(hi - lo, 8), lo, table, number, reach, indptr, site, cost)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from groundplan.engine._jit import jit
 from groundplan.engine.location.capacity_problem import CapacityProblem
 
-__all__ = ["anneal_rows", "dense_costs", "search_whole", "settle_rows"]
+__all__ = ["anneal_rows", "dense_costs", "fit_rows", "search_whole", "settle_rows"]
 
 #: Open sites nearest to a row that shifts and exchanges look at.
 NEAR = 6
@@ -357,6 +357,37 @@ def settle_rows(cost, demand, capacity, penalty, near, place, rounds_max):
     for e in range(m):
         over += _over(load[e], capacity[e])
     return over
+
+
+@jit
+def fit_rows(cost, demand, capacity, order, place):
+    """Give rows in turn the cheapest site that has room for them; returns how many found none.
+
+    Parameters
+    ----------
+    cost : (n_row, n_open) float64
+        Infinite where a pair is not allowed.
+    order : (n_row,) int64
+    place : (n_row,) int64
+        Filled.
+    """
+    left = capacity.copy()
+    lost = 0
+    for i in order:
+        best = -1
+        for e in range(left.size):
+            if (
+                left[e] >= demand[i]
+                and cost[i, e] < np.inf
+                and (best < 0 or cost[i, e] < cost[i, best])
+            ):
+                best = e
+        if best < 0:
+            lost += 1
+        else:
+            left[best] -= demand[i]
+            place[i] = best
+    return lost
 
 
 @jit
