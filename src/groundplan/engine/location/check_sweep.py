@@ -254,25 +254,24 @@ def unite(at: IntArray, mask: MaskArray, loss: IntArray) -> tuple[IntArray, Mask
     """Drop states that another one of the same decision with an equal mask stands for.
 
     Whatever falls on one place of a table is compared with the last that fell there. A pair that
-    never meets stays: that costs work and proves no less.
+    never meets stays: that costs work and proves no less. A second table, spread otherwise, finds
+    few more and costs a tenth of the check.
     """
-    for spreader in SPREADERS:
-        if at.size < 2:
-            break
-        digits = int(at.size).bit_length() + 1
-        place = ((mask ^ (at.astype(np.uint64) * SPREADERS[1])) * spreader) >> np.uint64(
-            64 - digits
-        )
-        place = place.astype(np.int64)
-        table = np.empty(1 << digits, np.int64)
-        table[place] = np.arange(at.size)
-        other = table[place]
-        same = (mask[other] == mask) & (at[other] == at)
-        same &= other != np.arange(at.size)
-        twin = np.flatnonzero(same)
-        if not twin.size:
-            continue
-        np.minimum.at(loss, other[twin], loss[twin])
-        kept = np.flatnonzero(~same)
-        at, mask, loss = at[kept], mask[kept], loss[kept]
-    return at, mask, loss
+    if at.size < 2:
+        return at, mask, loss
+    digits = int(at.size).bit_length() + 1
+    place = ((mask ^ (at.astype(np.uint64) * SPREADERS[1])) * SPREADERS[0]) >> np.uint64(
+        64 - digits
+    )
+    place = place.astype(np.int64)
+    table = np.empty(1 << digits, np.int64)
+    table[place] = np.arange(at.size)
+    other = table[place]
+    same = (mask[other] == mask) & (at[other] == at)
+    same &= other != np.arange(at.size)
+    twin = np.flatnonzero(same)
+    if not twin.size:
+        return at, mask, loss
+    np.minimum.at(loss, other[twin], loss[twin])
+    kept = np.flatnonzero(~same)
+    return at[kept], mask[kept], loss[kept]
