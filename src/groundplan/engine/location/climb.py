@@ -41,7 +41,7 @@ MERGED = 4
 IDLE = 12
 #: Rounds without gain after which a sweep tries to prove the plan, where it may; up to so many
 #: sites it ends sooner than rounds do.
-PATIENCE_PROVABLE, PATIENCE_SMALL, SMALL = 5, 1, 1_000
+PATIENCE_PROVABLE, PATIENCE_SMALL, SMALL = 9, 1, 1_000
 
 
 def chosen_count(program: Program) -> int:
