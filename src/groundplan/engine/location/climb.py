@@ -7,7 +7,7 @@ more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from groundplan.engine.location import strip
 from groundplan.engine.location.breed import Flock, find_landmarks, splice
 from groundplan.engine.location.cooling import Heats, cool_plans, set_heats
-from groundplan.engine.location.merge import merge_plans
 from groundplan.engine.location.pairs import fits_pairs
 from groundplan.engine.location.program import Program
+from groundplan.engine.location.restricted import fill, search_near, search_sites
 
 if TYPE_CHECKING:
     from groundplan.engine.location.run import Run
@@ -35,8 +35,11 @@ FLOCK, CHILDREN, TURNS = 12, 8, 8
 FIRST_HEAT, FIRST_MOVES = 6.0, 2
 #: Turns without gain after which a flock breeds no more; one that kept no child counts twice.
 STALE = 20
-#: Plans of a flock that are merged exactly when it ends.
-MERGED = 4
+#: What lies near the plan that a flock ends with is searched where its value lies at most so many
+#: mild temperatures below the best one.
+NEAR_BEST = 4.0
+#: How much deeper, step by step, where flocks gain nothing.
+DEPTH_MAX = 3
 #: Flocks without gain after which the search ends.
 IDLE = 12
 #: Rounds without gain after which a sweep tries to prove the plan, where it may; up to so many
@@ -70,12 +73,13 @@ class Breeding:
         self.search, self.moves = search, moves
         self.size = chosen_count(search.program)
         self.flock, self.kept = (Flock(search.program.n_site, FLOCK) for _ in range(2))
-        self.stale = self.idle = 0
+        self.stale = self.idle = self.depth = 0
         self.is_mixed = False
         #: Best value when the flock began.
         self.begun_at = search.best_value
         if state is not None:
             self.stale, self.idle = int(state["stale"]), int(state["idle"])
+            self.depth = int(state["depth"])
             self.is_mixed, self.begun_at = bool(state["is_mixed"]), int(state["begun_at"])
             for flock, name in ((self.flock, "flock"), (self.kept, "kept")):
                 flock.plans = list(np.array(state[name], np.int64))
@@ -89,6 +93,7 @@ class Breeding:
         return {
             "stale": self.stale,
             "idle": self.idle,
+            "depth": self.depth,
             "is_mixed": self.is_mixed,
             "begun_at": self.begun_at,
             "flock": np.array(self.flock.plans or empty),
@@ -108,7 +113,7 @@ class Breeding:
             if run.is_late():
                 break
             if self.stale >= STALE or len(self.flock.plans) < 2:
-                self._end(rng)
+                self._end(run.is_late)
                 break
             self._turn(heats, rng, run)
         self._keep_best()
@@ -146,13 +151,23 @@ class Breeding:
         kept = [flock.put(np.sort(c), int(v)) for c, v in zip(children, values, strict=True)]
         self.stale = self.stale + 1 + (not any(kept)) if flock.best() == before else 0
 
-    def _end(self, rng: np.random.Generator) -> None:
-        """Merge the flock, then mix it with the best before or put it among them."""
+    def _end(self, halt: Callable[[], bool]) -> None:
+        """Search what the flock is made of, then mix it with the best before or keep it."""
         search, flock = self.search, self.flock
+        program = search.program
         self._keep_best()
-        others = [self._as_mask(flock.plans[k]) for k in flock.first(MERGED)]
-        merged, _free = merge_plans(search.program, search.best, others, float(rng.uniform()))
-        search.repair(merged)
+        among = search_sites(program, _sites(flock.plans), flock.best(), halt)
+        plan = flock.plans[flock.first(1)[0]] if among.plan is None else among.plan
+        plan, value = fill(program, plan, self.size), among.value
+        heat = set_heats(search.best_value, int(program.weight.sum()), self.size).mild
+        if value > search.best_value - NEAR_BEST * heat:
+            plan, value = search_near(program, plan, value, halt)
+        flock.put(plan, value)
+        self._keep_best()
+        both = search_sites(program, _sites(flock.plans + self.kept.plans), search.best_value, halt)
+        if both.plan is not None:
+            flock.put(fill(program, both.plan, self.size), both.value)
+            self._keep_best()
         if self.kept.plans and not self.is_mixed:
             mixed = Flock(flock.n_site, FLOCK)
             for one in (flock, self.kept):
@@ -160,6 +175,16 @@ class Breeding:
                     mixed.put(one.plans[k], one.values[k])
             self.flock, self.stale, self.is_mixed = mixed, 0, True
             return
+        if search.best_value == self.begun_at and self.depth < DEPTH_MAX:
+            # nothing new was found: what lies near the best plan is searched further than before
+            self.depth += 1
+            best = np.flatnonzero(search.best)
+            best = fill(program, best, self.size)
+            plan, value = search_near(program, best, search.best_value, halt, self.depth)
+            flock.put(plan, value)
+            self._keep_best()
+        elif search.best_value > self.begun_at:
+            self.depth = 0
         self.kept, self.flock = flock, Flock(flock.n_site, FLOCK)
         self.idle = self.idle + 1 if search.best_value == self.begun_at else 0
 
@@ -172,6 +197,11 @@ class Breeding:
         chosen = np.zeros(self.flock.n_site, bool)
         chosen[plan] = True
         return chosen
+
+
+def _sites(plans: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return the sites of several plans."""
+    return np.unique(np.concatenate(plans))
 
 
 def improve_by_breeding(

@@ -37,7 +37,7 @@ from groundplan.engine.location.sweep_run import (
 )
 from groundplan.engine.location.sweep_states import SITES_MAX
 
-__all__ = ["Effort", "SweepPrices", "fits_sweep", "sweep_order", "sweep_strip"]
+__all__ = ["Effort", "SweepPrices", "fits_sweep", "of_interest", "sweep_order", "sweep_strip"]
 
 IntArray = NDArray[np.int64]
 #: Sites of the shortest stretches.
@@ -216,6 +216,30 @@ def _prove_stretch(
     return halves.sum_up(a, loss)
 
 
+def of_interest(
+    program: Program, prices: SweepPrices, order: NDArray[np.int32], limit: int
+) -> tuple[NDArray[np.int32], IntArray, int]:
+    """Return the sites that choices losing less than `limit` may hold, and what the others mean.
+
+    Returns
+    -------
+    (order, degree, dead)
+        Those sites in their order, how many of them reach each row, and what every choice loses by
+        the rows that none of them reaches.
+    """
+    # a site that loses all there is to lose is in no choice of interest
+    order = order[-prices.reduced[order] < limit]
+    is_of_interest = np.zeros(program.n_site, bool)
+    is_of_interest[order] = True
+    length = np.diff(program.site_indptr)
+    degree = np.bincount(
+        program.site_indices[np.repeat(is_of_interest, length)], minlength=program.n_row
+    )
+    left = degree == 0
+    dead = int((prices.whole[left] - prices.price[left]).sum())
+    return order, degree, dead
+
+
 def sweep_strip(
     program: Program,
     prices: SweepPrices,
@@ -245,17 +269,7 @@ def sweep_strip(
     (loss, choice)
         Where the last sweeps met choices that lose less than `limit`, the best of them.
     """
-    # a site that loses all there is to lose is in no choice of interest
-    order = order[-prices.reduced[order] < limit]
-    length = np.diff(program.site_indptr)
-    is_of_interest = np.zeros(program.n_site, bool)
-    is_of_interest[order] = True
-    degree = np.bincount(
-        program.site_indices[np.repeat(is_of_interest, length)], minlength=program.n_row
-    )
-    # nor is a row served that only such sites reach
-    left = degree == 0
-    dead = int((prices.whole[left] - prices.price[left]).sum())
+    order, degree, dead = of_interest(program, prices, order, limit)
     lost, choice = _sweep_levels(program, prices, order, degree, limit - dead, effort, tick, look)
     return min(limit, dead + lost), choice
 
