@@ -25,7 +25,7 @@ IntArray = NDArray[np.int64]
 #: Sites of a segment: a tile of n sites has max(1, round(n / SEGMENT)) of them.
 SEGMENT = 50
 #: Sites of a batch of tiles.
-BATCH = 8_000
+BATCH = 12000
 Pairs = Callable[[NDArray[np.int32]], tuple[NDArray[np.int64], NDArray[np.int64]]]
 
 
