@@ -29,16 +29,22 @@ def least_loss(covers, degree, whole, price, reduced):
 
 
 @settings(deadline=None, max_examples=60)
-@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 9), share=st.floats(0.1, 0.7))
-def test_sweep_ends_with_a_choice_exactly_where_one_loses_less(seed, n, share):
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(1, 9),
+    share=st.floats(0.1, 0.7),
+    unit=st.sampled_from([1, 1 << 50]),
+)
+def test_sweep_ends_with_a_choice_exactly_where_one_loses_less(seed, n, share, unit):
     rng = np.random.default_rng(seed)
     n_sweep, n_row = 3, 14
     covers = rng.random((n_sweep, n_row, n)) < share
-    whole = rng.integers(0, 60, n_row)
+    # small numbers and such as need 64 bits
+    whole = rng.integers(0, 60, n_row) * unit
     price = rng.integers(0, 1 + whole)
     # some rows are reached from outside the sweeps as well
     degree = (covers.sum(2) + (rng.random((n_sweep, n_row)) < 0.3)).astype(np.int32)
-    reduced = rng.integers(-25, 26, (n_sweep, n))
+    reduced = rng.integers(-25, 26, (n_sweep, n)) * unit
     least = np.array(
         [
             least_loss(covers[k], degree[k], whole, price, reduced[k])
@@ -61,15 +67,32 @@ def test_sweep_ends_with_a_choice_exactly_where_one_loses_less(seed, n, share):
 
 
 def test_masks_that_fall_on_one_place_of_the_table_are_all_kept(monkeypatch):
-    # spread by 0, all masks fall on one place
-    monkeypatch.setattr(check_sweep, "SPREADERS", (np.uint64(0), np.uint64(0)))
-    at, mask = np.zeros(6, np.int64), np.array([5, 9, 5, 3, 9, 3], np.uint64)
-    loss = np.array([4, 7, 2, 8, 1, 6])
-    at, mask, loss = check_sweep.unite(at, mask, loss)
+    # spread by 0, all masks of a sweep fall on one place
+    monkeypatch.setattr(check_sweep, "SPREADER", np.uint64(0))
+    mask, room = np.array([5, 9, 5, 3, 9, 3], np.uint64), np.array([4, 7, 2, 8, 1, 6])
+    mask, room, count = check_sweep.unite(mask, room, np.array([6]))
+    assert count.tolist() == [mask.size]
     assert set(mask.tolist()) == {3, 5, 9}
-    assert loss[mask == 5].min() == 2
-    assert loss[mask == 9].min() == 1
-    assert loss[mask == 3].min() == 6
+    for one, most in ((3, 8), (5, 4), (9, 7)):
+        assert room[mask == one].max() == most
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_of_equal_masks_of_one_sweep_the_one_with_most_room_stays(seed):
+    rng = np.random.default_rng(seed)
+    count = rng.integers(0, 40, 5)
+    mask = rng.integers(0, 1 << int(rng.integers(1, 64)), count.sum(), dtype=np.uint64)
+    room, sweep = rng.integers(1, 99, mask.size), np.repeat(np.arange(5), count)
+    most = {}
+    for s, m, r in zip(sweep.tolist(), mask.tolist(), room.tolist(), strict=True):
+        most[s, m] = max(r, most.get((s, m), 0))
+    kept, left, count = check_sweep.unite(mask, room, count)
+    sweep = np.repeat(np.arange(5), count)
+    found = {}
+    for s, m, r in zip(sweep.tolist(), kept.tolist(), left.tolist(), strict=True):
+        found[s, m] = max(r, found.get((s, m), 0))
+    assert found == most
 
 
 def test_search_that_grows_beyond_reason_is_refused(monkeypatch):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from groundplan import location
-from groundplan.engine.location import solve
+from groundplan.engine.location import certificate, solve
+from groundplan.engine.location.certificate import DENOMINATOR, seal
 from groundplan.errors import VerificationError
 
 SITES = 300
@@ -116,8 +117,6 @@ def test_a_certificate_without_what_its_form_needs_is_refused(case):
 
 
 def test_a_record_sealed_anew_does_not_hide_a_better_bound(case):
-    from groundplan.engine.location.certificate import seal
-
     raw, reach, decision = case
     c = decision.certificate
     rng = np.random.default_rng(1)
@@ -130,3 +129,46 @@ def test_a_record_sealed_anew_does_not_hide_a_better_bound(case):
         )
         with pytest.raises(VerificationError, match="does not lose what it says"):
             check(raw, reach, decision.sites, seal(forged, decision.sites))
+
+
+def test_segments_that_lose_less_than_nothing_prove_no_tile(case):
+    raw, reach, decision = case
+    c = decision.certificate
+    part, loss = c.prices["tile_part"].copy(), c.prices["tile_loss"].copy()
+    # three of them wrap round to 2**62
+    part[:3] = -(1 << 62)
+    loss[0] += DENOMINATOR
+    forged = replace(
+        c, prices={**c.prices, "tile_part": part, "tile_loss": loss},
+        bound_numerator=c.bound_numerator - DENOMINATOR,
+    )  # fmt: skip
+    with pytest.raises(VerificationError, match="less than nothing"):
+        check(raw, reach, decision.sites, seal(forged, decision.sites))
+
+
+def test_a_price_below_nothing_makes_no_poor_plan_optimal():
+    rng = np.random.default_rng(0)
+    coverage = location.Coverage.from_radius(
+        rng.uniform(0, 10, (200, 2)), rng.integers(1, 9, 200), rng.uniform(0, 10, (6, 2)), 3.0
+    )
+    decision = location.maximal_covering(coverage, 9)
+    c, sites = decision.certificate, decision.sites[1:]
+    seen = certificate.recompute(coverage, replace(decision, sites=sites))
+    assert seen.value < decision.value
+    # more sites allowed than there are, paid back at a price below 0: any bound can be had
+    for price in range(1, 60_000):
+        prices = {"row": c.prices["row"], "budget": np.array([-price << 16])}
+        numerator = certificate.bound_numerator(
+            coverage.raw_weight, prices["row"], seen.is_open, seen.score, ~coverage.existing, None,
+            c.parameters, prices,
+        )  # fmt: skip
+        if numerator // DENOMINATOR == seen.value:
+            break
+    assert numerator // DENOMINATOR == seen.value
+    forged = replace(c, prices=prices, value=seen.value, bound_numerator=numerator)
+    forged = replace(
+        decision, sites=sites, value=seen.value, bound=seen.value, gap=0.0, gain_gap=0.0,
+        certificate=seal(forged, sites),
+    )  # fmt: skip
+    with pytest.raises(VerificationError, match="below 0"):
+        location.verify(coverage, forged)

@@ -160,6 +160,9 @@ def list_array_faults(prices: Mapping[str, Any], form: Form) -> list[str]:
             found.append(f"the array {name!r} of the certificate holds no whole numbers")
         elif name in {"budget", "target", "distance"} and (array.ndim != 1 or not array.size):
             found.append(f"the array {name!r} of the certificate is no row of numbers")
+        # a price below 0 would pay for leaving sites unused
+        elif name == "budget" and int(array.min()) < 0:
+            found.append("the price of the budget lies below 0")
     return found
 
 

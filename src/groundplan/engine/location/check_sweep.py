@@ -1,13 +1,17 @@
 r"""Sweeps over sites in plain NumPy, all of a batch in step: can a choice lose less than a limit.
 
 A sweep decides its sites one after another (see `frontier` for what a choice loses). A partial
-choice is a mask of the chosen sites whose rows are still open, and what it has lost; two of one
-sweep with equal masks have equal futures, and the one that has lost less stands for both.
+choice is a mask of the chosen sites whose rows are still open, and what it may still lose; two of
+one sweep with equal masks have equal futures, and the one that may lose more stands for both.
+
+What a decision loses depends on the few chosen sites that share rows with it. Most partial choices
+agree on those with many others, so it is added up once for all that agree.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,69 +22,17 @@ __all__ = ["STATES_MAX", "Sweeps", "lay_sweeps", "least_survivors"]
 
 IntArray = NDArray[np.int64]
 MaskArray = NDArray[np.uint64]
+RoomArray = NDArray[np.signedinteger[Any]]
 #: Partial choices of a batch beyond which a certificate is refused: no honest one needs as many.
 STATES_MAX = 40_000_000
-#: Groups of a decision that are looked at first, of those that choosing loses and leaving out.
-MULTIPLE_TOP, DEAD_TOP = 4, 2
-#: Odd numbers that spread masks over a table.
-SPREADERS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
-
-
-@dataclass(frozen=True)
-class Groups:
-    """Rows of each decision that the same earlier sites cover, those of the largest amount first.
-
-    Attributes
-    ----------
-    begin : (n_decision + 1,) int64
-        Groups of each decision.
-    mask : (n_group,) uint64
-        Earlier sites that cover them.
-    amount : (n_group,) int64
-    top_mask, top_amount : (n_top, n_decision) uint64, int64
-        The first groups of each decision once more; 0 where there are fewer.
-    """
-
-    begin: IntArray
-    mask: MaskArray
-    amount: IntArray
-    top_mask: MaskArray
-    top_amount: IntArray
-
-    def add(
-        self, at: IntArray, mask: MaskArray, loss: IntArray, room: IntArray, *, is_hit: bool
-    ) -> tuple[IntArray, MaskArray, IntArray]:
-        """Add to losses what the groups that a mask hits, or does not hit, amount to.
-
-        Parameters
-        ----------
-        at, mask, loss
-            Decision, mask and loss of each state.
-        room : int64
-            States that lose as much or more leave.
-        is_hit : bool
-            Whether the groups count that the mask hits.
-        """
-        # most of the states that leave do so at the largest amounts
-        for top_mask, top_amount in zip(self.top_mask, self.top_amount, strict=True):
-            hit = (top_mask[at] & mask) != 0
-            loss = loss + top_amount[at] * (hit if is_hit else ~hit)
-        kept = np.flatnonzero(loss < room)
-        at, mask, loss, room = at[kept], mask[kept], loss[kept], room[kept]
-        first = self.begin[at] + len(self.top_mask)
-        count = np.maximum(self.begin[at + 1] - first, 0)
-        end = np.cumsum(count)
-        n = int(end[-1]) if end.size else 0
-        if n:
-            group = np.repeat(first - end + count, count)
-            group += np.arange(n)
-            hit = (self.mask[group] & np.repeat(mask, count)) != 0
-            running = np.zeros(n + 1, np.int64)
-            np.cumsum(self.amount[group] * (hit if is_hit else ~hit), out=running[1:])
-            loss = loss + running[end] - running[end - count]
-            kept = np.flatnonzero(loss < room)
-            at, mask, loss = at[kept], mask[kept], loss[kept]
-        return at, mask, loss
+#: Groups looked at in one go.
+CHUNK = 1 << 19
+#: An odd number that spreads masks over a table.
+SPREADER = np.uint64(0x9E3779B97F4A7C15)
+#: Losses below this are worked on as 32-bit numbers.
+NARROW = 1 << 30
+#: More than any limit: whoever loses this much leaves.
+EVERYTHING = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -93,50 +45,51 @@ class Sweeps:
         First decision of each sweep.
     take, leave : (n_decision,) int64
         What choosing the site loses whatever came before, and what leaving it out does.
-    bit, keep : (n_decision,) uint64
-        Mask of the site, and bits that stay open after the decision.
-    multiple, dead : Groups
-        Lost by choosing where an earlier site is chosen, lost by leaving out where none is.
+    keep, near : (n_decision,) uint64
+        Bits that stay open after the decision, and bits of the earlier sites that share rows with
+        its own. Step k of a sweep has bit ``k % 64``.
+    frees : (n_decision,) bool
+        Whether a bit of an earlier site is free after the decision.
+    begin : (n_decision + 1,) int64
+        Groups of each decision: its rows that the same earlier sites cover.
+    mask : (n_group,) uint64
+        These earlier sites.
+    multiple, dead : (n_group,) int64
+        Lost by choosing where one of them is chosen, lost by leaving out where none is.
     """
 
     first: IntArray
     take: IntArray
     leave: IntArray
-    bit: MaskArray
     keep: MaskArray
-    multiple: Groups
-    dead: Groups
+    near: MaskArray
+    frees: NDArray[np.bool_]
+    begin: IntArray
+    mask: MaskArray
+    multiple: IntArray
+    dead: IntArray
 
-
-def group_rows(
-    n_decision: int, decision: IntArray, mask: MaskArray, amount: IntArray, n_top: int
-) -> Groups:
-    """Gather rows by decision and mask; the first `n_top` groups of a decision are laid apart."""
-    # one number to sort by, instead of three arrays: decision, some bits of the mask, place; masks
-    # that share these bits only make a group fall into several
-    digits = int(decision.size).bit_length()
-    spare = min(30, 63 - digits - int(n_decision).bit_length())
-    spread = (mask * SPREADERS[0]) >> np.uint64(64 - spare)
-    key = (((decision << spare) | spread.astype(np.int64)) << digits) | np.arange(decision.size)
-    key.sort()
-    order = key & ((1 << digits) - 1)
-    decision, mask, amount = decision[order], mask[order], amount[order]
-    new = np.ones(decision.size, bool)
-    new[1:] = (decision[1:] != decision[:-1]) | (mask[1:] != mask[:-1])
-    head = np.flatnonzero(new)
-    decision, mask = decision[head], mask[head]
-    amount = np.add.reduceat(amount, head) if head.size else amount
-    # amounts nearly in order do as well: the order costs or saves work alone
-    small = np.minimum(amount >> max(0, int(amount.max(initial=0)).bit_length() - 30), 1 << 30)
-    order = np.argsort((decision << 31) - small, kind="stable")
-    mask, amount = mask[order], amount[order]
-    begin = np.searchsorted(decision, np.arange(n_decision + 1))
-    top_mask = np.zeros((n_top, n_decision), np.uint64)
-    top_amount = np.zeros((n_top, n_decision), np.int64)
-    for k in range(n_top):
-        has = np.flatnonzero(np.diff(begin) > k)
-        top_mask[k, has], top_amount[k, has] = mask[begin[has] + k], amount[begin[has] + k]
-    return Groups(begin, mask, amount, top_mask, top_amount)
+    def losses(self, at: IntArray, mask: MaskArray) -> tuple[IntArray, IntArray]:
+        """Return what leaving out and what choosing lose, for decisions and masks before them."""
+        take, leave = self.take[at], self.leave[at]
+        first = self.begin[at]
+        count = self.begin[at + 1] - first
+        end = np.cumsum(count)
+        a = 0
+        while a < at.size:
+            done = int(end[a - 1]) if a else 0
+            b = max(a + 1, int(np.searchsorted(end, done + CHUNK, side="right")))
+            size, last = count[a:b], end[a:b] - done
+            group = np.repeat(first[a:b] - last + size, size)
+            group += np.arange(group.size)
+            hit = (self.mask[group] & np.repeat(mask[a:b], size)) != 0
+            running = np.zeros(group.size + 1, np.int64)
+            np.cumsum(self.multiple[group] * hit, out=running[1:])
+            take[a:b] += running[last] - running[last - size]
+            np.cumsum(self.dead[group] * ~hit, out=running[1:])
+            leave[a:b] += running[last] - running[last - size]
+            a = b
+        return leave, take
 
 
 def lay_sweeps(
@@ -167,9 +120,6 @@ def lay_sweeps(
     step = np.arange(n) - np.repeat(first[:-1], length)
     bit = np.uint64(1) << (step % 64).astype(np.uint64)
     take, leave = np.maximum(-reduced, 0), np.maximum(reduced, 0)
-    if not decision.size:
-        none = group_rows(n, decision, np.empty(0, np.uint64), decision, 0)
-        return Sweeps(first, take, leave, bit, ~bit, none, none)
     sweep = np.repeat(np.arange(length.size), length)[decision]
     new = np.ones(sweep.size, bool)
     new[1:] = (sweep[1:] != sweep[:-1]) | (row[1:] != row[:-1])
@@ -177,7 +127,7 @@ def lay_sweeps(
     size = np.diff(np.append(head, sweep.size))
     tail = head + size - 1
     final = np.repeat(decision[tail], size)
-    if int((final - decision).max()) >= 64:
+    if int((final - decision).max(initial=0)) >= 64:
         raise VerificationError("a row of a tile is open for more than 63 decisions")
     # bits of one row's sites differ, so their sum is their union
     bits = bit[decision]
@@ -192,13 +142,41 @@ def lay_sweeps(
     np.maximum.at(leaving, decision, final)
     clear = np.zeros(n, np.uint64)
     np.bitwise_or.at(clear, leaving, bit)
-    is_shared = ~new
-    lost = price[row[is_shared]]
-    multiple = group_rows(n, decision[is_shared], before[is_shared], lost, MULTIPLE_TOP)
-    is_open = (left > 0) & ~alone
-    last = tail[is_open]
-    dead = group_rows(n, decision[last], before[last], left[is_open], DEAD_TOP)
-    return Sweeps(first, take, leave, bit, ~clear, multiple, dead)
+    dead = np.zeros(sweep.size, np.int64)
+    dead[tail] = left
+    shared = np.flatnonzero(~new)
+    begin, mask, multiple, dead = group_rows(
+        n, decision[shared], before[shared], price[row[shared]], dead[shared]
+    )
+    near = np.zeros(n, np.uint64)
+    some = np.flatnonzero(np.diff(begin))
+    if some.size:
+        near[some] = np.bitwise_or.reduceat(mask, begin[some])
+    frees = (clear & ~bit) != 0
+    return Sweeps(first, take, leave, ~clear, near, frees, begin, mask, multiple, dead)
+
+
+def group_rows(
+    n_decision: int, decision: IntArray, mask: MaskArray, multiple: IntArray, dead: IntArray
+) -> tuple[IntArray, MaskArray, IntArray, IntArray]:
+    """Gather rows by decision and mask; return where each decision begins, and the groups."""
+    # one number to sort by, instead of three arrays: decision, some bits of the mask, place; masks
+    # that share these bits only make a group fall into several
+    digits = int(decision.size).bit_length()
+    spare = min(30, 63 - digits - int(n_decision).bit_length())
+    spread = (mask * SPREADER) >> np.uint64(64 - spare)
+    key = (((decision << spare) | spread.astype(np.int64)) << digits) | np.arange(decision.size)
+    key.sort()
+    order = key & ((1 << digits) - 1)
+    decision, mask = decision[order], mask[order]
+    new = np.ones(decision.size, bool)
+    new[1:] = (decision[1:] != decision[:-1]) | (mask[1:] != mask[:-1])
+    head = np.flatnonzero(new)
+    begin = np.searchsorted(decision[head], np.arange(n_decision + 1))
+    if head.size:
+        multiple = np.add.reduceat(multiple[order], head)
+        dead = np.add.reduceat(dead[order], head)
+    return begin, mask[head], multiple, dead
 
 
 def least_survivors(
@@ -218,60 +196,105 @@ def least_survivors(
     profile : (n_decision,) int64
         No choice that ends below `limit` has lost less than this with a decision.
     """
-    first = plan.first
-    length = np.diff(first)
+    length = np.diff(plan.first)
     survives = np.zeros(length.size, bool)
     profile = np.repeat(limit, length)
     most = profile - rest
-    owner = np.repeat(np.arange(length.size), length)
-    unites = (~plan.keep & ~plan.bit) != 0
-    ends = np.zeros(owner.size, bool)
-    ends[first[1:][length > 0] - 1] = True
-    at = first[:-1][(length > 0) & (limit > 0)]
-    mask, loss = np.zeros(at.size, np.uint64), np.zeros(at.size, np.int64)
-    while at.size:
-        if 2 * at.size > STATES_MAX:
+    highest = max(int(most.max(initial=0)), int(limit.max(initial=0)))
+    kind: type[np.signedinteger[Any]] = np.int32 if highest < NARROW else np.int64
+    # the states of a sweep stand together: how many they are, and what each may lose from here on
+    # beyond what is certain
+    sweep = np.flatnonzero((length > 0) & (limit > 0))
+    count, room_before = np.ones(sweep.size, np.int64), limit[sweep]
+    mask, room = np.zeros(sweep.size, np.uint64), room_before.astype(kind)
+    step = 0
+    while sweep.size:
+        if 2 * mask.size > STATES_MAX:
             raise VerificationError("the tiles take more than any honest search to check")
-        room = most[at]
-        chosen, left = loss + plan.take[at], loss + plan.leave[at]
-        at_a, mask_a, loss_a = plan.multiple.add(at, mask, chosen, room, is_hit=True)
-        at_b, mask_b, loss_b = plan.dead.add(at, mask, left, room, is_hit=False)
-        at = np.concatenate([at_a, at_b])
-        mask = np.concatenate([mask_a | plan.bit[at_a], mask_b]) & plan.keep[at]
-        loss = np.concatenate([loss_a, loss_b])
-        if unites[at].any():
-            at, mask, loss = unite(at, mask, loss)
-        np.minimum.at(profile, at, loss)
-        over = ends[at]
-        if over.any():
-            survives[owner[at[over]]] = True
-            at, mask, loss = at[~over], mask[~over], loss[~over]
-        at = at + 1
+        at = plan.first[sweep] + step
+        mask, room, count = decide(plan, at, mask, room, count, most[at] - room_before, step)
+        if plan.frees[at].any():
+            mask, room, count = unite(mask, room, count)
+        some = np.flatnonzero(count)
+        sweep, at, count = sweep[some], at[some], count[some]
+        if sweep.size:
+            best = np.maximum.reduceat(room, np.cumsum(count) - count)
+            profile[at] = np.minimum(profile[at], most[at] - best)
+        goes_on = step + 1 < length[sweep]
+        if not goes_on.all():
+            survives[sweep[~goes_on]] = True
+            stays = np.repeat(goes_on, count)
+            mask, room = mask[stays], room[stays]
+            sweep, at, count = sweep[goes_on], at[goes_on], count[goes_on]
+        room_before = most[at]
+        step += 1
     return survives, profile
 
 
-def unite(at: IntArray, mask: MaskArray, loss: IntArray) -> tuple[IntArray, MaskArray, IntArray]:
-    """Drop states that another one of the same decision with an equal mask stands for.
+def decide(
+    plan: Sweeps, at: IntArray, mask: MaskArray, room: RoomArray, count: IntArray, gained: IntArray,
+    step: int,
+) -> tuple[MaskArray, RoomArray, IntArray]:  # fmt: skip
+    """Return the states after a decision of each sweep; those without room have left.
 
-    Whatever falls on one place of a table is compared with the last that fell there. A pair that
-    never meets stays: that costs work and proves no less. A second table, spread otherwise, finds
-    few more and costs a tenth of the check.
+    Parameters
+    ----------
+    at, count, gained : (n_sweep,) int64
+        Decision, number of states, and room that all states gain since less is certain.
+    mask, room : (n_state,)
     """
-    if at.size < 2:
-        return at, mask, loss
-    digits = int(at.size).bit_length() + 1
-    place = ((mask ^ (at.astype(np.uint64) * SPREADERS[1])) * SPREADERS[0]) >> np.uint64(
-        64 - digits
-    )
-    place = place.astype(np.int64)
-    table = np.empty(1 << digits, np.int64)
-    table[place] = np.arange(at.size)
-    other = table[place]
-    same = (mask[other] == mask) & (at[other] == at)
-    same &= other != np.arange(at.size)
-    twin = np.flatnonzero(same)
+    near_bits = plan.near[at]
+    near = mask & np.repeat(near_bits, count)
+    # what a decision loses depends on the near sites alone: one state speaks for all alike
+    alike = find_alike(near, count)
+    head = np.flatnonzero(alike == np.arange(alike.size))
+    start = np.concatenate([[0], np.cumsum(count)])
+    of = np.searchsorted(start, head, side="right") - 1
+    after = np.empty((mask.size, 2), room.dtype)
+    top = NARROW if room.dtype == np.int32 else EVERYTHING
+    for k, lost in enumerate(plan.losses(at[of], near[head])):
+        spent = np.empty(mask.size, room.dtype)
+        spent[head] = np.minimum(lost - gained[of], top)
+        np.subtract(room, spent[alike], out=after[:, k])
+    room = after.ravel()
+    kept = np.flatnonzero(room > 0)
+    room, mask = room[kept], mask[kept >> 1]
+    mask |= (kept & 1).astype(np.uint64) << np.uint64(step % 64)
+    count = np.diff(np.searchsorted(kept, 2 * start))
+    mask &= np.repeat(plan.keep[at], count)
+    return mask, room, count
+
+
+def unite(
+    mask: MaskArray, room: RoomArray, count: IntArray
+) -> tuple[MaskArray, RoomArray, IntArray]:
+    """Drop states that another one of the same sweep with an equal mask stands for."""
+    alike = find_alike(mask, count)
+    is_twin = alike != np.arange(alike.size)
+    twin = np.flatnonzero(is_twin)
     if not twin.size:
-        return at, mask, loss
-    np.minimum.at(loss, other[twin], loss[twin])
-    kept = np.flatnonzero(~same)
-    return at[kept], mask[kept], loss[kept]
+        return mask, room, count
+    np.maximum.at(room, alike[twin], room[twin])
+    kept = np.flatnonzero(~is_twin)
+    count = np.diff(np.searchsorted(kept, np.concatenate([[0], np.cumsum(count)])))
+    return mask[kept], room[kept], count
+
+
+def find_alike(mask: MaskArray, count: IntArray) -> IntArray:
+    """Return for each mask the place of an equal one of the same sweep, most often one for all.
+
+    Whatever falls on one place of a table is compared with the last that fell there; one that
+    differs from it stands for itself, as if it had no equal: that costs work and proves no less.
+    """
+    digits = np.frexp(count.astype(np.float64))[1].astype(np.int64) + 1
+    size = np.int64(1) << digits
+    place = mask * SPREADER
+    place >>= np.repeat((64 - digits).astype(np.uint64), count)
+    spot = place.view(np.int64)
+    spot += np.repeat(np.cumsum(size) - size, count)
+    own = np.arange(mask.size)
+    table = np.empty(int(size.sum()), np.int64)
+    table[spot] = own
+    alike: IntArray = table[spot]
+    np.copyto(alike, own, where=mask[alike] != mask)
+    return alike

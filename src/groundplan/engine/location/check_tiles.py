@@ -25,7 +25,7 @@ IntArray = NDArray[np.int64]
 #: Sites of a segment: a tile of n sites has max(1, round(n / SEGMENT)) of them.
 SEGMENT = 50
 #: Sites of a batch of tiles.
-BATCH = 8_000
+BATCH = 12000
 Pairs = Callable[[NDArray[np.int32]], tuple[NDArray[np.int64], NDArray[np.int64]]]
 
 
@@ -82,6 +82,9 @@ def check_tiles(
         or part.size != int(parts.sum())
     ):
         return ["the tiles are not well formed"]
+    # sums of numbers below 0 could wrap round to a loss above it
+    if min(part.min(initial=0), loss.min(initial=0)) < 0:
+        return ["a tile or a segment loses less than nothing"]
     if site.size and (site.min() < 0 or site.max() >= candidate.size):
         return ["a tile names a site that does not exist"]
     if np.unique(site).size != site.size or not candidate[site].all():
