@@ -46,6 +46,9 @@ def made():
     paid = location.maximal_covering(cover, budget=40, cost=price, gap=0.0)
     yield "maximal_covering with a budget", cover, paid, {"cost": price}
     yield "set_covering", cover, location.set_covering(cover, leave_unreachable=True), {}
+    few = {"site_group": (sites[:, 0] > 50).astype(np.int64), "least": np.array([25, 1])}
+    whole = location.set_covering(cover, leave_unreachable=True, **few)
+    yield "set_covering with limits", cover, whole, few
     part = location.partial_set_covering(cover, 0.7, price)
     yield "partial_set_covering", cover, part, {"cost": price}
     asked = {"group": (people[:, 0] > 50).astype(np.int64), "floor": np.array([9, 300])}

@@ -21,7 +21,7 @@ __all__ = ["check_form", "check_statement", "list_certificate_faults"]
 #: An optimal value and its bound lie this close: costs in fractions are rounded for the bound.
 ROUNDING = 1e-9
 TILES = frozenset({"tile_start", "tile_site", "tile_part", "tile_loss"})
-HASHES = frozenset({"cost_hash", "forbidden_hash", "level_hash", "existing_hash"})
+HASHES = frozenset({"cost_hash", "forbidden_hash", "level_hash", "existing_hash", "limits_hash"})
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ FORMS: dict[str, Form] = {
     ),
     "set_covering": Form(
         names("row"), _COVER | names("unreachable"),
-        (names("tree_site", "tree_price", "tree_row", "tree_prices"),), names("bound_by_search"),
+        (names("tree_site", "tree_price", "tree_row", "tree_prices"),),
+        names("bound_by_search", "limits_hash"),
     ),
     "uncapacitated_facility": Form(_MEDIAN, more_parameters=names("p"), assigns=True),
 }  # fmt: skip
