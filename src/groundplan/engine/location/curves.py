@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine.location.certificate import BUDGET_DIGITS
 from groundplan.engine.location.coverage import Coverage
+from groundplan.engine.location.logbook import ended_by
 from groundplan.engine.location.program import Program
 from groundplan.engine.location.request import check_kind, check_limits
 from groundplan.engine.location.run import Run, nothing
@@ -75,8 +76,8 @@ def curve(
     Returns
     -------
     list of Decision
-        Each with its own certificate, which `verify` checks like any other. Values never fall and
-        bounds never fall along the list.
+        Each with its own certificate, which `verify` checks like any other, and with what ended it
+        in ``log["ended"]``. Values never fall and bounds never fall along the list.
 
     Raises
     ------
@@ -92,6 +93,14 @@ def curve(
     if not amounts:
         raise ValueError("give at least one count or budget")
     runs: list[Run] = []
+    spent: list[tuple[float, float | None, bool]] = []
+    is_stopped = False
+
+    def poll() -> bool:
+        nonlocal is_stopped
+        is_stopped = is_stopped or bool(stop())
+        return is_stopped
+
     base: Program | None = None
     ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
     for number, amount in enumerate(amounts):
@@ -99,12 +108,12 @@ def curve(
         candidate, price, money, parameters = check_request(
             coverage.existing, request.get("p"), request.get("budget"), cost, forbidden
         )
-        part = None
+        part, begun = None, time.monotonic()
         if ends_at is not None:
             part = max(0.0, ends_at - time.monotonic()) / (len(amounts) - number)
         run = Run(
             coverage, candidate, price, money, parameters,
-            gap=gap, time_limit_s=part, seed=seed, progress=progress, stop=stop,
+            gap=gap, time_limit_s=part, seed=seed, progress=progress, stop=poll,
             checkpoint=nothing, program=None if base is None else replace(base, budget=money),
         )  # fmt: skip
         base = run.search.program
@@ -123,10 +132,16 @@ def curve(
                 # where windows came to rest, exchanges over the whole may still find something
                 run.improve_by_swaps(sweeps, ROUNDS, None)
         runs.append(run)
+        spent.append((time.monotonic() - begun, part, is_stopped))
     if base is not None and base.n_site and base.n_row:
         share_plans(runs)
         share_bounds(runs)
-    return [run.certify("feasible" if run.relative() <= run.gap else "stopped") for run in runs]
+    out = []
+    for run, (used_s, limit_s, was_stopped) in zip(runs, spent, strict=True):
+        d = run.certify("feasible" if run.relative() <= run.gap else "stopped")
+        ended = ended_by(d.status, used_s, limit_s, is_stopped=was_stopped)
+        out.append(replace(d, log={**d.log, "ended": ended}))
+    return out
 
 
 def share_plans(runs: list[Run]) -> None:
