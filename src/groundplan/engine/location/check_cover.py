@@ -8,7 +8,7 @@ the prices of the rows of site j, ``(a)+ = max(a, 0)``):
   leaf closed by prices of its own;
 * partial set covering: ``theta Q - sum (s_j - f_j)+ - sum (theta w_i - lam_i)+``, with floors
   (`check_floors`) a price more for each group;
-* backup covering: ``sum_l (w_il - lam_i)+ + top_p s``;
+* backup covering: ``sum_l (w_il - lam_i)+ + top_p s``, the best p within limits where there are;
 * backup set covering: ``sum (w_i - lam_i)+ - sum lam_i + top_p s``.
 """
 
@@ -277,7 +277,7 @@ def priced_sum(
     """Return ``sum lam`` less the most that sites gain, times the denominator."""
     gain = sums.scores(price) - whole * d
     if limits is not None:
-        return int(price.sum()) - priced_within(limits, gain, candidate)
+        return int(price.sum()) - priced_within(limits, gain[candidate], candidate)
     over = np.maximum(gain, 0)[candidate]
     return int(price.sum()) - sum(int(v) for v in over[over > 0])
 
@@ -370,12 +370,15 @@ def verify_backup(
     level_weight: NDArray[Any] | None = None,
     existing: BoolArray | None = None,
     forbidden: BoolArray | None = None,
+    site_group: NDArray[np.integer] | None = None,
+    least: NDArray[np.integer] | None = None,
+    most: NDArray[np.integer] | None = None,
 ) -> dict[str, int]:
     """Recompute value and bound of a backup covering or backup set covering decision.
 
     Parameters
     ----------
-    coverage, level_weight, existing, forbidden
+    coverage, level_weight, existing, forbidden, site_group, least, most
         As given to the solver.
 
     Returns
@@ -394,6 +397,7 @@ def verify_backup(
     old = np.zeros(coverage.n_site, np.bool_) if existing is None else np.asarray(existing, bool)
     barred = old if forbidden is None else old | np.asarray(forbidden, bool)
     candidate, chosen = plan_of(coverage, decision, barred, found)
+    limits = asked_limits(decision, old, candidate, (site_group, least, most), found)
     both = Sums(coverage, candidate | old)
     sums = Sums(coverage, candidate)
     d, p = int(certificate.denominator), int(told["p"])
@@ -419,6 +423,7 @@ def verify_backup(
     have = both.counts(old)
     price = merged_prices(coverage, certificate.prices["row"], found)
     score = sums.scores(price)[candidate]
+    best = top(score, p) if limits is None else priced_within(limits, score, candidate, p)
     if int(level.sum()) * d >= MOST:
         raise VerificationError("weights times denominator do not fit 62 bits")
     if is_cover:
@@ -427,11 +432,11 @@ def verify_backup(
             found.append("the plan leaves rows without cover")
         value = int(level[1][times >= 2].sum())
         slack = np.maximum(level[1] * d - price, 0)
-        numerator = int(slack.sum()) + int((price * (have - 1)).sum()) + top(score, p)
+        numerator = int(slack.sum()) + int((price * (have - 1)).sum()) + best
     else:
         value = sum(int(level[k][times > k].sum()) for k in range(len(level)))
         slack = sum(np.maximum(level[k] * d - price, 0) for k in range(len(level)))
-        numerator = int(np.sum(slack)) + int((price * have).sum()) + top(score, p)
+        numerator = int(np.sum(slack)) + int((price * have).sum()) + best
     if value != decision.value or value != certificate.value:
         found.append(f"the plan serves {value}, the record says {decision.value}")
     compare_bound(decision, numerator, numerator // d, value, found)

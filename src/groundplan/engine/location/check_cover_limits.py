@@ -60,15 +60,19 @@ def asked_limits(
     return limits
 
 
-def priced_within(limits: Limits, gain: IntArray, candidate: BoolArray) -> int:
+def priced_within(
+    limits: Limits, gain: IntArray, candidate: BoolArray, p: int | None = None
+) -> int:
     """Return the most that a choice of candidates within the limits gains.
 
     Parameters
     ----------
-    gain : (n_site,) int64
+    gain : (n_candidate,) int64
         ``s_j - f_j`` times a denominator.
+    p : int, optional
+        Most sites in all.
     """
-    most = most_within(limits, limits.group[candidate], gain[candidate], None)
+    most = most_within(limits, limits.group[candidate], gain, p)
     if most is None:
         raise VerificationError("no choice of sites keeps the limits")
     return int(most)

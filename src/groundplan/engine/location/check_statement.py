@@ -58,13 +58,17 @@ _SERVICE = names("leaf_site", "leaf_price", "row", "plan_row", "plan_site", "pla
 _COVER = names("scale", "grain", "cost_hash", "forbidden_hash")
 _BACKUP = names("p", "level_hash", "existing_hash", "forbidden_hash")
 FORMS: dict[str, Form] = {
-    "backup_covering": Form(names("row"), _BACKUP, sense="max"),
+    "backup_covering": Form(
+        names("row"), _BACKUP, more_parameters=names("limits_hash"), sense="max"
+    ),
     "backup_set_covering": Form(names("row"), _BACKUP, sense="max"),
     "capacitated_facility": Form(
-        _SERVICE, names("single_source"), (names("unit"),), names("p", "step"), assigns=True
+        _SERVICE, names("single_source"), (names("unit"),), names("p", "step", "limits_hash"),
+        assigns=True,
     ),
     "capacitated_p_median": Form(
-        _SERVICE, names("single_source", "p"), (names("unit"),), names("step"), assigns=True
+        _SERVICE, names("single_source", "p"), (names("unit"),), names("step", "limits_hash"),
+        assigns=True,
     ),
     "covering_with_floors": Form(
         names("row", "floor"), more_arrays=(names("budget"), names("group"), TILES),
