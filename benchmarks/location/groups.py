@@ -1,9 +1,9 @@
-"""Groups: limits on sites in maximal covering and p-median, floors in partial covering.
+"""Groups: limits on sites in maximal and set covering and p-median, floors in partial covering.
 
-Run: ``python benchmarks/location/groups.py covering 1000000`` (or ``partial 50000``, ``median
-10000``; ``--highs SECONDS`` lets HiGHS search the same integer program on merged rows). Eighteen
-groups: a grid of 6 x 3 over the province of `province.py`, or over the square of the points. The
-first line is the same problem without groups.
+Run: ``python benchmarks/location/groups.py covering 1000000`` (or ``whole 50000``, ``partial
+50000``, ``median 10000``; ``--highs SECONDS`` lets HiGHS search the same integer program on merged
+rows). Eighteen groups: a grid of 6 x 3 over the province of `province.py`, or over the square of
+the points. The first line is the same problem without groups.
 """
 
 from __future__ import annotations
@@ -127,6 +127,42 @@ def covering(n_cell: int, gap: float, highs_s: float) -> None:
             )  # fmt: skip
 
 
+def whole(n_cell: int, highs_s: float) -> None:
+    """Set covering with caps below, and least numbers above, what is cheapest without."""
+    warm_up(40_000)
+    demand, _weight, sites = province(n_cell, 3)
+    ones = np.ones(len(demand), np.int64)
+    cover = location.Coverage.from_radius(demand, ones, sites.astype(float), 12.0)
+    group = groups_of(sites, float(sites.max()) + 1.0)
+    n = GRID[0] * GRID[1]
+    cost = np.random.default_rng(0).integers(10, 30, len(sites))
+    free = location.set_covering(cover, cost, leave_unreachable=True)
+    held = np.bincount(group[free.sites], minlength=n)
+    third = np.arange(n) % 3 == 0
+    kinds = {
+        "no groups": {},
+        "one fewer in every third field": {"most": np.where(third, held - 1, len(sites))},
+        "a tenth more in every third": {"least": np.where(third, held * 11 // 10 + 1, 0)},
+    }
+    print(f"{n_cell:,} cells, {cover.weight.size:,} merged, {len(sites):,} sites, all served")
+    for name, limits in kinds.items():
+        terms = {"site_group": group, **limits} if limits else {}
+
+        def solve(terms=terms):
+            return location.set_covering(cover, cost, leave_unreachable=True, **terms)
+
+        told(name, cover, solve, {"cost": cost, **terms})
+        if highs_s:
+            none, low = np.zeros(len(sites)), limits.get("least", np.zeros(n))
+            high = limits.get("most", np.full(n, np.inf))
+            of = [(low[g], high[g], (group == g).astype(float), np.zeros(cover.weight.size))
+                  for g in range(n)]  # fmt: skip
+            # every row reached: their number is a least sum
+            total = np.ones(cover.weight.size)
+            of.append((float(total.size), np.inf, none, total))
+            highs(cover, highs_s, is_max=False, cost=cost, amount=0, rows=of, name=name)
+
+
 def partial(n_cell: int, highs_s: float) -> None:
     """Partial set covering of six tenths, with floors of groups."""
     warm_up(40_000)
@@ -193,13 +229,15 @@ def median(n_row: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("covering", "partial", "median"))
+    parser.add_argument("what", choices=("covering", "whole", "partial", "median"))
     parser.add_argument("size", type=int, help="cells, or points")
     parser.add_argument("--gap", type=float, default=0.0015, help="asked of the covering")
     parser.add_argument("--highs", type=float, default=0.0, help="seconds for HiGHS, 0 for none")
     a = parser.parse_args()
     if a.what == "covering":
         covering(a.size, a.gap, a.highs)
+    elif a.what == "whole":
+        whole(a.size, a.highs)
     elif a.what == "partial":
         partial(a.size, a.highs)
     else:

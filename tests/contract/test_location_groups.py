@@ -32,6 +32,25 @@ def make(name, n):
         group = (sites[:, 0] * 4 // (np.ptp(sites[:, 0]) + 1)).astype(np.int64)
         terms = {"site_group": group, "most": np.full(4, n // 15)}
         return location.maximal_covering, c, {"p": n // 4, **terms}, terms
+    if name == "backup_covering":
+        c, sites = discs(40 * n, 4 * n, 6.0)
+        group = (sites[:, 0] * 4 // (np.ptp(sites[:, 0]) + 1)).astype(np.int64)
+        level = np.array([c.raw_weight, c.raw_weight // 2])
+        terms = {"level_weight": level, "site_group": group, "most": np.full(4, n // 15)}
+        return location.backup_covering, c, {"p": n // 4, **terms}, terms
+    if name == "capacitated_facility":
+        rng = np.random.default_rng(0)
+        rows, sites = rng.uniform(0, 1e4, (10 * n, 2)), rng.uniform(0, 1e4, (n // 2, 2))
+        demand = rng.integers(1, 50, 10 * n)
+        room, fee = np.full(n // 2, 6 * demand.sum() // n), np.full(n // 2, 1e6)
+        c = location.CapacityProblem.from_points(rows, sites, demand, room, fee)
+        terms = {"site_group": (sites[:, 0] // 2_501).astype(np.int64), "most": np.full(4, n // 10)}
+        return location.capacitated_facility, c, terms, terms
+    if name == "set_covering":
+        c, sites = discs(40 * n, 4 * n, 6.0)
+        group = (sites[:, 0] * 4 // (np.ptp(sites[:, 0]) + 1)).astype(np.int64)
+        terms = {"site_group": group, "most": np.array([n // 5, n, n, n])}
+        return location.set_covering, c, {"leave_unreachable": True, **terms}, terms
     rng = np.random.default_rng(0)
     rows, sites = rng.uniform(0, 1e4, (20 * n, 2)), rng.uniform(0, 1e4, (4 * n, 2))
     costs = location.AssignmentCost.from_points(rows, rng.integers(1, 50, 20 * n), sites)
@@ -42,7 +61,10 @@ def make(name, n):
     return location.uncapacitated_facility, costs, terms, terms
 
 
-NAMES = ("partial_set_covering", "maximal_covering", "p_median", "uncapacitated_facility")
+NAMES = (
+    "backup_covering", "capacitated_facility", "partial_set_covering", "maximal_covering",
+    "p_median", "set_covering", "uncapacitated_facility",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -87,3 +87,15 @@ def test_a_limit_is_for_the_whole_curve(monkeypatch):
     in_order(points)
     for d in points:
         location.verify(cover, d)
+
+
+def test_the_end_of_every_point_is_told():
+    cover = region(400, 40, 3.0, 0)
+    close = location.curve(cover, [3, 8], gap=0.5)
+    assert {(d.status, d.log["ended"]) for d in close} <= {("feasible", "gap"), ("optimal",) * 2}
+    for d in location.curve(cover, [3, 8, 40], gap=0.0):
+        assert d.log["ended"] == ("optimal" if d.status == "optimal" else "counts")
+    large = region(2_500, 220, 4.5, 0)
+    for asked, word in (({"stop": lambda: True}, "stop"), ({"time_limit_s": 0.0}, "time")):
+        points = location.curve(large, [12, 20], gap=0.0, **asked)
+        assert [(d.status, d.log["ended"]) for d in points] == [("stopped", word)] * 2

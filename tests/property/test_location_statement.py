@@ -39,6 +39,9 @@ def made():
     yield "capacitated_facility", problem, location.capacitated_facility(problem), {}
     quick = location.capacitated_p_median(problem, 6, steps=200, tries=50)
     yield "capacitated_p_median", problem, quick, {}
+    few = {"site_group": np.arange(12) % 2, "least": np.array([2, 0]), "most": np.array([12, 2])}
+    within = location.capacitated_facility(problem, **few)
+    yield "capacitated_facility with limits", problem, within, few
     people, sites = rng.uniform(0, 100, (500, 2)), rng.uniform(0, 100, (70, 2))
     many, price = rng.integers(1, 9, 500), rng.integers(3, 9, 70)
     cover = location.Coverage.from_radius(people, many, sites, 12.0)
@@ -46,6 +49,9 @@ def made():
     paid = location.maximal_covering(cover, budget=40, cost=price, gap=0.0)
     yield "maximal_covering with a budget", cover, paid, {"cost": price}
     yield "set_covering", cover, location.set_covering(cover, leave_unreachable=True), {}
+    few = {"site_group": (sites[:, 0] > 50).astype(np.int64), "least": np.array([25, 1])}
+    whole = location.set_covering(cover, leave_unreachable=True, **few)
+    yield "set_covering with limits", cover, whole, few
     part = location.partial_set_covering(cover, 0.7, price)
     yield "partial_set_covering", cover, part, {"cost": price}
     asked = {"group": (people[:, 0] > 50).astype(np.int64), "floor": np.array([9, 300])}
@@ -60,6 +66,9 @@ def made():
     yield "p_median with limits", cost, location.p_median(cost, 5, **few), few
     level = {"level_weight": np.array([many, many // 2])}
     yield "backup_covering", cover, location.backup_covering(cover, level["level_weight"], 9), level
+    both = {**level, "site_group": few["site_group"][np.arange(70) % 40], "most": np.array([4, 9])}
+    within = location.backup_covering(cover, p=9, **both)
+    yield "backup_covering with limits", cover, within, both
     near = location.Coverage.from_radius(people[:150], many[:150], sites, 35.0)
     yield "backup_set_covering", near, location.backup_set_covering(near), {}
     walk = np.arange(14)

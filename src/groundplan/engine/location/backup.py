@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from groundplan.engine.location.backup_limits import anneal_within, fill_within
 from groundplan.engine.location.backup_search import (
     anneal_levels,
     finish_levels,
@@ -27,6 +28,9 @@ from groundplan.engine.location.backup_search import (
     swap_greedily,
 )
 from groundplan.engine.location.certificate import seal
+from groundplan.engine.location.check_capacity_limits import best_within
+from groundplan.engine.location.check_cover_limits import limits_hash
+from groundplan.engine.location.check_limits import Limits, check_site_groups
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.logbook import keep_log
 from groundplan.engine.location.points import hash_arrays
@@ -57,11 +61,22 @@ class Levels:
     plan: BoolArray
     lam: FloatArray
     bound: float
+    limits: Limits | None = None
 
     @property
     def gains(self) -> IntArray:
         """What a row earns by its next cover, by the covers it has now (last level: nothing)."""
         return np.vstack([self.level, np.zeros((1, self.lists.n_row), np.int64)])
+
+    def best(self, score: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the best sites at their scores, p of them or what the limits allow."""
+        if self.limits is not None:
+            taken = best_within(self.limits, self.limits.group, score, self.p, 0)
+            if taken is None:
+                raise RuntimeError("no choice of sites keeps the limits")
+            return np.flatnonzero(taken)
+        best = np.argpartition(-score, self.p - 1)[: self.p] if self.p else score[:0]
+        return best.astype(np.int64)
 
     def value(self, plan: BoolArray) -> int:
         """Return the weight of all levels that a plan reaches."""
@@ -143,9 +158,8 @@ def price_levels(
         target -= int(problem.level[0].sum())
     for step in range(steps):
         score = np.bincount(owner, lam[lists.site_indices], minlength=lists.n_site)
-        best = np.argpartition(-score, problem.p - 1)[: problem.p] if problem.p else score[:0]
         chosen = np.zeros(lists.n_site, np.bool_)
-        chosen[best.astype(np.int64)] = True
+        chosen[problem.best(score)] = True
         bound = float(np.maximum(level - lam, 0.0).sum() + (lam * have).sum())
         bound += float(score[chosen].sum())
         since += 1
@@ -192,10 +206,19 @@ def solve_levels(
         value, bound = problem.value(problem.plan) - base, np.floor(problem.bound + 1e-6)
         return bool(bound - value <= gap * abs(bound))
 
-    if not problem.is_cover:
+    if problem.limits is not None:
+        fill_within(
+            problem.lists, problem.gains, problem.have, problem.p, problem.plan, problem.limits
+        )
+    elif not problem.is_cover:
         swap_greedily(problem.lists, problem.gains, problem.have, problem.p, problem.plan)
     price_levels(problem, steps, halt, look("bound", steps))
-    if not is_done() and not halt():
+    if problem.limits is not None and not is_done() and not halt():
+        anneal_within(
+            problem.lists, problem.gains, problem.have, problem.plan, problem.limits, sweeps, seed,
+            halt, look("improve", sweeps),
+        )  # fmt: skip
+    elif not is_done() and not halt():
         anneal_levels(
             problem.lists, problem.gains, problem.have, problem.plan, sweeps, seed, halt,
             look("improve", sweeps), keep_first=problem.is_cover,
@@ -205,7 +228,7 @@ def solve_levels(
     left = None if ends_at is None else ends_at - time.monotonic()
     plan, bound = finish_levels(
         problem.lists, problem.level, problem.have, problem.p, problem.plan, left, halt,
-        keep_first=problem.is_cover,
+        keep_first=problem.is_cover, limits=problem.limits,
     )  # fmt: skip
     if problem.value(plan) > problem.value(problem.plan):
         problem.plan = plan
@@ -215,6 +238,7 @@ def solve_levels(
 def certify_levels(
     coverage: Coverage, problem: Levels, form: str, raw: IntArray, existing: BoolArray | None,
     forbidden: BoolArray | None, p: int, searched: float, gap: float, log: dict[str, Any],
+    limits: Limits | None = None,
 ) -> Decision:  # fmt: skip
     """Round the prices to whole numbers and return the decision with its certificate."""
     level = problem.level[1:2] if problem.is_cover else problem.level
@@ -228,8 +252,7 @@ def certify_levels(
     paid = np.concatenate([np.zeros(1, np.int64), np.cumsum(lam[problem.lists.site_indices])])
     score = paid[problem.lists.site_indptr[1:]] - paid[problem.lists.site_indptr[:-1]]
     numerator = int(np.maximum(level * denominator - lam, 0).sum()) + int((lam * have).sum())
-    n = problem.p
-    numerator += int(np.sort(score)[score.size - n :].sum()) if n else 0
+    numerator += int(score[problem.best(score)].sum())
     value = problem.value(problem.plan) - (int(problem.level[0].sum()) if problem.is_cover else 0)
     prices = np.zeros(coverage.row_of.size, np.int64)
     prices[first_raw(coverage, problem.row)] = lam
@@ -241,6 +264,8 @@ def certify_levels(
         "existing_hash": hash_arrays(old),
         "forbidden_hash": hash_arrays(None if forbidden is None else np.asarray(forbidden, bool)),
     }
+    if limits is not None:
+        parameters["limits_hash"] = limits_hash(limits)
     certificate = Certificate(
         form, parameters, coverage.input_hash, denominator, {"row": prices}, value, numerator
     )
@@ -263,6 +288,9 @@ def backup_covering(
     *,
     existing: BoolArray | None = None,
     forbidden: BoolArray | None = None,
+    site_group: NDArray[np.integer] | None = None,
+    least: NDArray[np.integer] | None = None,
+    most: NDArray[np.integer] | None = None,
     gap: float = 0.0,
     time_limit_s: float | None = None,
     seed: int = 0,
@@ -283,6 +311,9 @@ def backup_covering(
         How many sites to add.
     existing, forbidden : (n_site,) bool, optional
         Sites that stand already (they fill the first levels); sites that may not be chosen.
+    site_group, least, most : (n_site,) int, (n_group,) int, (n_group,) int, optional
+        Group of each site, 0 .. n_group - 1 or -1 for none, and how many sites of each group a
+        plan has at least and at most, existing ones included.
     gap, time_limit_s, seed, progress, stop
         As in `set_covering`.
     steps, sweeps : int
@@ -297,6 +328,8 @@ def backup_covering(
     ------
     ValueError
         Where the request contradicts itself.
+    InfeasibleError
+        Where the limits on the groups do; with every conflict.
 
     Notes
     -----
@@ -307,10 +340,17 @@ def backup_covering(
     ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
     problem = merge_levels(coverage, level_weight, existing, forbidden, p, is_cover=False)
     log: dict[str, Any] = {"seed": seed, "rows": problem.lists.n_row}
+    limits = None
+    if any(part is not None for part in (site_group, least, most)):
+        old = flags(existing, coverage.n_site, "existing")
+        candidate = candidates_of(coverage, forbidden) & ~old
+        limits = check_site_groups(site_group, least, most, old, candidate, p=p)
+        problem.limits = limits.of(problem.site)
+        log["groups"] = limits.n_group
     searched = solve_levels(problem, gap, ends_at, seed, steps, sweeps, progress, stop)
     return certify_levels(
         coverage, problem, "backup_covering", np.asarray(level_weight), existing, forbidden, p,
-        searched, gap, log,
+        searched, gap, log, limits,
     )  # fmt: skip
 
 

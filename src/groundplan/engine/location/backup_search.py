@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine._jit import jit
+from groundplan.engine.location.check_limits import Limits
 from groundplan.engine.location.setcover_lists import Lists
 from groundplan.engine.location.solver import run_until, silent_solver
 
@@ -178,6 +179,7 @@ def anneal_levels(
 def finish_levels(
     lists: Lists, level: IntArray, have: IntArray, p: int, plan: BoolArray,
     time_limit_s: float | None, halt: Callable[[], bool], *, keep_first: bool,
+    limits: Limits | None = None,
 ) -> tuple[BoolArray, float]:  # fmt: skip
     """Solve as an integer program; returns its plan and bound, or the plan given and infinity."""
     import highspy
@@ -224,6 +226,11 @@ def finish_levels(
     if time_limit_s is not None:
         solver.setOptionValue("time_limit", max(0.05, time_limit_s))
     solver.passModel(model)
+    if limits is not None:
+        for g in range(limits.n_group):
+            mine = np.flatnonzero(limits.group == g).astype(np.int32)
+            least, most = float(limits.least[g]), float(limits.most[g])
+            solver.addRow(least, most, mine.size, mine, np.ones(mine.size))
     count = counts_of(lists, have, plan)
     shift = 1 if keep_first else 0
     reached = (count[:, None] > np.arange(k)[None, :] + shift).astype(np.float64)

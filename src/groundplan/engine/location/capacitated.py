@@ -30,11 +30,15 @@ from groundplan.engine.location.capacity_dual import (
 )
 from groundplan.engine.location.capacity_grading import GROUPS, grade
 from groundplan.engine.location.capacity_groups import group_rows
+from groundplan.engine.location.capacity_limits import LimitedWholePlans
 from groundplan.engine.location.capacity_plan import SplitPlans, WholePlans
 from groundplan.engine.location.capacity_problem import CapacityProblem
 from groundplan.engine.location.capacity_rounding import RoundedPlans
 from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.check_capacitated import ROUNDING
+from groundplan.engine.location.check_capacity_limits import largest_within
+from groundplan.engine.location.check_cover_limits import limits_hash
+from groundplan.engine.location.check_limits import Limits, check_site_groups
 from groundplan.engine.location.logbook import keep_log
 from groundplan.engine.location.request import check_count, check_kind, check_limits
 from groundplan.engine.location.tree import CLOSED, FREE, OPEN, Tree, branch
@@ -57,6 +61,8 @@ SPLIT_SHARE = 0.5
 WHOLE_NODES, PAIRS_WHOLE = 300, 6_000
 
 Plans = SplitPlans | WholePlans | RoundedPlans
+#: Groups of the sites, their least and their largest numbers.
+Asked = tuple[Any, Any, Any]
 
 
 def nothing(*_args: Any) -> None:
@@ -69,8 +75,9 @@ def check_sites(
     existing: BoolArray | None,
     forbidden: BoolArray | None,
     single_source: bool,
-) -> tuple[BoolArray, BoolArray, int]:
-    """Return candidates, existing sites and how many may open, or say what conflicts."""
+    asked: Asked,
+) -> tuple[BoolArray, BoolArray, int, Limits | None]:
+    """Return candidates, existing sites, how many may open and limits, or say what conflicts."""
     n = problem.n_site
     for name, mask in (("existing", existing), ("forbidden", forbidden)):
         if mask is not None and np.shape(mask) != (n,):
@@ -79,14 +86,21 @@ def check_sites(
     candidate = ~old if forbidden is None else ~old & ~np.asarray(forbidden, bool)
     at_most = n if p is None else check_count(p, "p")
     need = int(problem.demand.sum())
-    best = np.sort(problem.capacity[candidate])[::-1][:at_most]
+    limits, best = None, np.sort(problem.capacity[candidate])[::-1]
+    if any(part is not None for part in asked):
+        limits = check_site_groups(*asked, old, candidate, p=None if p is None else at_most)
+        best = largest_within(limits, limits.group[candidate], problem.capacity[candidate])
+    best = best[:at_most]
     room = int(problem.capacity[old].sum()) + int(best.sum())
     if room < need:
         words = [f"demand {need}", f"largest capacity that may stand {room}"]
         words += [] if p is None else [f"at most {p} new sites"]
         words += [] if forbidden is None else [f"{int(np.sum(forbidden))} forbidden sites"]
+        words += [] if limits is None else ["most sites of each group"]
         raise InfeasibleError("the sites that may open are too small", words)
     usable = candidate | old
+    if limits is not None:
+        usable = old | (candidate & (limits.most[limits.group] > 0))
     served = np.ones(problem.n_row, bool)
     if not usable.all():
         served = np.zeros(problem.n_row, bool)
@@ -94,7 +108,11 @@ def check_sites(
     if not served.all():
         raise InfeasibleError(
             "some rows have no site that may serve them",
-            [f"row {int(served.argmin())} and {int((~served).sum()) - 1} more", "forbidden sites"],
+            [
+                f"row {int(served.argmin())} and {int((~served).sum()) - 1} more",
+                "forbidden sites",
+                *([] if limits is None else ["groups that may have no more sites"]),
+            ],
         )
     if single_source and int(problem.demand.max()) > int(problem.capacity[usable].min()):
         site = problem.site_of_pair()
@@ -112,7 +130,7 @@ def check_sites(
                     "each row has one site",
                 ],
             )
-    return candidate, old, at_most
+    return candidate, old, at_most, limits
 
 
 def solve(
@@ -123,6 +141,7 @@ def solve(
     single_source: bool,
     existing: BoolArray | None,
     forbidden: BoolArray | None,
+    asked: Asked,
     gap: float,
     time_limit_s: float | None,
     seed: int,
@@ -134,7 +153,9 @@ def solve(
 ) -> Decision:
     """Price, round, improve and, where the size allows, branch."""
     check_limits(gap, time_limit_s, seed)
-    candidate, old, at_most = check_sites(problem, p, existing, forbidden, single_source)
+    candidate, old, at_most, limits = check_sites(
+        problem, p, existing, forbidden, single_source, asked
+    )
     ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
     halted = [False]
 
@@ -147,15 +168,19 @@ def solve(
         left = (1.0 - share) * (time_limit_s or 0.0)
         return ends_at is not None and time.monotonic() > ends_at - left
 
-    pricing = Pricing(problem, candidate, old, at_most, single_source)
+    pricing = Pricing(problem, candidate, old, at_most, single_source, limits=limits)
+    # the search over whole service of small problems knows no limits
     rounded = single_source and (
-        problem.n_row > ROWS_WHOLE or problem.n_row * problem.n_site > TABLE_MAX
+        problem.n_row > ROWS_WHOLE
+        or problem.n_row * problem.n_site > TABLE_MAX
+        or limits is not None
     )
     large = problem.n_row > ROWS_MAX and (rounded or not single_source)
     group = group_rows(problem, GROUPS) if large else None
     plans: Plans
     if rounded:
-        plans = RoundedPlans(pricing, seed, group, lambda: past(SPLIT_SHARE) or halt())
+        kind = RoundedPlans if limits is None else LimitedWholePlans
+        plans = kind(pricing, seed, group, lambda: past(SPLIT_SHARE) or halt())
     elif single_source:
         plans = WholePlans(pricing, seed)
     else:
@@ -193,9 +218,14 @@ def solve(
             plans.improve(share, tries, lambda: past(0.7) or halt())
         plans.settle(lambda: past(0.85) or halt())
         progress("improve", tries, tries, plans.value, 0.0)
+        found = plans.split
+
+        def near(_share: NDArray[np.float64], bound: float) -> float:
+            return found.value if math.isfinite(found.value) else 1.1 * abs(bound) + 1.0
+
         if not halt():
             price, _share, _bound, _aim = walk(
-                pricing, price, lambda *_: plans.split.value, steps=min(steps, WHOLE_STEPS),
+                pricing, price, near, steps=min(steps, WHOLE_STEPS),
                 look=look, first=WHOLE_FIRST, patience=WHOLE_PATIENCE, halt=halt,
             )  # fmt: skip
     problem_tree = Branching(problem, pricing, plans, p, halt)
@@ -212,31 +242,43 @@ def solve(
         plans.improve(share, tries, halt)
         progress("improve", tries, tries, plans.value, tree.bound / problem.scale)
     if not math.isfinite(plans.value):
-        find_first(plans, p, halt)
+        find_first(plans, p, halt, limits)
     # branching on sites that cost nothing was seen to prove nothing where rows have one site
     may_branch = not rounded and (not single_source or bool(problem.opening_cost.any()))
+    may_branch |= limits is not None and single_source and not large
     if not large and may_branch and tree.bound < target() and not halt():
+        most = WHOLE_NODES if problem.opening_cost.any() else 1
         problem_tree.build(price, plans.value - tree.bound / problem.scale)
         fixed, leaves = settle(root, first, problem_tree.score, target())
         tree = branch(
             fixed, first, problem_tree.price, problem_tree.score, target,
-            nodes=min(nodes, WHOLE_NODES) if single_source else nodes, halt=halt, settled=leaves,
+            nodes=min(nodes, most) if single_source else nodes, halt=halt, settled=leaves,
         )  # fmt: skip
         progress("branch", tree.nodes, nodes, plans.value, tree.bound / problem.scale)
         is_small = problem_tree.pair.size <= PAIRS_WHOLE
-        if isinstance(plans, WholePlans) and is_small and tree.bound < target() and not halt():
+        if (
+            isinstance(plans, WholePlans | LimitedWholePlans)
+            and is_small
+            and tree.bound < target()
+            and not halt()
+        ):
             plans.polish(problem_tree.pair, fixed == CLOSED, fixed == OPEN, halt)
             progress("polish", 1, 1, plans.value, tree.bound / problem.scale)
     parameters: dict[str, Any] = {"single_source": single_source}
     parameters |= {} if p is None else {"p": int(p)}
     parameters |= {"step": knapsack_grid(problem)} if single_source else {}
+    parameters |= {} if limits is None else {"limits_hash": limits_hash(limits)}
     log = {"seed": seed, "nodes": tree.nodes, "leaves": len(tree.fixings), "ended_early": halted[0]}
+    log |= {} if limits is None else {"groups": limits.n_group}
     return certify(problem, form, parameters, plans, tree, gap, log)
 
 
-def find_first(plans: Plans, p: int | None, halt: Callable[[], bool]) -> None:
+def find_first(
+    plans: Plans, p: int | None, halt: Callable[[], bool], limits: Limits | None
+) -> None:
     """Find some plan, or say that there is none, or that none was found."""
     words = ["capacities", "allowed pairs", *([] if p is None else [f"at most {p} new sites"])]
+    words += [] if limits is None else ["limits on the groups of sites"]
     try:
         found = plans.find_any(halt)
     except TimeoutError:
@@ -294,6 +336,9 @@ def capacitated_facility(
     single_source: bool = False,
     existing: BoolArray | None = None,
     forbidden: BoolArray | None = None,
+    site_group: NDArray[np.integer] | None = None,
+    least: NDArray[np.integer] | None = None,
+    most: NDArray[np.integer] | None = None,
     gap: float = 0.0,
     time_limit_s: float | None = None,
     seed: int = 0,
@@ -314,6 +359,9 @@ def capacitated_facility(
         Serve every row from one site; otherwise demand may be split.
     existing, forbidden : (n_site,) bool, optional
         Sites that stand already, at no cost, and sites that may not open.
+    site_group, least, most : (n_site,) int, (n_group,) int, (n_group,) int, optional
+        Group of each site, 0 .. n_group - 1 or -1 for none, and how many sites of each group stand
+        at least and at most, existing ones included.
     gap : float
         Ends the search once proven.
     time_limit_s : float, optional
@@ -350,8 +398,9 @@ def capacitated_facility(
     check_kind(problem, CapacityProblem, "problem")
     return solve(
         problem, "capacitated_facility", p, single_source=single_source, existing=existing,
-        forbidden=forbidden, gap=gap, time_limit_s=time_limit_s, seed=seed, steps=steps,
-        tries=tries, nodes=nodes, progress=progress, stop=stop,
+        forbidden=forbidden, asked=(site_group, least, most), gap=gap,
+        time_limit_s=time_limit_s, seed=seed, steps=steps, tries=tries, nodes=nodes,
+        progress=progress, stop=stop,
     )  # fmt: skip
 
 
@@ -363,6 +412,9 @@ def capacitated_p_median(
     single_source: bool = True,
     existing: BoolArray | None = None,
     forbidden: BoolArray | None = None,
+    site_group: NDArray[np.integer] | None = None,
+    least: NDArray[np.integer] | None = None,
+    most: NDArray[np.integer] | None = None,
     gap: float = 0.0,
     time_limit_s: float | None = None,
     seed: int = 0,
@@ -384,6 +436,7 @@ def capacitated_p_median(
     check_kind(problem, CapacityProblem, "problem")
     return solve(
         problem, "capacitated_p_median", p, single_source=single_source, existing=existing,
-        forbidden=forbidden, gap=gap, time_limit_s=time_limit_s, seed=seed, steps=steps,
-        tries=tries, nodes=nodes, progress=progress, stop=stop,
+        forbidden=forbidden, asked=(site_group, least, most), gap=gap,
+        time_limit_s=time_limit_s, seed=seed, steps=steps, tries=tries, nodes=nodes,
+        progress=progress, stop=stop,
     )  # fmt: skip

@@ -82,7 +82,7 @@ class Branching:
         _, total, net = self.known[id(prices)]
         bound = leaf_bound(
             total, net, fix, self.problem.capacity, int(self.problem.demand.sum()),
-            self.pricing.free, self.pricing.must, self.p,
+            self.pricing.free, self.pricing.must, self.p, self.pricing.limits,
         )  # fmt: skip
         return NONE_LEFT if bound is None else bound
 
@@ -138,6 +138,14 @@ class Branching:
         entry_val.append(self.pricing.free.astype(float))
         low.append(np.array([float(self.pricing.at_least)]))
         high.append(np.array([np.inf]))
+        if self.pricing.limits is not None:
+            limits = self.pricing.limits
+            mine = np.flatnonzero(self.pricing.free & (limits.group < limits.n_group))
+            entry_row.append(sum(part.size for part in low) + limits.group[mine])
+            entry_col.append(mine)
+            entry_val.append(np.ones(mine.size))
+            low.append(limits.least[:-1].astype(float))
+            high.append(limits.most[:-1].astype(float))
         r, c = np.concatenate(entry_row), np.concatenate(entry_col)
         v = np.concatenate(entry_val)
         order = np.lexsort((c, r))

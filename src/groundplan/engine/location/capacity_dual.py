@@ -28,6 +28,8 @@ from groundplan.engine.location.capacity_knapsack import (
     serve_whole,
 )
 from groundplan.engine.location.capacity_problem import CapacityProblem
+from groundplan.engine.location.check_capacity_limits import best_within, largest_within
+from groundplan.engine.location.check_limits import Limits
 
 __all__ = ["Pricing", "volume"]
 
@@ -89,6 +91,7 @@ class Pricing:
     at_most: int
     single_source: bool
     like: Pricing | None = None
+    limits: Limits | None = None
     row: NDArray[np.int32] = field(init=False, repr=False)
     each: FloatArray = field(init=False, repr=False)
 
@@ -104,7 +107,11 @@ class Pricing:
             step = knapsack_grid(p)
             self.size, self.room = p.demand // step, p.capacity // step
         lacking = int(p.demand.sum()) - int(p.capacity[self.must].sum())
-        room = np.cumsum(np.sort(p.capacity[self.free])[::-1])
+        largest = np.sort(p.capacity[self.free])[::-1]
+        if self.limits is not None:
+            mine = self.limits.group[self.free]
+            largest = largest_within(self.limits, mine, p.capacity[self.free])
+        room = np.cumsum(largest)
         self.at_least = 0 if lacking <= 0 else int(np.searchsorted(room, lacking)) + 1
         self.gain, self.unit = np.empty(p.n_site), np.empty(p.n_site)
         self.weight = np.ones(p.n_row)
@@ -136,8 +143,12 @@ class Pricing:
             gain = np.empty(p.n_site)
             order = usable[np.argsort(-(self.gain - self.fee)[usable], kind="stable")]
             count = max(1, min(self.at_most, order.size))
+            # limits may leave out the best sites: then each one is worth knowing
+            if self.limits is not None:
+                count = max(1, order.size)
+            least = self.at_least if self.limits is None else count
             fill_whole(
-                order, self.gain, self.fee, count, min(count, self.at_least), *pairs,
+                order, self.gain, self.fee, count, min(count, least), *pairs,
                 self.size, self.room, gain,
             )  # fmt: skip
             fixed = np.flatnonzero(self.must)
@@ -147,8 +158,15 @@ class Pricing:
             )  # fmt: skip
         net = gain - self.fee
         opened = self.must.copy()
-        best = usable[np.argsort(-net[usable], kind="stable")[: self.at_most]]
-        opened[best[: max(self.at_least, int((net[best] > 0.0).sum()))]] = True
+        if self.limits is None:
+            best = usable[np.argsort(-net[usable], kind="stable")[: self.at_most]]
+            opened[best[: max(self.at_least, int((net[best] > 0.0).sum()))]] = True
+        else:
+            mine = self.limits.group[usable]
+            taken = best_within(self.limits, mine, net[usable], self.at_most, self.at_least)
+            if taken is None:
+                raise RuntimeError("no choice of sites keeps the limits")
+            opened[usable[taken]] = True
         served = np.zeros(p.n_row)
         sites = np.flatnonzero(opened)
         if self.single_source:

@@ -98,7 +98,7 @@ def grade(
     if p.n_row >= 2 * FINER and not halt():
         group = group_rows(p, FINER)
         finer = group_problem(p, group)
-        pricing = Pricing(finer, rows.free, rows.must, rows.at_most, False)
+        pricing = Pricing(finer, rows.free, rows.must, rows.at_most, False, limits=rows.limits)
         mean = np.bincount(group, worth * p.demand) / finer.demand
         price, share, _, _ = walk(
             pricing,

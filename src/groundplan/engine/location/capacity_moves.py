@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine.location.capacity_dual import Pricing
+from groundplan.engine.location.capacity_sets import keeping_moves
 from groundplan.engine.location.transport import Transport, open_costs
 
 __all__ = ["Moves", "descend", "list_moves"]
@@ -47,11 +48,16 @@ def list_moves(pricing: Pricing, transport: Transport, opened: BoolArray, most: 
     need, room = int(p.demand.sum()), int(p.capacity[opened].sum())
     outside = np.flatnonzero(pricing.free & ~opened)
     may_add = int((opened & pricing.free).sum()) < pricing.at_most
+    limits = pricing.limits
+    held = None if limits is None else limits.counts(opened & pricing.free)
     closed: list[NDArray[np.int64]] = []
     new: list[NDArray[np.int64]] = []
     change: list[FloatArray] = []
 
     def keep(site: int, ks: NDArray[np.int64], changes: FloatArray) -> None:
+        if limits is not None and held is not None:
+            kept = keeping_moves(limits, held, site, ks)
+            ks, changes = ks[kept], changes[kept]
         order = np.argsort(changes, kind="stable")[:most]
         closed.append(np.full(order.size, site))
         new.append(ks[order])

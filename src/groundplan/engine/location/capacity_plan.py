@@ -12,6 +12,7 @@ from groundplan.engine.location.capacity_dual import Pricing
 from groundplan.engine.location.capacity_groups import group_problem
 from groundplan.engine.location.capacity_moves import descend
 from groundplan.engine.location.capacity_program import find_better, find_plan
+from groundplan.engine.location.capacity_sets import mended
 from groundplan.engine.location.transport import Transport, never
 from groundplan.engine.location.whole_service import dense_costs, search_whole
 
@@ -50,22 +51,38 @@ class SplitPlans:
     ) -> None:
         self.pricing, self.seed, self.group = pricing, seed, group
         self.problem, self.candidate, self.old = pricing.problem, pricing.free, pricing.must
-        self.at_most, self.fee = pricing.at_most, pricing.fee
+        self.at_most, self.fee, self.limits = pricing.at_most, pricing.fee, pricing.limits
         self.transport = Transport(self.problem, self.fee, hurry)
         self.best: BoolArray = self.old.copy()
         self.value = np.inf
         self.small: SplitPlans | None = None
         if group is not None:
             rows = group_problem(self.problem, group)
-            grouped = Pricing(rows, self.candidate, self.old, self.at_most, False)
+            grouped = Pricing(
+                rows, self.candidate, self.old, self.at_most, False, limits=self.limits
+            )
             self.small = SplitPlans(grouped, seed, hurry=hurry)
 
     def offer(self, opened: BoolArray) -> float:
         """Return what a set of sites costs in all; keep it where it is the best."""
+        if not self.keeps(opened):
+            return float("inf")
         value = self.transport.cost(opened) + float(self.fee[opened].sum())
         if value < self.value:
             self.value, self.best = value, opened.copy()
         return value
+
+    def keeps(self, opened: BoolArray) -> bool:
+        """Return whether a set of sites keeps the limits on their groups."""
+        return self.limits is None or self.limits.keeps(opened & self.candidate)
+
+    def opened_of(self, sites: NDArray[Any], score: FloatArray) -> BoolArray:
+        """Return a set of new sites beside the old ones, mended to keep the limits."""
+        opened = self.old.copy()
+        opened[sites] = True
+        if self.limits is None:
+            return opened
+        return mended(self.limits, opened, self.candidate, score, self.at_most)
 
     def round(self, share: FloatArray) -> None:
         """Open the sites of the largest shares until they can serve every row."""
@@ -84,15 +101,14 @@ class SplitPlans:
         sizes = {max(enough, int((share[order] > t).sum())) for t in (0.8, 0.5, 0.2)}
         last = 0
         for size in sorted(min(s, order.size) for s in sizes):
-            opened = self.old.copy()
-            opened[order[:size]] = True
-            self.offer(opened)
+            self.offer(self.opened_of(order[:size], score))
             last = max(last, size)
         while not np.isfinite(self.value) and last < order.size:
             last = min(order.size, last + max(1, order.size // 8))
-            opened = self.old.copy()
-            opened[order[:last]] = True
-            self.offer(opened)
+            self.offer(self.opened_of(order[:last], score))
+        if self.limits is not None and not np.isfinite(self.value):
+            # the largest sites first: caps may have cut off what small ones leave unserved
+            self.offer(self.opened_of(order, room))
 
     def improve(self, share: FloatArray, tries: int, halt: Callable[[], bool]) -> None:
         """Look for better sets, on the groups first where there are any."""
@@ -153,7 +169,7 @@ class SplitPlans:
         left = self.at_most - int((opened & self.candidate).sum())
         for new in draw.permutation(pool)[:left]:
             opened[new] = True
-            if np.isfinite(self.transport.cost(opened)):
+            if self.keeps(opened) and np.isfinite(self.transport.cost(opened)):
                 return opened
         return None
 
@@ -162,8 +178,9 @@ class SplitPlans:
         if halt():
             raise TimeoutError
         found = find_plan(
-            self.problem, self.candidate, self.old, self.at_most, whole=False, halt=halt
-        )
+            self.problem, self.candidate, self.old, self.at_most, whole=False, halt=halt,
+            limits=self.limits,
+        )  # fmt: skip
         if found is not None:
             self.offer(found[0] | self.old)
         return found is not None

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine.location.capacity_problem import CapacityProblem
+from groundplan.engine.location.check_limits import Limits
 from groundplan.engine.location.relaxation import Relaxation
 
 __all__ = ["find_better", "find_plan"]
@@ -26,6 +27,7 @@ def find_plan(
     whole: bool,
     nodes: int = NODES,
     halt: Callable[[], bool] | None = None,
+    limits: Limits | None = None,
 ) -> tuple[BoolArray, NDArray[np.int32]] | None:
     """Return open sites and the site of each row, or none where it is proven that there is none.
 
@@ -55,6 +57,7 @@ def find_plan(
     lower = np.zeros(cost.size)
     lower[: p.n_site] = old
     program = Relaxation(cost, lower, upper, indptr, c[order], v[order], low, high, halt)
+    limit_groups(program, candidate, limits)
     found = program.solve_whole(cost.size if whole else p.n_site, nodes)
     if found is None:
         if program.is_infeasible():
@@ -64,6 +67,18 @@ def find_plan(
     most = np.argsort(found[p.n_site :], kind="stable")
     place[rows[most]] = sites[most]
     return (found[: p.n_site] > 0.5) & candidate, place
+
+
+def limit_groups(program: Relaxation, candidate: BoolArray, limits: Limits | None) -> None:
+    """Add the limits on the new sites of each group to a program whose first columns are sites."""
+    if limits is None:
+        return
+    for sign, bound in ((1.0, limits.most), (-1.0, -limits.least)):
+        site = np.flatnonzero(candidate & (limits.group < limits.n_group))
+        site = site[np.argsort(limits.group[site], kind="stable")]
+        size = np.bincount(limits.group[site], minlength=limits.n_group)
+        indptr = np.concatenate([[0], np.cumsum(size)])
+        program.add_rows(indptr, site, np.full(site.size, sign), bound[:-1].astype(float))
 
 
 def find_better(
@@ -77,6 +92,7 @@ def find_better(
     *,
     nodes: int = NODES_BETTER,
     halt: Callable[[], bool] | None = None,
+    limits: Limits | None = None,
 ) -> NDArray[np.int32] | None:
     """Return the site of each row in the best plan found, none where there is none.
 
@@ -94,6 +110,8 @@ def find_better(
     candidate : (n_site,) bool
         New sites, of which at most `at_most` may open.
     at_most : int
+    limits : Limits, optional
+        On the groups of sites.
     """
     p = problem
     n, m, k = p.n_row, p.n_site, pair.size
@@ -112,6 +130,7 @@ def find_better(
         np.concatenate([np.ones(n), np.full(m + 1 + k, -np.inf)]),
         np.concatenate([np.ones(n), np.zeros(m), [float(at_most)], np.zeros(k)]), halt,
     )  # fmt: skip
+    limit_groups(program, candidate, limits)
     found = program.solve_whole(m + k, nodes)
     if found is None:
         return None

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from groundplan.engine.location.capacity_dual import Pricing
 from groundplan.engine.location.capacity_plan import SplitPlans
 from groundplan.engine.location.capacity_program import find_plan
+from groundplan.engine.location.capacity_sets import idle_needed
 from groundplan.engine.location.transport import never, open_costs
 from groundplan.engine.location.whole_service import (
     SHIFTS_ONLY,
@@ -64,7 +65,10 @@ class RoundedPlans:
     ) -> None:
         self.problem, self.candidate, self.old = pricing.problem, pricing.free, pricing.must
         self.at_most, self.fee, self.seed = pricing.at_most, pricing.fee, seed
-        split = Pricing(self.problem, self.candidate, self.old, self.at_most, False, pricing)
+        self.limits = pricing.limits
+        split = Pricing(
+            self.problem, self.candidate, self.old, self.at_most, False, pricing, self.limits
+        )
         self.split = SplitPlans(split, seed, group, hurry)
         self.place = np.full(self.problem.n_row, -1, np.int32)
         self.value = np.inf
@@ -97,6 +101,8 @@ class RoundedPlans:
         bits = np.array([np.frombuffer(key, np.uint8) for key in keys]).reshape(len(keys), -1)
         sets = np.unpackbits(bits, axis=1, count=n).astype(bool)
         total = cost + sets @ self.fee
+        if self.limits is not None:
+            total[[not self.split.keeps(opened) for opened in sets]] = np.inf
         order = np.argsort(total, kind="stable")[:SETS]
         if order.size and int(sets[order[0]].sum()) * self.problem.n_row > LONG:
             order = order[:SETS_LONG]
@@ -168,10 +174,12 @@ class RoundedPlans:
         for share in MORE_SITES:
             trial = best.copy()
             trial[outside[: min(left, math.ceil(share * int(best.sum())))]] = True
-            trials.append(trial)
+            trials.append(self.split.opened_of(np.flatnonzero(trial), -self.fee))
         largest = self.old.copy()
         most = min(self.at_most, int(self.candidate.sum()))
         largest[np.argsort(-room, kind="stable")[:most]] = True
+        if self.limits is not None:
+            largest = self.split.opened_of(np.flatnonzero(self.candidate), room.astype(float))
         return any(self.fit_in(opened) for opened in [*trials, largest])
 
     def fit_in(self, opened: BoolArray) -> bool:
@@ -187,8 +195,8 @@ class RoundedPlans:
         kept = place.copy()
         if settle_rows(table, p.demand, room, penalty, near, place, SHIFTS_ONLY):
             place = kept
-        used = np.unique(sites[place])
         self.place = sites[place].astype(np.int32)
+        used = np.unique(self.place) if self.limits is None else self.sites_of(self.place)
         self.value = float(table[np.arange(p.n_row), place].sum()) + float(self.fee[used].sum())
         return True
 
@@ -203,18 +211,27 @@ class RoundedPlans:
         if halt():
             raise TimeoutError
         found = find_plan(
-            self.problem, self.candidate, self.old, self.at_most, whole=True, nodes=NODES, halt=halt
-        )
+            self.problem, self.candidate, self.old, self.at_most, whole=True, nodes=NODES,
+            halt=halt, limits=self.limits,
+        )  # fmt: skip
         if found is None:
             return False
         self.place = found[1]
         pair = self.problem.pair_number(np.arange(self.problem.n_row), self.place)
-        new = np.setdiff1d(np.unique(self.place), np.flatnonzero(self.old))
+        new = self.sites_of(self.place)
         self.value = float(self.problem.cost[pair].sum() + self.fee[new].sum())
         return True
 
+    def sites_of(self, place: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return the new sites of a plan, those that groups need beside its own among them."""
+        sites = np.setdiff1d(np.unique(place), np.flatnonzero(self.old))
+        if self.limits is not None:
+            more = idle_needed(self.limits, sites, self.candidate, self.fee)
+            sites = np.sort(np.concatenate([sites, more]))
+        return sites.astype(np.int32)
+
     def listed(self) -> tuple[Any, Any, Any, Any]:
         """Return new sites, and rows, sites, amounts of the best plan."""
-        sites = np.setdiff1d(np.unique(self.place), np.flatnonzero(self.old)).astype(np.int32)
+        sites = self.sites_of(self.place)
         rows = np.arange(self.problem.n_row, dtype=np.int32)
         return sites, rows, self.place.copy(), self.problem.demand.copy()

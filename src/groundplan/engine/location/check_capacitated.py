@@ -23,6 +23,9 @@ from numpy.typing import NDArray
 
 from groundplan.engine.location.capacity_problem import CapacityProblem
 from groundplan.engine.location.certificate import record_hash
+from groundplan.engine.location.check_capacity_limits import best_within, largest_within
+from groundplan.engine.location.check_cover_limits import asked_limits
+from groundplan.engine.location.check_limits import Limits
 from groundplan.engine.location.check_tree import list_leaf_faults
 from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import VerificationError
@@ -144,6 +147,7 @@ def leaf_bound(
     candidate: NDArray[np.bool_],
     existing: NDArray[np.bool_],
     p: int | None,
+    limits: Limits | None = None,
 ) -> int | None:
     """Return the bound of one leaf times scale; none where it holds no plan at all.
 
@@ -155,6 +159,8 @@ def leaf_bound(
         ``rho_j - F_j``, for existing sites ``rho_j``.
     capacity, need : (n_site,) int64, int
         Fixings under which all demand cannot fit hold no plan.
+    limits : Limits, optional
+        On the groups of sites.
     """
     opened = candidate & (fix == 1)
     free = candidate & (fix == -1)
@@ -162,11 +168,19 @@ def leaf_bound(
     if left < 0:
         return None
     lacking = need - int(capacity[existing | opened].sum())
-    room = np.cumsum(np.sort(capacity[free])[::-1][:left])
+    rest = None if limits is None else limits.without(opened)
+    if rest is None:
+        largest = np.sort(capacity[free])[::-1]
+    else:
+        largest = largest_within(rest, rest.group[free], capacity[free])
+    room = np.cumsum(largest[:left])
     least = 0 if lacking <= 0 else int(np.searchsorted(room, lacking)) + 1
     if least > room.size:
         return None
     total -= int(net[existing | opened].sum())
+    if rest is not None:
+        taken = best_within(rest, rest.group[free], net[free], left, least)
+        return None if taken is None else total - int(net[free][taken].sum())
     mine = np.sort(net[free])[::-1][:left]
     return total - int(mine[: max(least, int((mine > 0).sum()))].sum())
 
@@ -219,6 +233,7 @@ def prove(
     certificate: Certificate,
     candidate: NDArray[np.bool_],
     existing: NDArray[np.bool_],
+    limits: Limits | None = None,
 ) -> int:
     """Return the bound that the prices prove, times scale."""
     prices = certificate.prices
@@ -241,6 +256,7 @@ def prove(
             candidate,
             existing,
             certificate.parameters.get("p"),
+            limits,
         )
         if bound is not None:
             bounds.append(bound)
@@ -298,6 +314,9 @@ def verify_capacitated(
     *,
     existing: NDArray[np.bool_] | None = None,
     forbidden: NDArray[np.bool_] | None = None,
+    site_group: NDArray[np.integer] | None = None,
+    least: NDArray[np.integer] | None = None,
+    most: NDArray[np.integer] | None = None,
 ) -> dict[str, Any]:
     """Recompute plan, value and bound of a capacitated decision; raise where they differ.
 
@@ -305,7 +324,7 @@ def verify_capacitated(
     ----------
     problem : CapacityProblem
     decision : Decision
-    existing, forbidden
+    existing, forbidden, site_group, least, most
         As given to the solver.
 
     Returns
@@ -329,6 +348,7 @@ def verify_capacitated(
         raise VerificationError(found)
     if np.unique(sites).size != sites.size or not candidate[sites].all():
         found.append("the plan holds a site twice, an existing one or a forbidden one")
+    limits = asked_limits(decision, old, candidate, (site_group, least, most), found)
     p = certificate.parameters.get("p")
     if p is not None and sites.size > p:
         found.append(f"the plan has {sites.size} sites, at most {p} are allowed")
@@ -336,7 +356,7 @@ def verify_capacitated(
     usable[sites] = True
     faults, value = list_plan_faults(problem, decision, usable)
     found += faults
-    numerator = prove(problem, certificate, candidate, old)
+    numerator = prove(problem, certificate, candidate, old, limits)
     bound = numerator / problem.scale
     if certificate.input_hash != problem.input_hash:
         found.append("the problem is not that of the certificate")

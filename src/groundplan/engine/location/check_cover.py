@@ -3,11 +3,12 @@ r"""The check of covering decisions in plain NumPy: nothing of the solver, no ke
 Prices ``lam_i >= 0`` of the rows, in multiples of 1 / D, bound each form (``s_j`` is the sum of
 the prices of the rows of site j, ``(a)+ = max(a, 0)``):
 
-* set covering: ``sum lam - sum (s_j - f_j)+``, rounded up to what plans can cost; or a tree of
-  sites taken and refused, every leaf closed by prices of its own;
+* set covering: ``sum lam - sum (s_j - f_j)+``, rounded up to what plans can cost, or less the most
+  that sites gain within limits (`check_cover_limits`); or a tree of sites taken and refused, every
+  leaf closed by prices of its own;
 * partial set covering: ``theta Q - sum (s_j - f_j)+ - sum (theta w_i - lam_i)+``, with floors
   (`check_floors`) a price more for each group;
-* backup covering: ``sum_l (w_il - lam_i)+ + top_p s``;
+* backup covering: ``sum_l (w_il - lam_i)+ + top_p s``, the best p within limits where there are;
 * backup set covering: ``sum (w_i - lam_i)+ - sum lam_i + top_p s``.
 """
 
@@ -21,12 +22,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine.location.certificate import record_hash
+from groundplan.engine.location.check_cover_limits import (
+    asked_limits,
+    fixed_within,
+    priced_within,
+    step_within,
+)
 from groundplan.engine.location.check_floors import priced_floors
 from groundplan.engine.location.points import hash_arrays
 from groundplan.engine.problem import Decision
 from groundplan.errors import VerificationError
 
 if TYPE_CHECKING:
+    from groundplan.engine.location.check_limits import Limits
     from groundplan.engine.location.coverage import Coverage
 
 __all__ = ["verify_backup", "verify_covering"]
@@ -148,12 +156,15 @@ def verify_covering(
     forbidden: BoolArray | None = None,
     group: NDArray[np.integer] | None = None,
     floor: NDArray[np.integer] | None = None,
+    site_group: NDArray[np.integer] | None = None,
+    least: NDArray[np.integer] | None = None,
+    most: NDArray[np.integer] | None = None,
 ) -> dict[str, int | float]:
     """Recompute value and bound of a set covering or partial set covering decision.
 
     Parameters
     ----------
-    coverage, cost, forbidden, group, floor
+    coverage, cost, forbidden, group, floor, site_group, least, most
         As given to `set_covering` or `partial_set_covering`. The merge of rows is taken from
         `coverage`.
 
@@ -175,6 +186,8 @@ def verify_covering(
     scale, grain = int(told.get("scale", 0)), int(told.get("grain", 0))
     whole, given = whole_of(cost, candidate, scale, grain, found)
     check_hashes(coverage, decision, forbidden, {"cost_hash": given}, found)
+    asked = (site_group, least, most)
+    limits = asked_limits(decision, coverage.existing, candidate, asked, found)
     sums = Sums(coverage, candidate)
     d = int(certificate.denominator)
     if d < 1 or whole.min(initial=0) < 0 or float(whole.sum(dtype=np.float64)) * d >= MOST:
@@ -192,7 +205,7 @@ def verify_covering(
             found.append(f"{int(lost.sum())} rows have no site, the certificate says otherwise")
         if price[~open_rows].any():
             found.append("a row without a site carries a price")
-        numerator = priced_sum(sums, whole, price, candidate, d)
+        numerator = priced_sum(sums, whole, price, candidate, d, limits)
     elif certificate.form == "partial_set_covering":
         target, theta = int(told["target"]), int(certificate.prices["target"][0])
         reached = coverage.base_value + int(coverage.weight[served].sum())
@@ -211,13 +224,15 @@ def verify_covering(
         else:
             over = np.maximum(theta * coverage.weight - price, 0)
             numerator -= int(over[is_open].sum())
-        numerator += priced_sum(sums, whole, price, candidate, d) - int(price.sum())
+        numerator += priced_sum(sums, whole, price, candidate, d, limits) - int(price.sum())
     else:
         raise VerificationError(f"form {certificate.form!r} is not checked here")
     proven = grain * -(-numerator // (d * grain)) if grain else 0
     if "tree_site" in certificate.prices:
         limit = int(whole[decision.sites].sum())
-        found += walk_tree(coverage, certificate.prices, sums, whole, candidate, d, grain, limit)
+        found += walk_tree(
+            coverage, certificate.prices, sums, whole, candidate, d, grain, limit, limits
+        )  # fmt: skip
         proven, numerator = limit, limit * d
     value = cost_of(given, decision.sites)
     bound = proven if scale == 1 and np.issubdtype(given.dtype, np.integer) else proven / scale
@@ -255,9 +270,15 @@ def compare_bound(
         found.append("the plan is called optimal and its bound does not meet it")
 
 
-def priced_sum(sums: Sums, whole: IntArray, price: IntArray, candidate: BoolArray, d: int) -> int:
-    """Return ``sum lam - sum (s_j - f_j)+`` times the denominator."""
-    over = np.maximum(sums.scores(price) - whole * d, 0)[candidate]
+def priced_sum(
+    sums: Sums, whole: IntArray, price: IntArray, candidate: BoolArray, d: int,
+    limits: Limits | None,
+) -> int:  # fmt: skip
+    """Return ``sum lam`` less the most that sites gain, times the denominator."""
+    gain = sums.scores(price) - whole * d
+    if limits is not None:
+        return int(price.sum()) - priced_within(limits, gain[candidate], candidate)
+    over = np.maximum(gain, 0)[candidate]
     return int(price.sum()) - sum(int(v) for v in over[over > 0])
 
 
@@ -270,6 +291,7 @@ def walk_tree(
     d: int,
     grain: int,
     value: int,
+    limits: Limits | None,
 ) -> list[str]:
     """Return what keeps a tree from proving that no plan costs less than `value`."""
     site, which = prices["tree_site"], prices["tree_price"]
@@ -297,6 +319,8 @@ def walk_tree(
             return ["the tree has more nodes than branches"]
         taken, refused, alive = stack.pop()
         alive = alive and not (taken & refused).any()
+        if alive and limits is not None:
+            rest, refused, alive = step_within(limits, taken, refused)
         if alive:
             covered = np.zeros(rows.size, np.bool_)
             covered[row[taken[mine]]] = True
@@ -312,11 +336,19 @@ def walk_tree(
             np.add.at(score, mine, price[row])
             reduced = np.where(free, whole * d - score, 0)
             spent = int(whole[taken].sum()) * d
-            bound = spent + int(price.sum()) + int(np.minimum(reduced, 0).sum())
-            alive = bound <= limit
-            if alive:
-                refused = refused | (free & (reduced > 0) & (bound + reduced > limit))
-                taken = taken | (free & (reduced < 0) & (bound - reduced > limit))
+            if limits is not None:
+                room = limit - spent - int(price.sum())
+                fixed = fixed_within(rest.of(free), -reduced[free], room)
+                alive = fixed is not None
+                if fixed is not None:
+                    taken, refused = taken.copy(), refused.copy()
+                    taken[free], refused[free] = fixed
+            else:
+                bound = spent + int(price.sum()) + int(np.minimum(reduced, 0).sum())
+                alive = bound <= limit
+                if alive:
+                    refused = refused | (free & (reduced > 0) & (bound + reduced > limit))
+                    taken = taken | (free & (reduced < 0) & (bound - reduced > limit))
         if site[node] == -1:
             if alive:
                 return [f"leaf {node} of the tree is not closed"]
@@ -338,12 +370,15 @@ def verify_backup(
     level_weight: NDArray[Any] | None = None,
     existing: BoolArray | None = None,
     forbidden: BoolArray | None = None,
+    site_group: NDArray[np.integer] | None = None,
+    least: NDArray[np.integer] | None = None,
+    most: NDArray[np.integer] | None = None,
 ) -> dict[str, int]:
     """Recompute value and bound of a backup covering or backup set covering decision.
 
     Parameters
     ----------
-    coverage, level_weight, existing, forbidden
+    coverage, level_weight, existing, forbidden, site_group, least, most
         As given to the solver.
 
     Returns
@@ -362,6 +397,7 @@ def verify_backup(
     old = np.zeros(coverage.n_site, np.bool_) if existing is None else np.asarray(existing, bool)
     barred = old if forbidden is None else old | np.asarray(forbidden, bool)
     candidate, chosen = plan_of(coverage, decision, barred, found)
+    limits = asked_limits(decision, old, candidate, (site_group, least, most), found)
     both = Sums(coverage, candidate | old)
     sums = Sums(coverage, candidate)
     d, p = int(certificate.denominator), int(told["p"])
@@ -387,6 +423,7 @@ def verify_backup(
     have = both.counts(old)
     price = merged_prices(coverage, certificate.prices["row"], found)
     score = sums.scores(price)[candidate]
+    best = top(score, p) if limits is None else priced_within(limits, score, candidate, p)
     if int(level.sum()) * d >= MOST:
         raise VerificationError("weights times denominator do not fit 62 bits")
     if is_cover:
@@ -395,11 +432,11 @@ def verify_backup(
             found.append("the plan leaves rows without cover")
         value = int(level[1][times >= 2].sum())
         slack = np.maximum(level[1] * d - price, 0)
-        numerator = int(slack.sum()) + int((price * (have - 1)).sum()) + top(score, p)
+        numerator = int(slack.sum()) + int((price * (have - 1)).sum()) + best
     else:
         value = sum(int(level[k][times > k].sum()) for k in range(len(level)))
         slack = sum(np.maximum(level[k] * d - price, 0) for k in range(len(level)))
-        numerator = int(np.sum(slack)) + int((price * have).sum()) + top(score, p)
+        numerator = int(np.sum(slack)) + int((price * have).sum()) + best
     if value != decision.value or value != certificate.value:
         found.append(f"the plan serves {value}, the record says {decision.value}")
     compare_bound(decision, numerator, numerator // d, value, found)

@@ -21,7 +21,7 @@ __all__ = ["check_form", "check_statement", "list_certificate_faults"]
 #: An optimal value and its bound lie this close: costs in fractions are rounded for the bound.
 ROUNDING = 1e-9
 TILES = frozenset({"tile_start", "tile_site", "tile_part", "tile_loss"})
-HASHES = frozenset({"cost_hash", "forbidden_hash", "level_hash", "existing_hash"})
+HASHES = frozenset({"cost_hash", "forbidden_hash", "level_hash", "existing_hash", "limits_hash"})
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,17 @@ _SERVICE = names("leaf_site", "leaf_price", "row", "plan_row", "plan_site", "pla
 _COVER = names("scale", "grain", "cost_hash", "forbidden_hash")
 _BACKUP = names("p", "level_hash", "existing_hash", "forbidden_hash")
 FORMS: dict[str, Form] = {
-    "backup_covering": Form(names("row"), _BACKUP, sense="max"),
+    "backup_covering": Form(
+        names("row"), _BACKUP, more_parameters=names("limits_hash"), sense="max"
+    ),
     "backup_set_covering": Form(names("row"), _BACKUP, sense="max"),
     "capacitated_facility": Form(
-        _SERVICE, names("single_source"), (names("unit"),), names("p", "step"), assigns=True
+        _SERVICE, names("single_source"), (names("unit"),), names("p", "step", "limits_hash"),
+        assigns=True,
     ),
     "capacitated_p_median": Form(
-        _SERVICE, names("single_source", "p"), (names("unit"),), names("step"), assigns=True
+        _SERVICE, names("single_source", "p"), (names("unit"),), names("step", "limits_hash"),
+        assigns=True,
     ),
     "covering_with_floors": Form(
         names("row", "floor"), more_arrays=(names("budget"), names("group"), TILES),
@@ -96,7 +100,8 @@ FORMS: dict[str, Form] = {
     ),
     "set_covering": Form(
         names("row"), _COVER | names("unreachable"),
-        (names("tree_site", "tree_price", "tree_row", "tree_prices"),), names("bound_by_search"),
+        (names("tree_site", "tree_price", "tree_row", "tree_prices"),),
+        names("bound_by_search", "limits_hash"),
     ),
     "uncapacitated_facility": Form(_MEDIAN, more_parameters=names("p"), assigns=True),
 }  # fmt: skip

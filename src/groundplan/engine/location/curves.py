@@ -19,12 +19,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine.location.certificate import BUDGET_DIGITS
+from groundplan.engine.location.check_limits import check_site_groups
 from groundplan.engine.location.coverage import Coverage
+from groundplan.engine.location.logbook import ended_by
 from groundplan.engine.location.program import Program
 from groundplan.engine.location.request import check_kind, check_limits
 from groundplan.engine.location.run import Run, nothing
 from groundplan.engine.location.search import SWAP_MAX, Prices
-from groundplan.engine.location.solve import check_request, improve_run
+from groundplan.engine.location.solve import (
+    NODES,
+    ROWS_DIRECT,
+    SITES_DIRECT,
+    check_request,
+    improve_run,
+)
 from groundplan.engine.problem import Decision
 
 __all__ = ["curve"]
@@ -43,6 +51,9 @@ def curve(
     cost: IntArray | None = None,
     existing: NDArray[np.bool_] | None = None,
     forbidden: NDArray[np.bool_] | None = None,
+    site_group: NDArray[np.integer] | None = None,
+    least: NDArray[np.integer] | None = None,
+    most: NDArray[np.integer] | None = None,
     gap: float = 0.005,
     time_limit_s: float | None = None,
     seed: int = 0,
@@ -66,7 +77,7 @@ def curve(
         For the whole curve; each point takes its part of what is left.
     steps : int
         Most steps of the bound at each point; the first takes twice as many.
-    existing, forbidden, gap, seed, sweeps, passes, progress, stop
+    existing, forbidden, site_group, least, most, gap, seed, sweeps, passes, progress, stop
         As of `maximal_covering`.
     effort : int
         As of `maximal_covering`; below 1, larger problems are not given to a general solver, which
@@ -75,23 +86,34 @@ def curve(
     Returns
     -------
     list of Decision
-        Each with its own certificate, which `verify` checks like any other. Values never fall and
-        bounds never fall along the list.
+        Each with its own certificate, which `verify` checks like any other, and with what ended it
+        in ``log["ended"]``. Values never fall and bounds never fall along the list.
 
     Raises
     ------
     ValueError
         Where the request contradicts itself.
+    InfeasibleError
+        Where the limits on the groups do at one of the points; with every conflict.
     """
     check_kind(coverage, Coverage, "coverage")
     coverage = coverage.with_existing(existing)
     check_limits(gap, time_limit_s, seed)
     if (p_values is None) == (budgets is None):
         raise ValueError("give either p_values or budgets (with cost)")
+    is_limited = any(part is not None for part in (site_group, least, most))
     amounts = sorted({int(v) for v in (p_values if p_values is not None else budgets or ())})
     if not amounts:
         raise ValueError("give at least one count or budget")
     runs: list[Run] = []
+    spent: list[tuple[float, float | None, bool]] = []
+    is_stopped = False
+
+    def poll() -> bool:
+        nonlocal is_stopped
+        is_stopped = is_stopped or bool(stop())
+        return is_stopped
+
     base: Program | None = None
     ends_at = None if time_limit_s is None else time.monotonic() + time_limit_s
     for number, amount in enumerate(amounts):
@@ -99,14 +121,25 @@ def curve(
         candidate, price, money, parameters = check_request(
             coverage.existing, request.get("p"), request.get("budget"), cost, forbidden
         )
-        part = None
+        part, begun = None, time.monotonic()
         if ends_at is not None:
             part = max(0.0, ends_at - time.monotonic()) / (len(amounts) - number)
-        run = Run(
-            coverage, candidate, price, money, parameters,
-            gap=gap, time_limit_s=part, seed=seed, progress=progress, stop=stop,
-            checkpoint=nothing, program=None if base is None else replace(base, budget=money),
-        )  # fmt: skip
+        options: dict[str, Any] = {
+            "gap": gap, "time_limit_s": part, "seed": seed, "progress": progress, "stop": poll,
+            "checkpoint": nothing,
+        }  # fmt: skip
+        run: Run
+        if is_limited:
+            # loaded late: its kernels compile for those who ask
+            from groundplan.engine.location.limited import LimitedRun
+
+            limits = check_site_groups(
+                site_group, least, most, coverage.existing, candidate, cost=price, **parameters
+            )
+            run = LimitedRun(coverage, candidate, price, money, parameters, limits, **options)
+        else:
+            program = None if base is None else replace(base, budget=money)
+            run = Run(coverage, candidate, price, money, parameters, program=program, **options)
         base = run.search.program
         if base.n_site and base.n_row:
             if number:
@@ -114,19 +147,37 @@ def curve(
             else:
                 run.search.repair(np.zeros(base.n_site, bool))
             run.find_prices(steps * (1 if number else 2))
-            if improve_run(
-                run, "dual", None, sweeps=sweeps, passes=passes, effort=effort,
-                is_solved=effort > 0,
-            ):  # fmt: skip
+            if improve_point(run, sweeps=sweeps, passes=passes, effort=effort):
                 run.searched = run.search.best_value
-            elif not run.is_done() and max(base.n_row, base.n_site) <= SWAP_MAX:
+            elif not is_limited and not run.is_done() and max(base.n_row, base.n_site) <= SWAP_MAX:
                 # where windows came to rest, exchanges over the whole may still find something
                 run.improve_by_swaps(sweeps, ROUNDS, None)
         runs.append(run)
+        spent.append((time.monotonic() - begun, part, is_stopped))
     if base is not None and base.n_site and base.n_row:
         share_plans(runs)
         share_bounds(runs)
-    return [run.certify("feasible" if run.relative() <= run.gap else "stopped") for run in runs]
+    out = []
+    for run, (used_s, limit_s, was_stopped) in zip(runs, spent, strict=True):
+        d = run.certify("feasible" if run.relative() <= run.gap else "stopped")
+        ended = ended_by(d.status, used_s, limit_s, is_stopped=was_stopped)
+        out.append(replace(d, log={**d.log, "ended": ended}))
+    return out
+
+
+def improve_point(run: Run, *, sweeps: int, passes: int, effort: int) -> bool:
+    """Improve a point from its prices; true where the plan was proven by a solver."""
+    asked = {"sweeps": sweeps, "passes": passes, "effort": effort}
+    if run.choice is None:
+        return improve_run(run, "dual", None, is_solved=effort > 0, **asked)
+    from groundplan.engine.location.limited import LimitedRun, improve_within
+
+    if not isinstance(run, LimitedRun):
+        raise TypeError("only limits on groups of sites have a choice of their own")
+    return improve_within(
+        run, "dual", None, nodes=NODES[effort] if effort > 0 else 0, rows_direct=ROWS_DIRECT,
+        sites_direct=SITES_DIRECT, **asked,
+    )  # fmt: skip
 
 
 def share_plans(runs: list[Run]) -> None:
@@ -162,6 +213,10 @@ def share_bounds(runs: list[Run]) -> None:
 
 def along(other: Prices, run: Run) -> Prices:
     """Return prices of another budget with their tiles, at the same price of the budget."""
+    if run.choice is not None:
+        from groundplan.engine.location import limited_curve
+
+        return limited_curve.along_within(other, run)
     budget, price = run.search.program.budget, other.budget_price
     moved = copy.copy(other)
     moved.bound += (-price * other.budget >> BUDGET_DIGITS) - (-price * budget >> BUDGET_DIGITS)
@@ -171,4 +226,8 @@ def along(other: Prices, run: Run) -> Prices:
 
 def anew(other: Prices, run: Run) -> Prices:
     """Return prices of another budget without their tiles, the budget priced for this one."""
+    if run.choice is not None:
+        from groundplan.engine.location import limited_curve
+
+        return limited_curve.anew_within(other, run)
     return Prices(run.search.program, other.share, run.dual.mu, is_count="p" in run.parameters)

@@ -27,7 +27,7 @@ from groundplan.engine.location.run import SWEEPS_PER_LOOK, Run
 from groundplan.engine.location.search import HEAT_FIRST, HEAT_LAST, SWAP_MAX, Prices
 from groundplan.engine.problem import Decision
 
-__all__ = ["cover_within_limits", "with_needed"]
+__all__ = ["LimitedRun", "cover_within_limits", "improve_within", "with_needed"]
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
@@ -176,10 +176,27 @@ def cover_within_limits(
         run.log["greedy"] = run.base + search.repair(np.zeros(program.n_site, bool))
     if phase == "dual":
         run.find_prices(steps)
+    if improve_within(
+        run, phase, resume, sweeps=sweeps, passes=passes, effort=effort, nodes=nodes,
+        rows_direct=rows_direct, sites_direct=sites_direct,
+    ):  # fmt: skip
+        return run.certify("optimal")
+    return run.certify("feasible" if run.relative() <= run.gap else "stopped")
+
+
+def improve_within(
+    run: LimitedRun, phase: str, resume: Mapping[str, Any] | None, *, sweeps: int, passes: int,
+    effort: int, nodes: int, rows_direct: int, sites_direct: int,
+) -> bool:  # fmt: skip
+    """Solve exactly where small, else improve; true where the plan was proven by a solver.
+
+    With `nodes` of 0 what improvement leaves open is not given to a general solver.
+    """
+    search, program = run.search, run.search.program
     is_small = program.n_row <= ROWS_MAX and program.n_site <= SITES_MAX
     is_tiny = program.n_row <= rows_direct or program.n_site <= sites_direct
     if is_small and is_tiny and run.finish_exactly(None):
-        return run.certify("optimal")
+        return True
     if not run.is_done():
         state = resume if phase in {"anneal", "windows"} else None
         if search.fits_windows():
@@ -189,6 +206,6 @@ def cover_within_limits(
             # swaps and the sweep over all sites know no limits
             run.log["improved_by"] = "annealing at prices of the groups"
             run.improve_by_annealing(sweeps, state)
-    if is_small and not run.is_done() and run.finish_exactly(None if is_tiny else nodes):
-        return run.certify("optimal")
-    return run.certify("feasible" if run.relative() <= run.gap else "stopped")
+    if not is_small or run.is_done() or not (is_tiny or nodes):
+        return False
+    return run.finish_exactly(None if is_tiny else nodes)

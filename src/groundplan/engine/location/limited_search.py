@@ -163,6 +163,7 @@ class LimitedPrices(Prices):
             + self.income
         )
         self.losses = None
+        self.budget = program.budget
 
     @property
     def worth(self) -> float:

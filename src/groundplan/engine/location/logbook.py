@@ -11,7 +11,7 @@ from typing import Any, ParamSpec
 
 from groundplan.engine.problem import Decision
 
-__all__ = ["keep_log"]
+__all__ = ["ended_by", "keep_log"]
 
 Asked = ParamSpec("Asked")
 #: Longest list of anytime values; beyond it every second entry is dropped.
@@ -55,17 +55,20 @@ def keep_log(solve: Callable[Asked, Decision]) -> Callable[Asked, Decision]:
             asked["stop"] = stop
         found = solve(*given, **asked)
         limit: Any = asked.get("time_limit_s")
-        used = time.monotonic() - begun
-        if found.status != "stopped":
-            ended = "gap" if found.status == "feasible" else found.status
-        elif is_stopped:
-            ended = "stop"
-        else:
-            ended = "counts" if limit is None or used < LIMIT_SHARE * limit else "time"
+        ended = ended_by(found.status, time.monotonic() - begun, limit, is_stopped=is_stopped)
         log = {**found.log, "anytime": best_of(looks, found), "ended": ended}
         return replace(found, log=log)
 
     return told
+
+
+def ended_by(status: str, used_s: float, limit_s: float | None, *, is_stopped: bool) -> str:
+    """Return what ended a solve: ``optimal``, ``gap``, ``stop``, ``time`` or ``counts``."""
+    if status != "stopped":
+        return "gap" if status == "feasible" else status
+    if is_stopped:
+        return "stop"
+    return "counts" if limit_s is None or used_s < LIMIT_SHARE * limit_s else "time"
 
 
 def best_of(looks: list[tuple[str, float, float]], found: Decision) -> list[list[Any]]:

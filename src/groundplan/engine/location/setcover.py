@@ -19,6 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine.location.certificate import seal
+from groundplan.engine.location.check_cover_limits import limits_hash, priced_within
+from groundplan.engine.location.check_limits import Limits, check_site_groups
+from groundplan.engine.location.cover_limits import LimitedCover, crowded_groups
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.logbook import keep_log
 from groundplan.engine.location.points import hash_arrays
@@ -115,6 +118,9 @@ def set_covering(
     *,
     existing: BoolArray | None = None,
     forbidden: BoolArray | None = None,
+    site_group: NDArray[np.integer] | None = None,
+    least: NDArray[np.integer] | None = None,
+    most: NDArray[np.integer] | None = None,
     leave_unreachable: bool = False,
     gap: float = 0.0,
     time_limit_s: float | None = None,
@@ -138,6 +144,9 @@ def set_covering(
         Sites that serve already, beside those of the coverage: not chosen, not counted, free.
     forbidden : (n_site,) bool, optional
         Sites that may not be chosen.
+    site_group, least, most : (n_site,) int, (n_group,) int, (n_group,) int, optional
+        Group of each site, 0 .. n_group - 1 or -1 for none, and how many sites of each group a
+        plan has at least and at most, existing ones included.
     leave_unreachable : bool
         Leave out the rows that no site may cover instead of raising; `log` counts them.
     gap : float
@@ -162,13 +171,16 @@ def set_covering(
     Raises
     ------
     InfeasibleError
-        Where rows have no site that may cover them.
+        Where rows have no site that may cover them, or no plan keeps the limits on groups; the
+        conflict is named.
+    StoppedError
+        Where no plan within limits was found and none is excluded.
     ValueError, OverflowError
-        Where costs or `forbidden` are not what they must be.
+        Where costs, `forbidden` or the groups are not what they must be.
 
     Notes
     -----
-    Left out: groups of sites, capacities.
+    Left out: capacities.
 
     References
     ----------
@@ -196,15 +208,24 @@ def set_covering(
         raise InfeasibleError("no plan covers every row", [first_rows(coverage, lost)])
     lists, row, site = open_lists(coverage, candidate)
     price = whole[site]
-    free = np.flatnonzero((price == 0) & (np.diff(lists.site_indptr) > 0))
-    search = CoverSearch(lists, price, site_xy(coverage, site), coverage.reach_m, seed, free)
+    search: CoverSearch | LimitedCover
+    limits = None
+    if any(part is not None for part in (site_group, least, most)):
+        limits = check_site_groups(site_group, least, most, coverage.existing, candidate)
+        mine, raw_row = limits.of(site), first_raw(coverage, row)
+        if crowded := crowded_groups(lists, mine, raw_row):
+            raise InfeasibleError("no plan covers every row within the limits", crowded)
+        search = LimitedCover(lists, price, mine, seed)
+    else:
+        free = np.flatnonzero((price == 0) & (np.diff(lists.site_indptr) > 0))
+        search = CoverSearch(lists, price, site_xy(coverage, site), coverage.reach_m, seed, free)
     log: dict[str, Any] = {"seed": seed, "rows": lists.n_row, "unreachable": int(lost.sum())}
 
     def look(stage: str, done: int, total: int, value: float, bound: float) -> None:
         progress(stage, done, total, value / scale, bound / scale)
 
     search.run(gap, ends_at, rounds, progress if scale == 1 else look, stop, log)
-    return certify(coverage, search, row, site, given, scale, lost, forbidden, log, gap)
+    return certify(coverage, search, row, site, given, scale, lost, forbidden, log, gap, limits)
 
 
 def open_lists(coverage: Coverage, candidate: BoolArray) -> tuple[Lists, IntArray, IntArray]:
@@ -232,17 +253,21 @@ def denominator_of(total: int) -> int:
     return int(2 ** max(0, min(PRICE_DIGITS, 60 - max(1, int(total)).bit_length())))
 
 
-def exact_bound(lists: Lists, cost: IntArray, price: IntArray, denominator: int) -> int:
+def exact_bound(
+    lists: Lists, cost: IntArray, price: IntArray, denominator: int, limits: Limits | None
+) -> int:
     """Return the bound times `denominator` at whole prices of the rows."""
     paid = np.concatenate([np.zeros(1, np.int64), np.cumsum(price[lists.site_indices])])
     score = paid[lists.site_indptr[1:]] - paid[lists.site_indptr[:-1]]
-    over = np.maximum(score - cost * denominator, 0)
-    return int(price.sum()) - int(over.sum())
+    gain = score - cost * denominator
+    if limits is not None:
+        return int(price.sum()) - priced_within(limits, gain, np.ones(gain.size, bool))
+    return int(price.sum()) - int(np.maximum(gain, 0).sum())
 
 
 def certify(
     coverage: Coverage,
-    search: CoverSearch,
+    search: CoverSearch | LimitedCover,
     row: IntArray,
     site: IntArray,
     given: NDArray[Any],
@@ -251,6 +276,7 @@ def certify(
     forbidden: BoolArray | None,
     log: dict[str, Any],
     gap: float,
+    limits: Limits | None,
 ) -> Decision:
     """Round the prices to whole numbers and return the decision with its certificate."""
     sites = np.sort(site[search.plan]).astype(np.int32)
@@ -258,9 +284,11 @@ def certify(
     denominator = denominator_of(search.cost.sum())
     merged = np.rint(search.prices * denominator).astype(np.int64)
     first = first_raw(coverage, row)
-    numerator = exact_bound(search.lists, search.cost, merged, denominator)
+    mine = None if limits is None else limits.of(site)
+    numerator = exact_bound(search.lists, search.cost, merged, denominator, mine)
     if numerator < 0:
-        merged[:], numerator = 0, 0
+        merged[:] = 0
+        numerator = exact_bound(search.lists, search.cost, merged, denominator, mine)
     raw = np.zeros(coverage.row_of.size, np.int64)
     raw[first] = merged
     prices: dict[str, NDArray[Any]] = {"row": raw}
@@ -284,6 +312,8 @@ def certify(
         "cost_hash": hash_arrays(given),
         "forbidden_hash": hash_arrays(None if forbidden is None else np.asarray(forbidden, bool)),
     }
+    if limits is not None:
+        parameters["limits_hash"] = limits_hash(limits)
     if best > proven:
         parameters["bound_by_search"] = best
     bound: int | float = best if scale == 1 else best / scale
