@@ -38,8 +38,6 @@ STALE = 20
 #: What lies near the plan that a flock ends with is searched where its value lies at most so many
 #: mild temperatures below the best one.
 NEAR_BEST = 4.0
-#: How much deeper, step by step, where flocks gain nothing.
-DEPTH_MAX = 3
 #: Flocks without gain after which the search ends.
 IDLE = 12
 #: Rounds without gain after which a sweep tries to prove the plan, where it may; up to so many
@@ -73,13 +71,12 @@ class Breeding:
         self.search, self.moves = search, moves
         self.size = chosen_count(search.program)
         self.flock, self.kept = (Flock(search.program.n_site, FLOCK) for _ in range(2))
-        self.stale = self.idle = self.depth = 0
+        self.stale = self.idle = 0
         self.is_mixed = False
         #: Best value when the flock began.
         self.begun_at = search.best_value
         if state is not None:
             self.stale, self.idle = int(state["stale"]), int(state["idle"])
-            self.depth = int(state["depth"])
             self.is_mixed, self.begun_at = bool(state["is_mixed"]), int(state["begun_at"])
             for flock, name in ((self.flock, "flock"), (self.kept, "kept")):
                 flock.plans = list(np.array(state[name], np.int64))
@@ -93,7 +90,6 @@ class Breeding:
         return {
             "stale": self.stale,
             "idle": self.idle,
-            "depth": self.depth,
             "is_mixed": self.is_mixed,
             "begun_at": self.begun_at,
             "flock": np.array(self.flock.plans or empty),
@@ -175,16 +171,6 @@ class Breeding:
                     mixed.put(one.plans[k], one.values[k])
             self.flock, self.stale, self.is_mixed = mixed, 0, True
             return
-        if search.best_value == self.begun_at and self.depth < DEPTH_MAX:
-            # nothing new was found: what lies near the best plan is searched further than before
-            self.depth += 1
-            best = np.flatnonzero(search.best)
-            best = fill(program, best, self.size)
-            plan, value = search_near(program, best, search.best_value, halt, self.depth)
-            flock.put(plan, value)
-            self._keep_best()
-        elif search.best_value > self.begun_at:
-            self.depth = 0
         self.kept, self.flock = flock, Flock(flock.n_site, FLOCK)
         self.idle = self.idle + 1 if search.best_value == self.begun_at else 0
 

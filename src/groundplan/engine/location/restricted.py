@@ -39,7 +39,6 @@ IntArray = NDArray[np.int64]
 SITES_MAX = 2_000
 #: How far a search goes among the sites of several plans, and among those near one.
 AMONG, BESIDE = Effort(20_000, 6_000_000), Effort(10_000, 2_000_000)
-DEEPER = 3
 #: Sites that may stand in the place of each chosen one: at first, and how their number grows.
 NEAR, NEAR_GROWTH = 6, 1.2
 
@@ -179,21 +178,19 @@ def list_near(program: Program, plan: IntArray, many: int) -> IntArray:
 
 
 def search_near(
-    program: Program, plan: IntArray, value: int, halt: Callable[[], bool], depth: int = 0
+    program: Program, plan: IntArray, value: int, halt: Callable[[], bool]
 ) -> tuple[IntArray, int]:
     """Return the plan that a descent over ever wider neighbourhoods ends with, and its value.
 
     Where a plan is the best one made of its sites and their `NEAR` best replacements, more of them
-    are let in, until a search does not end exactly. Each step in `depth` lets searches go
-    `DEEPER` times as far.
+    are let in, until a search does not end exactly.
     """
-    effort = Effort(BESIDE.cap * DEEPER**depth, BESIDE.work * DEEPER**depth)
     many = NEAR
     while not halt():
         near = list_near(program, plan, many)
         if near.size > SITES_MAX or near.size == plan.size:
             break
-        found = search_sites(program, near, value, halt, effort)
+        found = search_sites(program, near, value, halt, BESIDE)
         if found.plan is not None:
             plan, value = fill(program, found.plan, plan.size), found.value
         elif found.is_exact and near.size < program.n_site:
