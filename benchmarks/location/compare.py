@@ -40,7 +40,7 @@ SPOPT_PAIRS = 5 * 10**6
 #: Sites of a province beyond which CP-SAT finds no plan in time with all rows in its relaxation.
 RELAXED_SITES = 1_000
 #: Seconds beyond the limit after which a peer is stopped from outside.
-GRACE_S = 10.0
+GRACE_S = 60.0
 #: Wall seconds for each CPU second after which a process limited by CPU is stopped all the same.
 PATIENCE = 20.0
 #: Share of the machine's memory a process may use.

@@ -88,6 +88,16 @@ def solve_cordeau(spec: dict, run: Run):
     return coverage, d, {}, 0.0
 
 
+def warm_cities() -> None:
+    """Solve two small cases whose sites overlap widely, in a strip and in a square."""
+    rng = np.random.default_rng(1)
+    for shape, n, reach, p in (((200.0, 20.0), 500, 6.0, 20), ((100.0, 100.0), 1_500, 12.0, 12)):
+        xy = rng.uniform(0.0, 1.0, (n, 2)) * shape
+        small = location.Coverage.from_radius(xy, rng.integers(1, 9, n), xy, reach)
+        d = location.maximal_covering(small, p, gap=0.0, steps=40, sweeps=1, passes=3, effort=0)
+        location.verify(small, d)
+
+
 def solve_file(spec: dict, run: Run):
     case = programs.load(spec["case"])
     if case["kind"] == "assign":
@@ -97,6 +107,7 @@ def solve_file(spec: dict, run: Run):
     lists = (case["row_indptr"], case["row_indices"], weight, case["n_site"])
     if case["kind"] == "covering":
         province.warm_up(1_000 if n < 3_000 else WARM_CELLS)
+        warm_cities()
         run.start()
         coverage = location.Coverage.from_csr(*lists)
         d = run.cover(coverage, int(case["p"]))

@@ -185,6 +185,8 @@ def climb(
     """
     small = lists.n_site <= 4 * lists.n_row
     direction = np.zeros(lists.n_row)
+    # a whole number would be another kernel to compile
+    upper = float(upper)
     if small:
         prices.core = np.arange(lists.n_site)
     stretch, done, mark, marked = STRETCH, 0, prices.bound, 0
