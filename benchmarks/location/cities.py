@@ -1,10 +1,12 @@
-"""Maximal covering of cities and of Sao Jose dos Campos: value, bound, CPU, memory, HiGHS alone.
+"""Maximal covering of cities and of Sao Jose dos Campos: value, bound, CPU, memory, peers.
 
 Run: ``python benchmarks/location/cities.py FOLDER`` with the folder that holds ``mclp_cities``,
 ``lorena_sjc_mclp`` and ``known_optima.csv``. Every case is solved in a fresh process (`--only` says
-how its name begins), with HiGHS alone on the same merged rows for as many seconds where `--peer` is
-given. "reached" is the CPU time at which the best known value was first held. Compilation is kept
-out.
+how its name begins), with HiGHS alone on the same merged rows for as many CPU seconds where
+`--peer` is given, and with AILS-MCLP, the program that set the best known values, where `--ails` names the
+folder of its compiled classes (``javac -encoding ISO-8859-1 -d CLASSES`` on its sources). That runs
+on one thread for as many seconds as ours took CPU seconds; its value is its word. "reached" is the
+CPU time at which the best known value was first held. Compilation is kept out.
 """
 
 from __future__ import annotations
@@ -89,7 +91,7 @@ def solve(a: argparse.Namespace, instance: str, p: int, radius: float, known: in
 
     d = location.maximal_covering(
         coverage, p, gap=0.0, steps=a.steps, sweeps=a.sweeps, passes=a.passes, effort=a.effort,
-        seed=a.seed, progress=told,
+        seed=a.seed, progress=told, time_limit_s=a.limit_s,
         stop=lambda: a.cpu_s is not None and time.process_time() - cpu > a.cpu_s,
     )  # fmt: skip
     took = time.process_time() - cpu
@@ -104,6 +106,18 @@ def solve(a: argparse.Namespace, instance: str, p: int, radius: float, known: in
         f"{d.bound_by:<8}{reached[0]:>8.1f}{took:>8.1f}{spent:>8.1f}{peak:>7.0f}",
         flush=True,
     )
+    if a.ails and path.exists():
+        asked = ("-file", path, "-p", p, "-r", int(radius), "-best", known, "-limit", int(took))
+        out = subprocess.run(
+            ["java", "-XX:+UseSerialGC", "-cp", a.ails, "SearchMethod.AILSPR", *map(str, asked)],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        value = int(float(re.findall(r"melhorF: ([\d.]+)", out.stdout)[-1]))
+        print(
+            f"{'  AILS-MCLP':<26}{value:>10}{value - known:>9}{'':>10}{'':>9} {'':<18}{'':>8}"
+            f"{int(took):>8}",
+            flush=True,
+        )
     if a.peer:
         program = make_program(coverage, ~coverage.existing, np.ones(coverage.n_site, np.int64), p)
         cpu = time.process_time()
@@ -129,12 +143,14 @@ def main() -> None:
     parser.add_argument("--only", default="", help="cases whose name begins so, as in the table")
     parser.add_argument("--one", action="store_true", help="solve in this process")
     parser.add_argument("--peer", action="store_true", help="HiGHS alone, for as many seconds")
+    parser.add_argument("--ails", type=Path, help="classes of AILS-MCLP, for as many CPU seconds")
     parser.add_argument("--steps", type=int, default=2_000)
     parser.add_argument("--sweeps", type=int, default=200)
     parser.add_argument("--passes", type=int, default=12)
     parser.add_argument("--effort", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cpu-s", type=float, help="stop after so many CPU seconds")
+    parser.add_argument("--limit-s", type=float, help="time limit of ours, wall seconds")
     a = parser.parse_args()
     if not a.one:
         print(HEAD, flush=True)
