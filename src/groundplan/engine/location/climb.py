@@ -1,8 +1,8 @@
-"""City plans improved round after round: flocks of plans bred from each other and merged exactly.
+"""City plans improved round after round: flocks of plans bred from each other, then searched.
 
-A flock begins with plans cooled from nothing, breeds until it gains no more, then breeds on with
-the best of the flocks before. What a round begins with is the two flocks: a saved state holds no
-more.
+A flock begins with plans cooled from nothing and breeds until it gains no more; what its plans are
+made of is searched (`restricted`), and it breeds on with the best of the flocks before. What a
+round begins with is the two flocks: a saved state holds no more.
 """
 
 from __future__ import annotations

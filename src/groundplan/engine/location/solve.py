@@ -2,8 +2,8 @@
 
 Stages: greedy start, primal-dual bound, rounding, exact finish where small, improvement by windows
 and the bound lifted below the linear program by tiles. Where sites overlap too widely for windows:
-plans annealed by swaps and merged exactly, a sweep over all sites to prove the best one, then a
-general solver with that plan to beat.
+plans cooled by swaps, bred and searched for the best plan of their sites, a sweep over all sites to
+prove it, then a general solver with that plan to beat.
 Everything stops on counts or on a proven gap, never on the clock unless a time limit is given, so
 that the same seed gives the same plan on any number of threads.
 """
