@@ -2,11 +2,11 @@
 
 Run: ``python benchmarks/location/cities.py FOLDER`` with the folder that holds ``mclp_cities``,
 ``lorena_sjc_mclp`` and ``known_optima.csv``. Every case is solved in a fresh process (`--only` says
-how its name begins), with HiGHS alone on the same merged rows for as many CPU seconds where
-`--peer` is given, and with AILS-MCLP, the program that set the best known values, where `--ails` names the
-folder of its compiled classes (``javac -encoding ISO-8859-1 -d CLASSES`` on its sources). That runs
-on one thread for as many seconds as ours took CPU seconds; its value is its word. "reached" is the
-CPU time at which the best known value was first held. Compilation is kept out.
+how its name begins). `--peer` gives the same merged rows to HiGHS alone for as many CPU seconds.
+`--ails` names the compiled classes of AILS-MCLP (``javac -encoding ISO-8859-1 -d CLASSES`` on its
+sources), which set the best known values: it runs on one thread for as many seconds as ours took
+CPU seconds, and its value is its word. "reached" is the CPU time at which the best known value was
+first held. Compilation is kept out.
 """
 
 from __future__ import annotations
