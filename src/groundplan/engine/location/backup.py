@@ -20,12 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.engine.location.backup_limits import anneal_within, fill_within
 from groundplan.engine.location.backup_search import (
     anneal_levels,
+    fill_levels,
     finish_levels,
     level_value,
-    swap_greedily,
 )
 from groundplan.engine.location.certificate import seal
 from groundplan.engine.location.check_capacity_limits import best_within
@@ -61,7 +60,7 @@ class Levels:
     plan: BoolArray
     lam: FloatArray
     bound: float
-    limits: Limits | None = None
+    limits: Limits
 
     @property
     def gains(self) -> IntArray:
@@ -70,7 +69,7 @@ class Levels:
 
     def best(self, score: NDArray[Any]) -> NDArray[np.int64]:
         """Return the best sites at their scores, p of them or what the limits allow."""
-        if self.limits is not None:
+        if self.limits.n_group:
             taken = best_within(self.limits, self.limits.group, score, self.p, 0)
             if taken is None:
                 raise RuntimeError("no choice of sites keeps the limits")
@@ -123,6 +122,8 @@ def merge_levels(
     return Levels(
         lists, level, have, min(int(p), site.size), site, np.arange(every.n_row), is_cover,
         np.zeros(site.size, np.bool_), np.zeros(every.n_row), float("inf"),
+        # one group, which has no limits
+        Limits(np.zeros(site.size, np.int64), np.zeros(1, np.int64), np.full(1, site.size)),
     )  # fmt: skip
 
 
@@ -206,29 +207,19 @@ def solve_levels(
         value, bound = problem.value(problem.plan) - base, np.floor(problem.bound + 1e-6)
         return bool(bound - value <= gap * abs(bound))
 
-    if problem.limits is not None:
-        fill_within(
-            problem.lists, problem.gains, problem.have, problem.p, problem.plan, problem.limits
-        )
-    elif not problem.is_cover:
-        swap_greedily(problem.lists, problem.gains, problem.have, problem.p, problem.plan)
+    fill_levels(problem.lists, problem.gains, problem.have, problem.p, problem.plan, problem.limits)
     price_levels(problem, steps, halt, look("bound", steps))
-    if problem.limits is not None and not is_done() and not halt():
-        anneal_within(
-            problem.lists, problem.gains, problem.have, problem.plan, problem.limits, sweeps, seed,
-            halt, look("improve", sweeps),
-        )  # fmt: skip
-    elif not is_done() and not halt():
+    if not is_done() and not halt():
         anneal_levels(
-            problem.lists, problem.gains, problem.have, problem.plan, sweeps, seed, halt,
-            look("improve", sweeps), keep_first=problem.is_cover,
+            problem.lists, problem.gains, problem.have, problem.plan, problem.limits, sweeps, seed,
+            halt, look("improve", sweeps), keep_first=problem.is_cover,
         )  # fmt: skip
     if is_done() or halt():
         return float("inf")
     left = None if ends_at is None else ends_at - time.monotonic()
     plan, bound = finish_levels(
-        problem.lists, problem.level, problem.have, problem.p, problem.plan, left, halt,
-        keep_first=problem.is_cover, limits=problem.limits,
+        problem.lists, problem.level, problem.have, problem.p, problem.plan, problem.limits, left,
+        halt, keep_first=problem.is_cover,
     )  # fmt: skip
     if problem.value(plan) > problem.value(problem.plan):
         problem.plan = plan
@@ -431,8 +422,6 @@ def backup_set_covering(
     problem.plan[first.sites] = True
     # a first cover outweighs all second ones, so that no step of the search gives one up
     problem.level[0] = int(problem.level[1].sum()) + 1
-    gains = problem.gains
-    swap_greedily(problem.lists, gains, problem.have, problem.p, problem.plan)
     searched = solve_levels(problem, gap, ends_at, seed, steps, sweeps, progress, stop)
     return certify_levels(
         coverage, problem, "backup_set_covering", raw, existing, forbidden, problem.p, searched,
