@@ -19,7 +19,7 @@ from groundplan.engine.location.capacity_placed import PlacedPlans
 from groundplan.engine.location.capacity_plan import SplitPlans
 from groundplan.engine.location.capacity_program import find_plan
 from groundplan.engine.location.transport import never, open_costs
-from groundplan.engine.location.whole_service import (
+from groundplan.engine.location.whole_rows import (
     SHIFTS_ONLY,
     anneal_rows,
     fit_rows,
