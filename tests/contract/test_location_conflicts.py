@@ -84,6 +84,25 @@ def test_a_contradiction_is_named(name):
         ask()
 
 
+LIMITED = {
+    "backup_covering": lambda **m: location.backup_covering(COVER, LEVELS, 3, **m),
+    "p_median": lambda **m: location.p_median(COSTS, 3, **m),
+    "capacitated_p_median": lambda **m: location.capacitated_p_median(ROOMS, 3, **m),
+}
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_every_conflict_of_limits_on_groups_is_named(name):
+    group = np.arange(8) % 4
+    with pytest.raises(InfeasibleError) as told:
+        LIMITED[name](
+            existing=group == 1, site_group=group, least=np.array([2, 0, 2, 0]),
+            most=np.array([9, 1, 9, 9]),
+        )  # fmt: skip
+    assert "group 1: at most 1, but 2 sites stand already" in str(told.value)
+    assert "the groups need at least 4 new sites together, p is 3" in str(told.value)
+
+
 SOLVED = {
     "backup_covering": lambda **m: location.backup_covering(COVER, LEVELS, 2, **m),
     "backup_set_covering": lambda **m: location.backup_set_covering(COVER, **m),

@@ -10,14 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundplan.engine.location.backup import (
-    backup_covering,
-    backup_set_covering,
-    gradual_coverage,
-)
+from groundplan.engine.location.backup import backup_covering, backup_set_covering
 from groundplan.engine.location.certificate import verify_maximal as verify
 from groundplan.engine.location.check_cover import verify_backup
 from groundplan.engine.location.coverage import Coverage
+from groundplan.engine.location.gradual import gradual_coverage
 from groundplan.engine.location.solve import maximal_covering
 from groundplan.errors import InfeasibleError, VerificationError
 

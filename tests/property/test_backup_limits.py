@@ -126,19 +126,6 @@ def test_caps_and_least_numbers_bind_and_every_tampering_is_found(monkeypatch, i
         location.verify(coverage, d, **{**given, "most": np.array([8, 40, 40, 40])})
 
 
-def test_every_conflict_is_named():
-    coverage, level, group = country(200, 40)
-    old = np.zeros(40, bool)
-    old[np.flatnonzero(group == 1)[:2]] = True
-    with pytest.raises(InfeasibleError) as told:
-        location.backup_covering(
-            coverage, level, 3, existing=old, site_group=group, least=np.array([2, 0, 2, 0]),
-            most=np.array([9, 1, 9, 9]),
-        )  # fmt: skip
-    assert "group 1: at most 1, but 2 sites stand already" in str(told.value)
-    assert "the groups need at least 4 new sites together, p is 3" in str(told.value)
-
-
 @pytest.mark.parametrize(
     ("terms", "word"),
     [

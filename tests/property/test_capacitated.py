@@ -5,13 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
-from itertools import combinations, product
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import linprog
 
 from groundplan import location
 from groundplan.engine.location import capacitated, capacity_grading
@@ -36,51 +34,12 @@ def instance(seed: int, n_row: int | None = None, n_site: int | None = None):
     return cost, demand, capacity, fee, masks
 
 
-def serve(cost, demand, capacity, sites) -> float:
-    """Least cost of service with demand split, by a linear program."""
-    sites = list(sites)
-    n, m = cost.shape[0], len(sites)
-    part = cost[:, sites]
-    rows = np.kron(np.eye(n), np.ones(m))
-    load = np.hstack([np.diag(np.full(m, float(d))) for d in demand])
-    upper = np.where(np.isinf(part), 0.0, 1.0).ravel()
-    price = np.where(np.isinf(part), 0.0, part).ravel()
-    out = linprog(
-        price, A_ub=load, b_ub=capacity[sites], A_eq=rows, b_eq=np.ones(n),
-        bounds=[(0.0, u) for u in upper],
-    )  # fmt: skip
-    return float(out.fun) if out.status == 0 else np.inf
-
-
-def serve_whole(cost, demand, capacity, sites) -> float:
-    """Least cost where each row has one site, by trying everything."""
-    best = np.inf
-    for choice in product(sites, repeat=demand.size):
-        load = np.bincount(choice, weights=demand, minlength=capacity.size)
-        if (load <= capacity).all():
-            best = min(best, float(cost[np.arange(demand.size), list(choice)].sum()))
-    return best
-
-
-def enumerate_best(case, p, service) -> float:
-    cost, demand, capacity, fee, masks = case
-    stand = list(np.flatnonzero(masks["existing"]))
-    free = np.flatnonzero(~masks["existing"] & ~masks["forbidden"])
-    best = np.inf
-    for k in range(min(p, free.size) + 1):
-        for plan in combinations(free, k):
-            if stand or plan:
-                value = service(cost, demand, capacity, stand + list(plan))
-                best = min(best, value + float(fee[list(plan)].sum()))
-    return best
-
-
 @COMMON
 @given(seed=st.integers(0, 10_000), p=st.integers(1, 6))
-def test_split_equals_enumeration(seed, p):
+def test_split_equals_enumeration(best_capacitated, seed, p):
     case = instance(seed)
     cost, demand, capacity, fee, masks = case
-    best = enumerate_best(case, p, serve)
+    best = best_capacitated(case, p, is_whole=False)
     if demand.sum() > capacity.sum():
         return
     problem = location.CapacityProblem.from_matrix(cost, demand, capacity, fee)
@@ -97,10 +56,10 @@ def test_split_equals_enumeration(seed, p):
 
 @COMMON
 @given(seed=st.integers(0, 10_000), p=st.integers(1, 3))
-def test_a_better_plan_by_a_program_equals_enumeration(seed, p):
+def test_a_better_plan_by_a_program_equals_enumeration(best_capacitated, seed, p):
     case = instance(seed, n_row=5, n_site=3)
     cost, demand, capacity, fee, masks = case
-    best = enumerate_best(case, p, serve_whole)
+    best = best_capacitated(case, p, is_whole=True)
     if demand.sum() > capacity.sum():
         return
     problem = location.CapacityProblem.from_matrix(cost, demand, capacity, fee)
@@ -134,10 +93,10 @@ def test_single_source_branches_on_sites_and_is_checked():
 
 @COMMON
 @given(seed=st.integers(0, 10_000), p=st.integers(1, 3))
-def test_single_source_bound_and_plan_hold(seed, p):
+def test_single_source_bound_and_plan_hold(best_capacitated, seed, p):
     case = instance(seed, n_row=5, n_site=3)
     cost, demand, capacity, fee, masks = case
-    best = enumerate_best(case, p, serve_whole)
+    best = best_capacitated(case, p, is_whole=True)
     if demand.sum() > capacity.sum():
         return
     problem = location.CapacityProblem.from_matrix(cost, demand, capacity, fee)
@@ -153,7 +112,7 @@ def test_single_source_bound_and_plan_hold(seed, p):
 
 @COMMON
 @given(seed=st.integers(0, 10_000))
-def test_transport_equals_a_linear_program(seed):
+def test_transport_equals_a_linear_program(split_service, seed):
     from groundplan.engine.location.transport import Transport
 
     cost, demand, capacity, _fee, _masks = instance(seed, n_row=14, n_site=5)
@@ -161,7 +120,7 @@ def test_transport_equals_a_linear_program(seed):
         return
     problem = location.CapacityProblem.from_matrix(cost, demand, capacity)
     value, amount, unit = Transport(problem).solve(np.ones(5, bool))
-    truth = serve(cost, demand, capacity, range(5))
+    truth = split_service(cost, demand, capacity, range(5))
     assert value == pytest.approx(truth, rel=1e-9) or (np.isinf(value) and np.isinf(truth))
     if amount is not None:
         assert (amount.sum(axis=1) == demand).all()
@@ -227,11 +186,11 @@ def test_groups_hold_all_rows(seed, count):
 
 @COMMON
 @given(seed=st.integers(0, 10_000), p=st.integers(1, 6))
-def test_plans_by_groups_hold(seed, p):
+def test_plans_by_groups_hold(best_capacitated, seed, p):
     """The way of large problems on small ones, against enumeration."""
     case = instance(seed)
     cost, demand, capacity, fee, masks = case
-    best = enumerate_best(case, p, serve)
+    best = best_capacitated(case, p, is_whole=False)
     if demand.sum() > capacity.sum():
         return
     problem = location.CapacityProblem.from_matrix(cost, demand, capacity, fee)
@@ -267,7 +226,7 @@ def test_large_problem_with_reach_and_masks(monkeypatch):
 
 @COMMON
 @given(seed=st.integers(0, 10_000), single=st.booleans())
-def test_any_prices_bound_every_plan(seed, single):
+def test_any_prices_bound_every_plan(best_capacitated, seed, single):
     """Weak duality: the formula of the check holds for prices nobody optimised."""
     from groundplan.engine.location.check_capacitated import prove
 
@@ -286,7 +245,7 @@ def test_any_prices_bound_every_plan(seed, single):
     parameters = {"p": 2, "single_source": single, "step": 1 + seed % 3}
     shell = location.Certificate("capacitated_facility", parameters, "", 1, prices, 0, 0)
     candidate = ~masks["existing"] & ~masks["forbidden"]
-    best = enumerate_best(case, 2, serve_whole if single else serve)
+    best = best_capacitated(case, 2, is_whole=single)
     if np.isfinite(best):
         bound = prove(problem, shell, candidate, masks["existing"]) / problem.scale
         assert bound <= best + 1e-7
@@ -418,10 +377,10 @@ def test_knapsacks_of_solver_and_check_equal_the_full_table(seed, room, n):
 
 @COMMON
 @given(seed=st.integers(0, 10_000), p=st.integers(1, 4))
-def test_whole_rows_by_way_of_split_service_hold(seed, p):
+def test_whole_rows_by_way_of_split_service_hold(best_capacitated, seed, p):
     case = instance(seed, n_row=6, n_site=4)
     cost, demand, capacity, fee, masks = case
-    best = enumerate_best(case, p, serve_whole)
+    best = best_capacitated(case, p, is_whole=True)
     if demand.sum() > capacity.sum():
         return
     problem = location.CapacityProblem.from_matrix(cost, demand, capacity, fee)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import combinations, product
+from itertools import combinations
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import linprog
 
 from groundplan import location
 from groundplan.engine.location.check_capacity_limits import best_within
@@ -34,59 +33,21 @@ def instance(seed, n_row, n_site):
         "site_group": rng.integers(-1, 2, n_site), "least": least,
         "most": least + rng.integers(0, 3, 2),
     }  # fmt: skip
-    return cost, demand, capacity, fee, masks, limits
-
-
-def serve_split(cost, demand, capacity, sites):
-    n, m = cost.shape[0], len(sites)
-    part = cost[:, sites]
-    load = np.hstack([np.diag(np.full(m, float(d))) for d in demand])
-    upper = np.where(np.isinf(part), 0.0, 1.0).ravel()
-    out = linprog(
-        np.where(np.isinf(part), 0.0, part).ravel(), A_ub=load, b_ub=capacity[sites],
-        A_eq=np.kron(np.eye(n), np.ones(m)), b_eq=np.ones(n), bounds=[(0.0, u) for u in upper],
-    )  # fmt: skip
-    return float(out.fun) if out.status == 0 else np.inf
-
-
-def serve_whole(cost, demand, capacity, sites):
-    best = np.inf
-    for choice in product(sites, repeat=demand.size):
-        load = np.bincount(choice, weights=demand, minlength=capacity.size)
-        if (load <= capacity).all():
-            best = min(best, float(cost[np.arange(demand.size), list(choice)].sum()))
-    return best
-
-
-def enumerate_best(case, p, service):
-    cost, demand, capacity, fee, masks, limits = case
-    stand = np.flatnonzero(masks["existing"]).tolist()
-    free = np.flatnonzero(~masks["existing"] & ~masks["forbidden"]).tolist()
-    group = limits["site_group"]
-    best = np.inf
-    for k in range(min(p, len(free)) + 1):
-        for plan in combinations(free, k):
-            sites = stand + list(plan)
-            held = np.array([sum(group[j] == g for j in sites) for g in range(2)])
-            if not sites or (held < limits["least"]).any() or (held > limits["most"]).any():
-                continue
-            value = service(cost, demand, capacity, sites) + float(fee[list(plan)].sum())
-            best = min(best, value)
-    return best
+    return (cost, demand, capacity, fee, masks), limits
 
 
 @pytest.mark.parametrize("single_source", [False, True])
 @COMMON
 @given(seed=st.integers(0, 10_000), p=st.integers(1, 5))
-def test_equals_enumeration(single_source, seed, p):
+def test_equals_enumeration(best_capacitated, single_source, seed, p):
     rng = np.random.default_rng(seed)
     n, m = (5, 4) if single_source else (int(rng.integers(2, 9)), int(rng.integers(2, 7)))
-    case = instance(seed, n, m)
-    cost, demand, capacity, fee, masks, limits = case
+    case, limits = instance(seed, n, m)
+    cost, demand, capacity, fee, masks = case
     if demand.sum() > capacity.sum():
         return
     problem = location.CapacityProblem.from_matrix(cost, demand, capacity, fee)
-    best = enumerate_best(case, p, serve_whole if single_source else serve_split)
+    best = best_capacitated(case, p, is_whole=single_source, limits=limits)
     asked = {"single_source": single_source, **masks, **limits, **QUICK}
     if not np.isfinite(best):
         with pytest.raises(InfeasibleError):
@@ -182,17 +143,8 @@ def test_a_median_within_limits():
     location.verify(problem, d, **terms)
 
 
-def test_every_conflict_is_named():
+def test_groups_that_leave_too_little_are_named():
     problem, group = country(50, 20)
-    old = np.zeros(20, bool)
-    old[np.flatnonzero(group == 1)[:2]] = True
-    with pytest.raises(InfeasibleError) as told:
-        location.capacitated_p_median(
-            problem, 3, existing=old, site_group=group, least=np.array([2, 0, 2, 0]),
-            most=np.array([9, 1, 9, 9]),
-        )  # fmt: skip
-    assert "group 1: at most 1, but 2 sites stand already" in str(told.value)
-    assert "the groups need at least 4 new sites together, p is 3" in str(told.value)
     with pytest.raises(InfeasibleError, match="most sites of each group"):
         location.capacitated_facility(problem, site_group=group, most=np.array([1, 0, 0, 0]))
     cost = np.where(np.arange(4)[:, None] == np.arange(4), 1.0, np.inf)

@@ -104,7 +104,7 @@ def test_requests_that_contradict_themselves_are_refused(group, floor, word):
 
 
 def test_floors_hold_on_gradual_cover():
-    from groundplan.engine.location.backup import gradual_coverage
+    from groundplan.engine.location.gradual import gradual_coverage
 
     rng = np.random.default_rng(5)
     xy, site = rng.uniform(0, 20, (80, 2)), rng.uniform(0, 20, (8, 2))

@@ -113,17 +113,8 @@ def test_caps_and_least_numbers_bind_and_every_tampering_is_found(p, cap, low):
         verify(costs, d, **{**terms, "most": np.array([cap - 1, p, p, p])})
 
 
-def test_conflicts_are_named():
+def test_groups_that_may_have_no_site_are_named():
     costs, group = country(50, 40)
-    old = np.zeros(40, bool)
-    old[np.flatnonzero(group == 1)[:2]] = True
-    with pytest.raises(InfeasibleError) as told:
-        p_median(
-            costs, 3, existing=old, site_group=group, least=np.array([2, 0, 2, 0]),
-            most=np.array([9, 1, 9, 9]),
-        )  # fmt: skip
-    assert "group 1: at most 1, but 2 sites stand already" in str(told.value)
-    assert "the groups need at least 4 new sites together, p is 3" in str(told.value)
     with pytest.raises(InfeasibleError, match="no group may have a site"):
         p_median(costs, 3, site_group=group, most=np.zeros(4, np.int64))
 

@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from groundplan.engine.location.assignment_cost import AssignmentCost
-    from groundplan.engine.location.backup import (
-        backup_covering,
-        backup_set_covering,
-        gradual_coverage,
-    )
+    from groundplan.engine.location.backup import backup_covering, backup_set_covering
     from groundplan.engine.location.capacitated import capacitated_facility, capacitated_p_median
     from groundplan.engine.location.capacity_problem import CapacityProblem
     from groundplan.engine.location.center import p_center
@@ -25,6 +21,7 @@ if TYPE_CHECKING:
     from groundplan.engine.location.floors import covering_with_floors
     from groundplan.engine.location.flow import flow_refueling
     from groundplan.engine.location.flow_paths import FlowPaths
+    from groundplan.engine.location.gradual import gradual_coverage
     from groundplan.engine.location.median import p_median, uncapacitated_facility
     from groundplan.engine.location.partial import partial_set_covering
     from groundplan.engine.location.reach import assign_nearest
@@ -52,7 +49,7 @@ _HOMES = {
     "covering_with_floors": "floors",
     "curve": "curves",
     "flow_refueling": "flow",
-    "gradual_coverage": "backup",
+    "gradual_coverage": "gradual",
     "maximal_covering": "solve",
     "maximal_covering_over": "strips",
     "p_center": "center",

@@ -1,34 +1,26 @@
-r"""Backup covering: demand served once, twice, and more often; and gradual cover as rows by step.
+"""Backup covering: demand served once, twice, and more often.
 
-``max sum_l w_il z_il`` with ``sum_l z_il <= sum_{j in N(i)} y_j``, ``sum y_j <= p`` and
-``w_i1 >= w_i2 >= ...`` (Hogan and ReVelle 1986, doi 10.1287/mnsc.32.11.1434). For any prices
-
-.. math:: \sum_i \sum_l (w_{il} - \lambda_i)^+ + \mathrm{top}_p\, s, \qquad
-          s_j = \sum_{i \in j} \lambda_i
-
-is no less than the value of any plan. Where every row must be covered once and only the second
-time counts (LSCP-B), it is ``sum (w_i - lam_i)+ - sum lam_i + top_p s``.
+Sites are added by gain, the prices of the rows give a bound (`backup_levels`), annealed swaps lead
+to better plans, and where the problem is small an integer program closes what is left
+(`backup_search`). Where every row must be covered once, set covering says with how many sites.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.engine.location.backup_limits import anneal_within, fill_within
+from groundplan.engine.location.backup_levels import Levels, flags, merge_levels, price_levels
 from groundplan.engine.location.backup_search import (
     anneal_levels,
+    fill_levels,
     finish_levels,
-    level_value,
-    swap_greedily,
 )
 from groundplan.engine.location.certificate import seal
-from groundplan.engine.location.check_capacity_limits import best_within
 from groundplan.engine.location.check_cover_limits import limits_hash
 from groundplan.engine.location.check_limits import Limits, check_site_groups
 from groundplan.engine.location.coverage import Coverage
@@ -36,154 +28,14 @@ from groundplan.engine.location.logbook import keep_log
 from groundplan.engine.location.points import hash_arrays
 from groundplan.engine.location.request import check_kind, check_limits
 from groundplan.engine.location.setcover import candidates_of, first_raw, nothing, set_covering
-from groundplan.engine.location.setcover_lists import Lists, narrow
+from groundplan.engine.location.setcover_lists import narrow
 from groundplan.engine.problem import Certificate, Decision
 from groundplan.errors import InfeasibleError
 
-__all__ = ["backup_covering", "backup_set_covering", "gradual_coverage"]
+__all__ = ["backup_covering", "backup_set_covering"]
 
 IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-
-
-@dataclass
-class Levels:
-    """Merged rows with the weight of each time they are covered, candidates renumbered."""
-
-    lists: Lists
-    level: IntArray
-    have: IntArray
-    p: int
-    site: IntArray
-    row: IntArray
-    is_cover: bool
-    plan: BoolArray
-    lam: FloatArray
-    bound: float
-    limits: Limits | None = None
-
-    @property
-    def gains(self) -> IntArray:
-        """What a row earns by its next cover, by the covers it has now (last level: nothing)."""
-        return np.vstack([self.level, np.zeros((1, self.lists.n_row), np.int64)])
-
-    def best(self, score: NDArray[Any]) -> NDArray[np.int64]:
-        """Return the best sites at their scores, p of them or what the limits allow."""
-        if self.limits is not None:
-            taken = best_within(self.limits, self.limits.group, score, self.p, 0)
-            if taken is None:
-                raise RuntimeError("no choice of sites keeps the limits")
-            return np.flatnonzero(taken)
-        best = np.argpartition(-score, self.p - 1)[: self.p] if self.p else score[:0]
-        return best.astype(np.int64)
-
-    def value(self, plan: BoolArray) -> int:
-        """Return the weight of all levels that a plan reaches."""
-        return level_value(self.lists, self.gains, self.have, plan)
-
-
-def merge_levels(
-    coverage: Coverage, level_weight: Any, existing: BoolArray | None, forbidden: BoolArray | None,
-    p: int, *, is_cover: bool,
-) -> Levels:  # fmt: skip
-    """Check the request and add the weights of raw rows up by merged row."""
-    if coverage.existing.any():
-        raise ValueError(
-            "a coverage with existing sites has forgotten their rows; build it without and give "
-            "existing= here"
-        )
-    raw = np.asarray(level_weight)
-    if raw.ndim != 2 or raw.shape[1] != coverage.row_of.size or not raw.shape[0]:
-        raise ValueError(
-            f"level_weight must have shape (levels, {coverage.row_of.size}). Got {raw.shape}"
-        )
-    if not np.issubdtype(raw.dtype, np.integer) or (raw.size and raw.min() < 0):
-        raise ValueError("level_weight must be whole numbers >= 0")
-    grows = np.flatnonzero((np.diff(raw, axis=0) > 0).any(axis=0))
-    if grows.size and not is_cover:
-        raise ValueError(
-            f"weights must not grow from one level to the next; they do in row {grows[0]}"
-        )
-    if p < 0:
-        raise ValueError(f"p must be >= 0. Got {p}")
-    old = flags(existing, coverage.n_site, "existing")
-    candidate = candidates_of(coverage, forbidden) & ~old
-    site = np.flatnonzero(candidate)
-    every = Lists(
-        coverage.row_indptr, coverage.row_indices, coverage.site_indptr, coverage.site_indices
-    )
-    lists = narrow(every, np.arange(every.n_row), site)
-    row = np.repeat(np.arange(every.n_row), np.diff(every.row_indptr))
-    have = np.bincount(row[old[every.row_indices]], minlength=every.n_row)
-    known = coverage.row_of >= 0
-    level = np.zeros((len(raw), every.n_row), np.int64)
-    for k in range(len(raw)):
-        np.add.at(level[k], coverage.row_of[known], raw[k][known].astype(np.int64))
-    return Levels(
-        lists, level, have, min(int(p), site.size), site, np.arange(every.n_row), is_cover,
-        np.zeros(site.size, np.bool_), np.zeros(every.n_row), float("inf"),
-    )  # fmt: skip
-
-
-def flags(given: BoolArray | None, n: int, name: str) -> BoolArray:
-    """Return flags, none set where nothing is given."""
-    if given is None:
-        return np.zeros(n, np.bool_)
-    if np.shape(given) != (n,):
-        raise ValueError(f"{name} must have shape ({n},)")
-    return np.asarray(given, bool)
-
-
-def price_levels(
-    problem: Levels, steps: int, halt: Callable[[], bool], look: Callable[[int], None]
-) -> None:
-    """Lower the bound by subgradient steps on the prices of the rows."""
-    lists, level = problem.lists, problem.level.astype(np.float64)
-    if problem.is_cover:
-        level = level[1:2]
-    have = problem.have - 1 if problem.is_cover else problem.have
-    row = np.repeat(np.arange(lists.n_row), np.diff(lists.row_indptr))
-    owner = np.repeat(np.arange(lists.n_site), np.diff(lists.site_indptr))
-    # levels that existing sites fill already leave the next one as the first price
-    start = np.take_along_axis(
-        np.vstack([level, np.zeros((1, lists.n_row))]),
-        np.clip(have, 0, len(level))[None, :], axis=0,
-    )[0]  # fmt: skip
-    lam = start.astype(np.float64)
-    direction = np.zeros(lists.n_row)
-    pace, since = 1.0, 0
-    target = problem.value(problem.plan)
-    if problem.is_cover:
-        target -= int(problem.level[0].sum())
-    for step in range(steps):
-        score = np.bincount(owner, lam[lists.site_indices], minlength=lists.n_site)
-        chosen = np.zeros(lists.n_site, np.bool_)
-        chosen[problem.best(score)] = True
-        bound = float(np.maximum(level - lam, 0.0).sum() + (lam * have).sum())
-        bound += float(score[chosen].sum())
-        since += 1
-        if bound < problem.bound:
-            if bound < problem.bound - 1e-4 * max(1.0, abs(bound)):
-                since = 0
-            problem.bound, problem.lam = bound, lam.copy()
-        if since > 20:
-            pace, since, lam = pace * 0.6, 0, problem.lam.copy()
-        if pace < 1e-4 or bound - target < 1e-6:
-            return
-        times = have + np.bincount(row[chosen[lists.row_indices]], minlength=lists.n_row)
-        # lowering lam_i earns what is served beyond the levels that still pay
-        slope = times - (level > lam).sum(axis=0)
-        direction = slope + 0.5 * direction
-        direction[(lam == 0.0) & (direction > 0.0)] = 0.0
-        norm = float(direction @ direction)
-        if norm < 1e-12:
-            return
-        lam = np.maximum(0.0, lam - pace * max(bound - target, 1e-9) / norm * direction)
-        if step % 20 == 0:
-            look(step)
-            if halt():
-                return
 
 
 def solve_levels(
@@ -206,29 +58,19 @@ def solve_levels(
         value, bound = problem.value(problem.plan) - base, np.floor(problem.bound + 1e-6)
         return bool(bound - value <= gap * abs(bound))
 
-    if problem.limits is not None:
-        fill_within(
-            problem.lists, problem.gains, problem.have, problem.p, problem.plan, problem.limits
-        )
-    elif not problem.is_cover:
-        swap_greedily(problem.lists, problem.gains, problem.have, problem.p, problem.plan)
+    fill_levels(problem.lists, problem.gains, problem.have, problem.p, problem.plan, problem.limits)
     price_levels(problem, steps, halt, look("bound", steps))
-    if problem.limits is not None and not is_done() and not halt():
-        anneal_within(
-            problem.lists, problem.gains, problem.have, problem.plan, problem.limits, sweeps, seed,
-            halt, look("improve", sweeps),
-        )  # fmt: skip
-    elif not is_done() and not halt():
+    if not is_done() and not halt():
         anneal_levels(
-            problem.lists, problem.gains, problem.have, problem.plan, sweeps, seed, halt,
-            look("improve", sweeps), keep_first=problem.is_cover,
+            problem.lists, problem.gains, problem.have, problem.plan, problem.limits, sweeps, seed,
+            halt, look("improve", sweeps), keep_first=problem.is_cover,
         )  # fmt: skip
     if is_done() or halt():
         return float("inf")
     left = None if ends_at is None else ends_at - time.monotonic()
     plan, bound = finish_levels(
-        problem.lists, problem.level, problem.have, problem.p, problem.plan, left, halt,
-        keep_first=problem.is_cover, limits=problem.limits,
+        problem.lists, problem.level, problem.have, problem.p, problem.plan, problem.limits, left,
+        halt, keep_first=problem.is_cover,
     )  # fmt: skip
     if problem.value(plan) > problem.value(problem.plan):
         problem.plan = plan
@@ -431,8 +273,6 @@ def backup_set_covering(
     problem.plan[first.sites] = True
     # a first cover outweighs all second ones, so that no step of the search gives one up
     problem.level[0] = int(problem.level[1].sum()) + 1
-    gains = problem.gains
-    swap_greedily(problem.lists, gains, problem.have, problem.p, problem.plan)
     searched = solve_levels(problem, gap, ends_at, seed, steps, sweeps, progress, stop)
     return certify_levels(
         coverage, problem, "backup_set_covering", raw, existing, forbidden, problem.p, searched,
@@ -446,55 +286,4 @@ def coverage_of_rest(problem: Levels) -> Coverage:
     lists = narrow(problem.lists, rows, np.arange(problem.lists.n_site))
     return Coverage.from_csr(
         lists.row_indptr, lists.row_indices, np.ones(rows.size, np.int64), lists.n_site
-    )
-
-
-def gradual_coverage(
-    demand_xy_m: FloatArray,
-    weight: IntArray,
-    site_xy_m: FloatArray,
-    reach_m: NDArray[np.float64] | list[float],
-    worth: NDArray[np.int64] | list[int],
-    *,
-    existing: BoolArray | None = None,
-) -> Coverage:
-    """Return a coverage in which demand served from farther away is worth less.
-
-    A row within ``reach_m[k]`` of its nearest chosen site earns ``weight * worth[k]`` (gradual
-    covering: Berman, Krass, Drezner 2003, EJOR 151, 474-480). Each step becomes a
-    row of its own with the weight ``weight * (worth[k] - worth[k + 1])``, so that
-    `maximal_covering` and its certificate serve as they are.
-
-    Parameters
-    ----------
-    demand_xy_m : (n, 2) float64
-    weight : (n,) int64
-    site_xy_m : (m, 2) float64
-    reach_m : (n_step,) float64
-        Growing.
-    worth : (n_step,) int64
-        Falling whole numbers > 0, e.g. per cent: (100, 60, 20).
-    existing : (m,) bool, optional
-
-    Returns
-    -------
-    Coverage
-        With ``n_step * n`` raw rows, step by step.
-    """
-    reach, earn = np.asarray(reach_m, np.float64), np.asarray(worth)
-    if reach.ndim != 1 or reach.shape != earn.shape or not reach.size:
-        raise ValueError("reach_m and worth must be lists of one length")
-    if not np.issubdtype(earn.dtype, np.integer) or earn.min() <= 0:
-        raise ValueError("worth must be whole numbers > 0")
-    if (np.diff(reach) <= 0).any() or (np.diff(earn) >= 0).any():
-        raise ValueError("reach_m must grow and worth must fall from step to step")
-    step = (earn - np.append(earn[1:], 0)).astype(np.int64)
-    n = len(demand_xy_m)
-    return Coverage.from_radius(
-        np.tile(demand_xy_m, (reach.size, 1)),
-        np.repeat(step, n) * np.tile(np.asarray(weight), reach.size),
-        site_xy_m,
-        float(reach.max()),
-        existing=existing,
-        demand_reach_m=np.repeat(reach, n),
     )

@@ -1,7 +1,10 @@
 """Plans for covering in levels: greedy, annealing by swaps, and an integer program where small.
 
 ``gains[c, i]`` is what row i earns when it is covered once more after c covers; the last line is
-zero and stands for every higher count.
+zero and stands for every higher count. Plans keep limits on groups of sites; where none are asked
+for, all sites are in the one group that has none. They begin with what the groups need, go on by
+gain, and are annealed by swaps that no limit forbids: within a group, or from one that has more
+than its least number to one below its cap.
 """
 
 from __future__ import annotations
@@ -16,12 +19,14 @@ from groundplan.engine.location.check_limits import Limits
 from groundplan.engine.location.setcover_lists import Lists
 from groundplan.engine.location.solver import run_until, silent_solver
 
-__all__ = ["anneal_levels", "finish_levels", "level_value", "swap_greedily"]
+__all__ = ["anneal_levels", "fill_levels", "finish_levels", "level_value"]
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 #: Sizes up to which the integer program takes over.
 ROWS_MAX, SITES_MAX = 12_000, 3_000
+#: Sites drawn for one that may leave, before a move is given up.
+DRAWS = 8
 
 
 @jit
@@ -50,21 +55,29 @@ def _step(j, indptr, indices, count, by):
 
 
 @jit
-def _fill(indptr, indices, gains, count, chosen, left):
+def _fill(indptr, indices, gains, count, chosen, group, least, most, held, due, left):
+    """Add sites by gain, those that groups need first where they take all that is left."""
     n = chosen.size
     key = np.full(n, np.int64(2**62))
     while left > 0:
         best = -1
-        most = np.int64(-1)
+        high = np.int64(-1)
         for j in range(n):
+            g = group[j]
+            if chosen[j] or held[g] >= most[g] or (left <= due and held[g] >= least[g]):
+                continue
             # gains only fall while sites are added: a stale key below the best needs no look
-            if not chosen[j] and key[j] > most:
+            if key[j] > high:
                 key[j] = _gain(j, indptr, indices, gains, count, 0)
-                if key[j] > most:
-                    most = key[j]
+                if key[j] > high:
+                    high = key[j]
                     best = j
         if best < 0:
             return
+        g = group[best]
+        if held[g] < least[g]:
+            due -= 1
+        held[g] += 1
         chosen[best] = True
         _step(best, indptr, indices, count, 1)
         left -= 1
@@ -72,9 +85,10 @@ def _fill(indptr, indices, gains, count, chosen, left):
 
 @jit
 def _anneal(
-    site_indptr, site_indices, row_indptr, row_indices, gains, count, chosen, heat, seed, moves
-):
-    """Try swaps of a chosen site for one near it or anywhere; returns the change of value."""
+    site_indptr, site_indices, row_indptr, row_indices, gains, count, chosen, group, least, most,
+    held, heat, seed, moves,
+):  # fmt: skip
+    """Try swaps that keep the limits; returns the change of value."""
     n = np.uint64(chosen.size)
     state = seed
     change = 0
@@ -83,6 +97,8 @@ def _anneal(
         j = np.int64(state % n)
         if chosen[j] or site_indptr[j] == site_indptr[j + 1]:
             continue
+        into = group[j]
+        is_full = held[into] >= most[into]
         state = _next(state)
         out = np.int64(-1)
         if state % np.uint64(4) != np.uint64(0):
@@ -94,14 +110,16 @@ def _anneal(
             first = np.int64(state % np.uint64(degree))
             for e in range(degree):
                 k = row_indices[row_indptr[i] + (first + e) % degree]
-                if chosen[k]:
+                g = group[k]
+                if chosen[k] and (g == into or (not is_full and held[g] > least[g])):
                     out = k
                     break
         if out < 0:
-            for _try in range(8):
+            for _draw in range(DRAWS):
                 state = _next(state)
                 k = np.int64(state % n)
-                if chosen[k]:
+                g = group[k]
+                if chosen[k] and (g == into or (not is_full and held[g] > least[g])):
                     out = k
                     break
         if out < 0:
@@ -114,6 +132,8 @@ def _anneal(
         if gain - loss >= heat * np.log(uniform + 1e-300):
             chosen[j] = True
             chosen[out] = False
+            held[into] += 1
+            held[group[out]] -= 1
             _step(j, site_indptr, site_indices, count, 1)
             change += gain - loss
         else:
@@ -134,17 +154,23 @@ def level_value(lists: Lists, gains: IntArray, have: IntArray, plan: BoolArray) 
     return int(sum(int(gains[k][count > k].sum()) for k in range(len(gains) - 1)))
 
 
-def swap_greedily(lists: Lists, gains: IntArray, have: IntArray, p: int, plan: BoolArray) -> None:
-    """Add sites by gain until there are p; `plan` changes in place."""
-    count = counts_of(lists, have, plan)
-    _fill(lists.site_indptr, lists.site_indices, gains, count, plan, p - int(plan.sum()))
+def fill_levels(
+    lists: Lists, gains: IntArray, have: IntArray, p: int, plan: BoolArray, limits: Limits
+) -> None:
+    """Add sites by gain until there are p, or none may come; `plan` changes in place."""
+    count, held = counts_of(lists, have, plan), limits.counts(plan)
+    due = int(np.maximum(0, limits.least - held).sum())
+    _fill(
+        lists.site_indptr, lists.site_indices, gains, count, plan, limits.group, limits.least,
+        limits.most, held, due, p - int(plan.sum()),
+    )  # fmt: skip
 
 
 def anneal_levels(
-    lists: Lists, gains: IntArray, have: IntArray, plan: BoolArray, sweeps: int, seed: int,
-    halt: Callable[[], bool], look: Callable[[int], None], *, keep_first: bool,
+    lists: Lists, gains: IntArray, have: IntArray, plan: BoolArray, limits: Limits, sweeps: int,
+    seed: int, halt: Callable[[], bool], look: Callable[[int], None], *, keep_first: bool,
 ) -> None:  # fmt: skip
-    """Improve a plan by annealed swaps; `plan` becomes the best found.
+    """Improve a plan by annealed swaps that keep the limits; `plan` becomes the best found.
 
     Parameters
     ----------
@@ -154,7 +180,7 @@ def anneal_levels(
     if not plan.any() or plan.all():
         return
     chosen = plan.copy()
-    count = counts_of(lists, have, chosen)
+    count, held = counts_of(lists, have, chosen), limits.counts(chosen)
     value = best = level_value(lists, gains, have, plan)
     first = gains[1] if keep_first else gains[0]
     scale = float(first.sum()) / max(1, lists.n_site) + 1.0
@@ -165,7 +191,8 @@ def anneal_levels(
         )[0]
         value += int(_anneal(
             lists.site_indptr, lists.site_indices, lists.row_indptr, lists.row_indices, gains,
-            count, chosen, heat, draw, 4 * lists.n_site,
+            count, chosen, limits.group, limits.least, limits.most, held, heat, draw,
+            4 * lists.n_site,
         ))  # fmt: skip
         if value > best:
             best = value
@@ -177,9 +204,8 @@ def anneal_levels(
 
 
 def finish_levels(
-    lists: Lists, level: IntArray, have: IntArray, p: int, plan: BoolArray,
+    lists: Lists, level: IntArray, have: IntArray, p: int, plan: BoolArray, limits: Limits,
     time_limit_s: float | None, halt: Callable[[], bool], *, keep_first: bool,
-    limits: Limits | None = None,
 ) -> tuple[BoolArray, float]:  # fmt: skip
     """Solve as an integer program; returns its plan and bound, or the plan given and infinity."""
     import highspy
@@ -226,11 +252,10 @@ def finish_levels(
     if time_limit_s is not None:
         solver.setOptionValue("time_limit", max(0.05, time_limit_s))
     solver.passModel(model)
-    if limits is not None:
-        for g in range(limits.n_group):
-            mine = np.flatnonzero(limits.group == g).astype(np.int32)
-            least, most = float(limits.least[g]), float(limits.most[g])
-            solver.addRow(least, most, mine.size, mine, np.ones(mine.size))
+    for g in range(limits.n_group):
+        mine = np.flatnonzero(limits.group == g).astype(np.int32)
+        least, most = float(limits.least[g]), float(limits.most[g])
+        solver.addRow(least, most, mine.size, mine, np.ones(mine.size))
     count = counts_of(lists, have, plan)
     shift = 1 if keep_first else 0
     reached = (count[:, None] > np.arange(k)[None, :] + shift).astype(np.float64)

@@ -30,7 +30,7 @@ from groundplan.engine.location.capacity_dual import (
 )
 from groundplan.engine.location.capacity_grading import GROUPS, grade
 from groundplan.engine.location.capacity_groups import group_rows
-from groundplan.engine.location.capacity_limits import LimitedWholePlans
+from groundplan.engine.location.capacity_placed import PlacedPlans
 from groundplan.engine.location.capacity_plan import SplitPlans, WholePlans
 from groundplan.engine.location.capacity_problem import CapacityProblem
 from groundplan.engine.location.capacity_rounding import RoundedPlans
@@ -179,8 +179,7 @@ def solve(
     group = group_rows(problem, GROUPS) if large else None
     plans: Plans
     if rounded:
-        kind = RoundedPlans if limits is None else LimitedWholePlans
-        plans = kind(pricing, seed, group, lambda: past(SPLIT_SHARE) or halt())
+        plans = RoundedPlans(pricing, seed, group, lambda: past(SPLIT_SHARE) or halt())
     elif single_source:
         plans = WholePlans(pricing, seed)
     else:
@@ -256,12 +255,7 @@ def solve(
         )  # fmt: skip
         progress("branch", tree.nodes, nodes, plans.value, tree.bound / problem.scale)
         is_small = problem_tree.pair.size <= PAIRS_WHOLE
-        if (
-            isinstance(plans, WholePlans | LimitedWholePlans)
-            and is_small
-            and tree.bound < target()
-            and not halt()
-        ):
+        if isinstance(plans, PlacedPlans) and is_small and tree.bound < target() and not halt():
             plans.polish(problem_tree.pair, fixed == CLOSED, fixed == OPEN, halt)
             progress("polish", 1, 1, plans.value, tree.bound / problem.scale)
     parameters: dict[str, Any] = {"single_source": single_source}

@@ -18,26 +18,33 @@ __all__ = ["group_problem", "group_rows"]
 
 #: Sites whose costs tell where a row is.
 LANDMARKS = 12
+#: Pairs looked at together.
+PIECE = 1 << 18
 #: A group may be served by a site that may serve this share of its demand.
 ALLOWED_SHARE = 0.5
 
 
 def landmark_costs(problem: CapacityProblem) -> NDArray[np.float64]:
     """Return (n_row, n_landmark) costs per unit; pairs that are not allowed cost the dearest."""
-    each = problem.cost / problem.demand[problem.row]
-    dearest = float(each.max(initial=0.0))
+    dearest = 0.0
+    # by pieces: an array of all pairs costs more to lay out than to fill
+    for a in range(0, problem.row.size, PIECE):
+        part = slice(a, a + PIECE)
+        each = problem.cost[part] / problem.demand[problem.row[part]]
+        dearest = max(dearest, float(each.max()))
     table = np.full((problem.n_row, min(LANDMARKS, problem.n_site)), dearest)
     # each next site is the one whose rows the earlier ones see least
     seen = np.full(problem.n_row, np.inf)
     site = int(np.diff(problem.site_ptr).argmax())
     for k in range(table.shape[1]):
         pairs = slice(problem.site_ptr[site], problem.site_ptr[site + 1])
-        table[problem.row[pairs], k] = each[pairs]
+        rows = problem.row[pairs]
+        table[rows, k] = problem.cost[pairs] / problem.demand[rows]
         seen = np.minimum(seen, table[:, k])
         far = int(seen.argmax())
-        near = np.flatnonzero(problem.row == far)
-        pair = near[int(each[near].argmin())]
-        site = int(np.searchsorted(problem.site_ptr, pair, side="right")) - 1
+        pair = problem.pair_number(np.full(problem.n_site, far), np.arange(problem.n_site))
+        away = np.where(pair >= 0, problem.cost[pair] / problem.demand[far], np.inf)
+        site = int(away.argmin())
     return table
 
 

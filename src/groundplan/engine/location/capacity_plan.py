@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from groundplan.engine.location.capacity_dual import Pricing
 from groundplan.engine.location.capacity_groups import group_problem
 from groundplan.engine.location.capacity_moves import descend
-from groundplan.engine.location.capacity_program import find_better, find_plan
+from groundplan.engine.location.capacity_placed import PlacedPlans
+from groundplan.engine.location.capacity_program import find_plan
 from groundplan.engine.location.capacity_sets import mended
 from groundplan.engine.location.transport import Transport, never
 from groundplan.engine.location.whole_service import dense_costs, search_whole
@@ -196,20 +197,17 @@ class SplitPlans:
         return sites, rows.astype(np.int32), number[at].astype(np.int32), amount[rows, at]
 
 
-class WholePlans:
-    """The best plan in which every row has one site."""
+class WholePlans(PlacedPlans):
+    """The best plan in which every row has one site, sought among such plans alone."""
 
     def __init__(self, pricing: Pricing, seed: int) -> None:
-        problem, candidate, fee = pricing.problem, pricing.free, pricing.fee
-        self.problem, self.candidate, self.old = problem, candidate, pricing.must
-        self.at_most, self.fee, self.seed = pricing.at_most, fee, seed
+        super().__init__(pricing, seed)
+        problem = self.problem
         self.table, steep = dense_costs(problem)
         self.penalty = 2.0 * steep
         n = min(NEAR_SITES, problem.n_site)
-        away = np.where(candidate, self.table + fee / max(1, problem.n_row), np.inf)
+        away = np.where(self.candidate, self.table + self.fee / max(1, problem.n_row), np.inf)
         self.near = np.argsort(away, axis=1, kind="stable")[:, :n].astype(np.int32)
-        self.place = np.full(problem.n_row, -1, np.int32)
-        self.value = np.inf
         self.turn = 0
 
     def run(self, start: BoolArray, tries: int) -> None:
@@ -268,29 +266,6 @@ class WholePlans:
             if halt():
                 return
 
-    def polish(
-        self,
-        pair: NDArray[np.int64],
-        closed: BoolArray,
-        opened: BoolArray,
-        halt: Callable[[], bool],
-    ) -> None:
-        """Look for a better plan by a mixed-integer program of some pairs, with sites fixed."""
-        usable = (self.candidate | self.old) & ~closed
-        place = find_better(
-            self.problem, pair, (self.old | opened).astype(float), usable.astype(float),
-            self.fee, self.candidate, self.at_most, halt=halt,
-        )  # fmt: skip
-        if place is None:
-            return
-        served = self.table[np.arange(place.size), place]
-        value = float(served.sum() + self.fee[np.unique(place)].sum())
-        if (
-            value < self.value
-            and np.setdiff1d(place, np.flatnonzero(self.old)).size <= self.at_most
-        ):
-            self.place, self.value = place, value
-
     def find_any(self, halt: Callable[[], bool]) -> bool:
         """Look for a plan by a mixed-integer program; false where it is proven that none exists."""
         if halt():
@@ -301,12 +276,5 @@ class WholePlans:
         if found is None:
             return False
         self.place = found[1]
-        served = self.table[np.arange(self.place.size), self.place]
-        self.value = float(served.sum() + self.fee[np.unique(self.place)].sum())
+        self.value = self.cost_of(self.place)
         return True
-
-    def listed(self) -> tuple[Any, Any, Any, Any]:
-        """Return new sites, and rows, sites, amounts of the best plan."""
-        sites = np.setdiff1d(np.unique(self.place), np.flatnonzero(self.old)).astype(np.int32)
-        rows = np.arange(self.problem.n_row, dtype=np.int32)
-        return sites, rows, self.place.copy(), self.problem.demand.copy()

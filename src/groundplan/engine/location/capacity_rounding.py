@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine.location.capacity_dual import Pricing
+from groundplan.engine.location.capacity_placed import PlacedPlans
 from groundplan.engine.location.capacity_plan import SplitPlans
 from groundplan.engine.location.capacity_program import find_plan
-from groundplan.engine.location.capacity_sets import idle_needed
 from groundplan.engine.location.transport import never, open_costs
-from groundplan.engine.location.whole_service import (
+from groundplan.engine.location.whole_rows import (
     SHIFTS_ONLY,
     anneal_rows,
     fit_rows,
@@ -53,7 +52,7 @@ MORE_SITES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 1.0)
 NODES = 200
 
 
-class RoundedPlans:
+class RoundedPlans(PlacedPlans):
     """The best plan in which every row has one site, found from split service."""
 
     def __init__(
@@ -63,15 +62,11 @@ class RoundedPlans:
         group: NDArray[np.int64] | None,
         hurry: Callable[[], bool] = never,
     ) -> None:
-        self.problem, self.candidate, self.old = pricing.problem, pricing.free, pricing.must
-        self.at_most, self.fee, self.seed = pricing.at_most, pricing.fee, seed
-        self.limits = pricing.limits
+        super().__init__(pricing, seed)
         split = Pricing(
             self.problem, self.candidate, self.old, self.at_most, False, pricing, self.limits
         )
         self.split = SplitPlans(split, seed, group, hurry)
-        self.place = np.full(self.problem.n_row, -1, np.int32)
-        self.value = np.inf
         self.tried: set[bytes] = set()
 
     def round(self, share: FloatArray) -> None:
@@ -217,21 +212,5 @@ class RoundedPlans:
         if found is None:
             return False
         self.place = found[1]
-        pair = self.problem.pair_number(np.arange(self.problem.n_row), self.place)
-        new = self.sites_of(self.place)
-        self.value = float(self.problem.cost[pair].sum() + self.fee[new].sum())
+        self.value = self.cost_of(self.place)
         return True
-
-    def sites_of(self, place: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return the new sites of a plan, those that groups need beside its own among them."""
-        sites = np.setdiff1d(np.unique(place), np.flatnonzero(self.old))
-        if self.limits is not None:
-            more = idle_needed(self.limits, sites, self.candidate, self.fee)
-            sites = np.sort(np.concatenate([sites, more]))
-        return sites.astype(np.int32)
-
-    def listed(self) -> tuple[Any, Any, Any, Any]:
-        """Return new sites, and rows, sites, amounts of the best plan."""
-        sites = self.sites_of(self.place)
-        rows = np.arange(self.problem.n_row, dtype=np.int32)
-        return sites, rows, self.place.copy(), self.problem.demand.copy()
