@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,9 +57,10 @@ def test_no_choice_loses_less_than_the_sweep_says(seed, n_site, cap):
     true = least_loss(program, prices)
     order = strip.sweep_order(program)
     prices = replace(prices, unit=0)
-    whole = strip.SHORTEST
-    for shortest in (2, 3, whole):
-        strip.SHORTEST = shortest
+    whole, lot = strip.SHORTEST, strip.LOT
+    # in lots of one, the sweep that is done first goes on alone beside the other
+    for shortest, toil in product((2, 3, whole), (1, lot)):
+        strip.SHORTEST, strip.LOT = shortest, toil
         try:
             for limit in (true + 50, true, max(1, true // 2)):
                 got, _choice = strip.sweep_strip(
@@ -68,7 +70,7 @@ def test_no_choice_loses_less_than_the_sweep_says(seed, n_site, cap):
                 if cap == 10**6:
                     assert got == min(true, limit)
         finally:
-            strip.SHORTEST = whole
+            strip.SHORTEST, strip.LOT = whole, lot
 
 
 @settings(deadline=None, derandomize=True, max_examples=25)
@@ -179,10 +181,17 @@ def wide_case(n: int):
     return program, prices, int(program.weight.sum())
 
 
+@pytest.fixture
+def short_lots(monkeypatch):
+    """Let sweeps return after a hundredth of a second."""
+    for module, name in ((sweep_run, "WORK"), (strip, "LOT"), (strip, "LOT_MAX")):
+        monkeypatch.setattr(module, name, 20_000)
+
+
+@pytest.mark.usefixtures("short_lots")
 def test_a_sweep_looks_up_within_a_stretch_and_keeps_what_it_proved():
     program, prices, limit = wide_case(160)
     order = strip.sweep_order(program)
-    work, sweep_run.WORK = sweep_run.WORK, 20_000
     looks = 0
 
     def look():
@@ -190,19 +199,16 @@ def test_a_sweep_looks_up_within_a_stretch_and_keeps_what_it_proved():
         looks += 1
         return looks >= 3
 
-    try:
-        # one stretch, one batch: nothing but a look within the sweep can end it
-        lost, _choice = strip.sweep_strip(
-            program, prices, order, limit, strip.Effort(3_000, 10**12), look=look
-        )
-        assert looks == 3
-        looks = -(10**9)
-        more, _choice = strip.sweep_strip(
-            program, prices, order, limit, strip.Effort(3_000, 10**12), look=look
-        )
-        assert 0 <= lost <= more
-    finally:
-        sweep_run.WORK = work
+    # one stretch, one batch: nothing but a look within the sweep can end it
+    lost, _choice = strip.sweep_strip(
+        program, prices, order, limit, strip.Effort(3_000, 10**12), look=look
+    )
+    assert looks == 3
+    looks = -(10**9)
+    more, _choice = strip.sweep_strip(
+        program, prices, order, limit, strip.Effort(3_000, 10**12), look=look
+    )
+    assert 0 <= lost <= more
 
 
 def test_states_that_outgrow_their_arrays_change_nothing():
@@ -224,22 +230,17 @@ def test_states_that_outgrow_their_arrays_change_nothing():
     assert np.array_equal(sweep.choice, choice)
 
 
+@pytest.mark.usefixtures("short_lots")
 def test_a_sweep_that_may_not_work_longer_ends_with_what_it_proved():
     program, prices, limit = wide_case(160)
     order = strip.sweep_order(program)
-    work, sweep_run.WORK = sweep_run.WORK, 20_000
-    try:
-        most, _choice = strip.sweep_strip(
-            program, prices, order, limit, strip.Effort(3_000, 10**12)
-        )
-        for allowed in (0, 10**5, 10**6):
-            effort = strip.Effort(3_000, allowed)
-            lost, _choice = strip.sweep_strip(program, prices, order, limit, effort)
-            assert 0 <= lost <= most
-            again, _choice = strip.sweep_strip(program, prices, order, limit, effort)
-            assert again == lost
-    finally:
-        sweep_run.WORK = work
+    most, _choice = strip.sweep_strip(program, prices, order, limit, strip.Effort(3_000, 10**12))
+    for allowed in (0, 10**5, 10**6):
+        effort = strip.Effort(3_000, allowed)
+        lost, _choice = strip.sweep_strip(program, prices, order, limit, effort)
+        assert 0 <= lost <= most
+        again, _choice = strip.sweep_strip(program, prices, order, limit, effort)
+        assert again == lost
 
 
 @settings(deadline=None, derandomize=True, max_examples=25)

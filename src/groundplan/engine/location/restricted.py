@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.engine.location.certificate import DENOMINATOR
+from groundplan.engine.location.linear import solve_linear
 from groundplan.engine.location.merge import restrict
 from groundplan.engine.location.pairs import fill_pairs
 from groundplan.engine.location.program import Program
-from groundplan.engine.location.relaxation import Relaxation
 from groundplan.engine.location.strip import of_interest, sweep_order
 from groundplan.engine.location.sweep_run import (
     Effort,
@@ -64,37 +64,12 @@ class Found:
 
 def _price(small: Program, halt: Callable[[], bool]) -> SweepPrices | None:
     """Return whole prices from the linear relaxation; none where it was not solved."""
-    n, m = small.n_site, small.n_row
-    length = np.diff(small.row_indptr)
-    # min w u, sum of y over the sites of a row + u >= 1, f y <= budget
-    at = small.row_indptr[:-1] + np.arange(m)
-    is_site = np.ones(small.row_indices.size + m, bool)
-    is_site[at + length] = False
-    index = np.empty(is_site.size + n, np.int32)
-    index[: is_site.size][is_site] = small.row_indices
-    index[at + length] = n + np.arange(m)
-    index[is_site.size :] = np.arange(n)
-    entry = np.ones(index.size)
-    entry[is_site.size :] = -small.cost
-    relaxation = Relaxation(
-        np.concatenate([np.zeros(n), small.weight]), np.zeros(n + m), np.ones(n + m),
-        np.concatenate([at, [is_site.size, index.size]]), index, entry,
-        np.concatenate([np.ones(m), [-float(small.budget)]]), np.full(m + 1, np.inf), halt,
-    )  # fmt: skip
-    # no corner of the optimal face is asked for
-    relaxation.solver.setOptionValue("solver", "ipm")
-    relaxation.solver.setOptionValue("run_crossover", "off")
-    solved = relaxation.solve()
-    if solved is None and not halt():
-        # without a corner the method now and then ends short of its tolerance
-        relaxation.solver.setOptionValue("solver", "simplex")
-        solved = relaxation.solve()
+    solved = solve_linear(small, halt)
     if solved is None:
         return None
     whole = small.weight * DENOMINATOR
-    dual = np.clip(solved[1][:m], 0.0, small.weight) * DENOMINATOR
-    price = np.minimum(dual.astype(np.int64), whole)
-    unit = max(0, int(solved[1][m] * DENOMINATOR))
+    price = np.minimum((solved[0] * DENOMINATOR).astype(np.int64), whole)
+    unit = int(solved[1] * DENOMINATOR)
     score = np.add.reduceat(price[small.site_indices], small.site_indptr[:-1])
     reduced = score - unit * small.cost
     return SweepPrices(whole, price, reduced, small.cost, small.budget, unit)

@@ -253,7 +253,7 @@ def improve_run(
             if state is None:
                 run.try_whole_cover()
             if not run.is_done():
-                run.improve_by_swaps(sweeps, rounds, state)
+                run.improve_priced(sweeps, rounds, state)
             run.prove_by_strip(STRIP_EFFORTS[effort])
             if not run.is_done():
                 run.improve_by_swaps(sweeps, rounds, run.swaps)

@@ -51,6 +51,8 @@ FIRST_STEP, GROWTH = 1 / 16, 1.35
 OPEN_MAX, WAYS_MAX = 12.0, 16.0
 #: Up to so many sites the last sweep costs so little that it is never given up beforehand.
 LONG = 1_000
+#: Toil of a sweep before the one from the other end goes on; doubled each time.
+LOT, LOT_MAX = 500_000, 16_000_000
 #: Of what is open, what is held against a half at least.
 LEAST_SHARE = 0.05
 #: Where the next step would lead so near to all that is asked, all is asked at once.
@@ -129,6 +131,7 @@ class Halves:
             self.shift(below[0].worked, below[1].worked)
         #: the choice of least loss found in the last trial, by place from the front
         self.choice: NDArray[np.int32] | None = None
+        self.least = 0
         self.lead, self.tail = np.zeros(n, np.int64), np.zeros(n, np.int64)
         for s in below:
             a, b = s.begin - begin, s.end - begin
@@ -136,56 +139,94 @@ class Halves:
             self.lead[b:] += s.loss
             self.tail[a:b] += s.tail
             self.tail[:a] += s.loss
-        self.middle = below[1].begin - begin if len(below) == 2 else n
 
-    def from_end(self, number: int, _end: int, trial: int, effort: Effort, counts: bool) -> int:
-        """Return the least loss found from the front (1) or from the back (0)."""
-        sweep = self.ahead if number else self.back
-        rest = np.append(self.tail[1:], 0) if number else np.append(self.lead[:-1][::-1], 0)
+    def start(
+        self, number: int, trial: int, effort: Effort, *, is_held: bool, counts: bool
+    ) -> None:
+        """Let a sweep begin, from the front (0) or from the back (1)."""
+        sweep = (self.ahead, self.back)[number]
+        rest = np.append(self.lead[:-1][::-1] if number else self.tail[1:], 0)
         most = trial - rest
-        if self.below:
-            near = self.below[0 if number else 1]
-            inside = np.append(near.tail[1:], 0) if number else np.append(near.lead[:-1][::-1], 0)
+        if is_held:
+            near = self.below[number]
+            inside = np.append(near.lead[:-1][::-1] if number else near.tail[1:], 0)
             ahead = int((trial - self.certain) * self.share) + 1
-            part = ahead if number else trial - self.certain - ahead + 1
+            part = trial - self.certain - ahead + 1 if number else ahead
             held = near.loss + part - inside
             most[: held.size] = np.minimum(most[: held.size], held)
-        return sweep.lose(rest, most, trial, effort, self.look, counts=counts)[0]
+        sweep.begin(rest, most, trial, effort, counts=counts)
+
+    def try_loss(self, trial: int, effort: Effort, *, is_all: bool) -> int:
+        """Return a loss that no choice goes below, at most `trial`.
+
+        The sweep that is done first goes on to do it alone, without being held against its half,
+        beside the other one: whichever then is done first tells the same.
+        """
+        sweeps = (self.ahead, self.back)
+        is_held = len(self.below) == 2
+        for number in (0, 1):
+            self.start(number, trial, effort, is_held=is_held, counts=is_all)
+        #: states worked on within halves, toil of both and before each run, the first one's number
+        halves, toil, begun, first, before = [0, 0], LOT, [0, 0], -1, 0
+        while True:
+            ended = [False, False]
+            if is_all:
+                ended = spread(self.advance, [(0, 1), (1, 2)], toil, begun)
+            else:
+                for number in (0, 1):
+                    ended[number] = self.advance(number, 0, toil, begun)
+                    if ended[number] and (first >= 0 or not is_held):
+                        break
+            for number in (0, 1):
+                if ended[number]:
+                    trial = min(trial, sweeps[number].proven)
+                    self.keep_choice(sweeps[number], number)
+                if number != first:
+                    halves[number] = sweeps[number].worked
+            worked = before + sum(s.worked for s in sweeps)
+            if all(ended) or (any(ended) and (first >= 0 or not is_held)):
+                break
+            if self.look():
+                raise LateError
+            if worked > effort.work:
+                self.worked += worked
+                raise TooWideError
+            if any(ended):
+                first = ended.index(True)
+                before, begun[first] = sweeps[first].worked, toil
+                self.start(first, trial, effort, is_held=False, counts=is_all)
+            toil += min(toil, LOT_MAX)
+        if is_held:
+            self.shift(*halves)
+        self.worked += worked
+        for sweep in sweeps:
+            sweep.rid()
+        return trial
+
+    def advance(self, number: int, _end: int, toil: int, begun: list[int]) -> bool:
+        """Advance one of the two sweeps; the form in which `spread` calls it."""
+        return (self.ahead, self.back)[number].advance(toil - begun[number])
 
     def find(self, limit: int, step: int, effort: Effort, *, is_all: bool) -> int:
         """Return a loss that no choice goes below, at most `limit`, raised step by step."""
-        trial = self.certain + max(1, step)
+        trial, self.least = self.certain + max(1, step), limit
         while True:
             if limit - self.certain < LEAP * (trial - self.certain):
                 trial = limit
-            ends = [(0, 1), (1, 2)] if self.below else [(0, 1)]
             try:
-                if is_all:
-                    found = int(min(spread(self.from_end, ends, trial, effort, True)))
-                else:
-                    found = trial
-                    for end in ends:
-                        # of interest to the second is what loses less than the first found
-                        if found > self.certain:
-                            found = min(found, self.from_end(*end, found, effort, False))
+                found = self.try_loss(trial, effort, is_all=is_all)
             except TooWideError:
-                self.worked += self.ahead.worked + self.back.worked
                 return self.proven
             self.proven = max(self.proven, found)
-            self.worked += self.ahead.worked + self.back.worked
-            self.keep_choice(limit)
-            if self.below:
-                self.shift(self.ahead.worked, self.back.worked)
             if found < trial or trial == limit:
                 return self.proven
             trial = self.certain + int((trial - self.certain) * GROWTH) + 1
 
-    def keep_choice(self, limit: int) -> None:
-        """Take over the best choice that the sweeps of a trial ended with, if any."""
-        ends = [s for s in (self.ahead, self.back) if s.found is not None and s.found < limit]
-        if ends:
-            best = min(ends, key=lambda s: s.found or 0)
-            self.choice = best.choice if best is self.ahead else self.size - 1 - best.choice
+    def keep_choice(self, sweep: Sweep, number: int) -> None:
+        """Take over the choice that a sweep ended with, where it loses least."""
+        if sweep.found is not None and sweep.found < self.least:
+            self.least = sweep.found
+            self.choice = self.size - 1 - sweep.choice if number else sweep.choice
 
     def shift(self, ahead: int, back: int) -> None:
         """Hold less against the half in which a sweep worked harder."""

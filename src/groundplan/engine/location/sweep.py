@@ -16,7 +16,9 @@ from groundplan.engine.location.dominance import drop_dominated
 __all__ = ["advance_sweep"]
 
 #: States worth a search for dominated ones, and by how much more of them there are each time.
-LEAST, GROWTH = 1_024, 1.25
+LEAST, GROWTH = 1_024, 2.6
+#: What a search for dominated states costs a state, in steps of one from site to site.
+DEAR = 64
 #: Rows of a site looked up at a time.
 NIBBLE = 4
 
@@ -120,7 +122,8 @@ def advance_sweep(
     logged : int
         Entries of the log.
     work : int
-        States worked on after which to return.
+        Toil after which to return: states worked on, each that is looked at for dominance counted
+        as `DEAR` of them.
     indptr, indices : site -> rows, rows numbered from 0, ascending
         Sites in the order of the sweep.
     row_indptr, row_indices : row -> sites, ascending
@@ -147,8 +150,8 @@ def advance_sweep(
 
     Returns
     -------
-    (done, states, proven, after, logged, worked) : int
-        Decisions made; as above; states worked on. Where `done` is less than n and states are
+    (done, states, proven, after, logged, worked, toil) : int
+        Decisions made; as above; states worked on; toil. Where `done` is less than n and states are
         left, the arrays may have to be larger: at least twice the states, one site more than any
         state holds, and as many more entries of the log as there are states.
     """
@@ -170,10 +173,10 @@ def advance_sweep(
     new_seat, new_size = np.empty_like(seat), np.empty_like(size)
     new_key, new_loss, new_spent = np.empty_like(key), np.empty_like(loss), np.empty_like(spent)
     new_link = np.empty_like(link)
-    worked = 0
+    worked, toil = 0, 0
     j = begin
     while j < n:
-        if 2 * states > room or logged + states > len(log) or worked > work:
+        if 2 * states > room or logged + states > len(log) or toil > work:
             break
         longest = 0
         for s in range(states):
@@ -181,6 +184,7 @@ def advance_sweep(
         if longest + 1 > width:
             break
         worked += states
+        toil += states
         # rows that end here come first: only they can end unserved
         many = 0
         for turn in range(2):
@@ -304,6 +308,7 @@ def advance_sweep(
         if kept >= LEAST and kept > GROWTH * after:
             kept = _unite(kept, seat, size, key, loss, spent, link)
             if kept > GROWTH * after:
+                toil += DEAR * kept
                 kept = drop_dominated(
                     kept, j, indptr, indices, whole, price, last, mixed,
                     seat, size, key, loss, spent, link,
@@ -318,10 +323,10 @@ def advance_sweep(
         after = min(after, kept)
         if states == 0:
             profile[j:n] = proven
-            return n, states, proven, after, logged, worked
+            return n, states, proven, after, logged, worked, toil
         least = loss[0]
         for s in range(1, states):
             least = min(least, loss[s])
         profile[j] = min(least, proven)
         j += 1
-    return j, states, proven, after, logged, worked
+    return j, states, proven, after, logged, worked, toil

@@ -26,7 +26,7 @@ __all__ = [
 IntArray = NDArray[np.int64]
 Look = Callable[[], bool]
 #: States worked on between two looks at whether to stop: some tenths of a second.
-WORK = 2_000_000
+WORK = 8_000_000
 #: How far from the middle of a stretch its halves may meet, as a share of it.
 SLIDE = 0.15
 
@@ -155,36 +155,73 @@ class Sweep:
         counts: bool = False,
     ) -> tuple[int, IntArray]:  # fmt: skip
         """Return a loss that no choice goes below, and what is lost at least by decision."""
-        profile = np.zeros(rest.size, np.int64)
-        # what is spent is told apart only where the sweep holds all sites
-        cost = self.cost if counts else np.zeros_like(self.cost)
-        budget, unit = (self.budget, self.unit) if counts else (0, 0)
-        at = States.alone()
-        self.worked, self.found = 0, None
-        done, count, proven, after, logged = 0, 1, limit, 0, 0
-        while True:
-            done, count, proven, after, logged, worked = advance_sweep(
-                done, count, proven, after, logged, WORK, self.indptr, self.indices,
-                self.row_indptr, self.row_indices, self.whole, self.price, self.reduced, self.last,
-                self.leave, self.mixed, rest, most, effort.cap, cost, budget, at.seat, at.size,
-                at.key, at.loss, at.spent, at.link, at.log, profile,
-            )  # fmt: skip
-            self.worked += worked
-            if done == rest.size:
-                break
+        self.begin(rest, most, limit, effort, counts=counts)
+        while not self.advance(self.toil + WORK):
             if look():
                 raise LateError
             if self.worked > effort.work:
                 raise TooWideError
+        return self.proven, self.profile
+
+    def begin(
+        self, rest: IntArray, most: IntArray, limit: int, effort: Effort, *, counts: bool = False
+    ) -> None:
+        """Stand before the first decision of a run."""
+        # what is spent is told apart only where the sweep holds all sites
+        self._asked = (
+            rest, most, effort.cap,
+            self.cost if counts else np.zeros_like(self.cost), self.budget if counts else 0,
+        )  # fmt: skip
+        self._unit = self.unit if counts else 0
+        self._states = States.alone()
+        #: decisions, states, states after the last search for dominated ones, log entries
+        self._at = (0, 1, 0, 0)
+        self.proven, self.profile = limit, np.zeros(rest.size, np.int64)
+        self.worked, self.toil, self.found = 0, 0, None
+
+    def advance(self, toil: int) -> bool:
+        """Decide on until the run has cost that much; returns whether it ended."""
+        n = self.leave.size
+        while self.toil < toil:
+            if self._step(toil - self.toil) == n:
+                self._end()
+                return True
+        return False
+
+    def _step(self, toil: int) -> int:
+        """Decide until that much more was spent or room is short; returns decisions made."""
+        rest, most, cap, cost, budget = self._asked
+        at, (done, count, after, logged) = self._states, self._at
+        done, count, proven, after, logged, worked, spent = advance_sweep(
+            done, count, self.proven, after, logged, toil, self.indptr, self.indices,
+            self.row_indptr, self.row_indices, self.whole, self.price, self.reduced, self.last,
+            self.leave, self.mixed, rest, most, cap, cost, budget, at.seat, at.size,
+            at.key, at.loss, at.spent, at.link, at.log, self.profile,
+        )  # fmt: skip
+        self.worked += worked
+        self.toil += spent
+        self.proven = int(proven)
+        if done < self.leave.size:
             room, most_open = at.seat.shape
             if 2 * count > room or int(at.size[:count].max()) + 1 > most_open:
                 wide = max(most_open, int(at.size[:count].max()) + 5)
                 at = at.widen(count, max(room, 4 * count), wide)
             if logged + count > len(at.log):
                 logged = at.shorten_log(count, logged)
+        self._states, self._at = at, (done, count, after, logged)
+        return int(done)
+
+    def _end(self) -> None:
+        """Keep the choice that lost least, if any is left, and let the states go."""
+        budget = self._asked[4]
+        at, count = self._states, self._at[1]
         if count:
-            ends = at.loss[:count] + unit * (budget - at.spent[:count])
+            ends = at.loss[:count] + self._unit * (budget - at.spent[:count])
             best = int(ends.argmin())
             self.found, self.choice = int(ends[best]), at.sites(best)
-            proven = min(proven, self.found)
-        return int(proven), profile
+            self.proven = min(self.proven, self.found)
+        self.rid()
+
+    def rid(self) -> None:
+        """Let the states of a run go."""
+        self._states = States.alone(1, 1, 1)

@@ -1,0 +1,129 @@
+r"""The linear relaxation of maximal covering solved to its end by HiGHS, and the prices it gives.
+
+Steps of the bound (`dual`) come near the relaxation at any size. Where candidates overlap widely,
+what they leave, some thousandths of the bound, is a tenth to a half of all that a proof has to rule
+out, and the work of a sweep grows exponentially with that. An interior point method without a
+corner ends within seconds at the sizes of a city, and with prices in the middle of the optimal
+ones, which tell most about the sites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundplan.engine.location.dual import bound_at
+from groundplan.engine.location.program import Program
+from groundplan.engine.location.relaxation import Relaxation
+
+if TYPE_CHECKING:
+    from groundplan.engine.location.run import Run
+
+__all__ = ["ExactPrices", "solve_linear"]
+
+FloatArray = NDArray[np.float64]
+#: Pairs of row and site up to which the relaxation is solved before the search, and beside it.
+PAIRS_FIRST, PAIRS_BESIDE = 200_000, 1_500_000
+
+
+def solve_linear(program: Program, halt: Callable[[], bool]) -> tuple[FloatArray, float] | None:
+    """Return the prices of the rows and of the budget; none where no optimum was found.
+
+    Parameters
+    ----------
+    program : Program
+    halt : callable
+        Asked now and then whether to give up.
+
+    Returns
+    -------
+    (price, unit)
+        Of the rows, (n_row,) float64 in units of weight within 0 and the weight; of one unit of the
+        budget, >= 0.
+    """
+    n, m = program.n_site, program.n_row
+    length = np.diff(program.row_indptr)
+    # min w u, sum of y over the sites of a row + u >= 1, f y <= budget
+    at = program.row_indptr[:-1] + np.arange(m)
+    is_site = np.ones(program.row_indices.size + m, bool)
+    is_site[at + length] = False
+    index = np.empty(is_site.size + n, np.int32)
+    index[: is_site.size][is_site] = program.row_indices
+    index[at + length] = n + np.arange(m)
+    index[is_site.size :] = np.arange(n)
+    entry = np.ones(index.size)
+    entry[is_site.size :] = -program.cost
+    relaxation = Relaxation(
+        np.concatenate([np.zeros(n), program.weight]), np.zeros(n + m), np.ones(n + m),
+        np.concatenate([at, [is_site.size, index.size]]), index, entry,
+        np.concatenate([np.ones(m), [-float(program.budget)]]), np.full(m + 1, np.inf), halt,
+    )  # fmt: skip
+    # no corner of the optimal face is asked for
+    relaxation.solver.setOptionValue("solver", "ipm")
+    relaxation.solver.setOptionValue("run_crossover", "off")
+    solved = relaxation.solve()
+    if solved is None and not halt():
+        # without a corner the method now and then ends short of its tolerance
+        relaxation.solver.setOptionValue("solver", "simplex")
+        solved = relaxation.solve()
+    if solved is None:
+        return None
+    return np.clip(solved[1][:m], 0.0, program.weight), max(0.0, float(solved[1][m]))
+
+
+class ExactPrices:
+    """The relaxation of a run, solved beside its search where it takes longer.
+
+    Its prices are taken at one place of the search, so what a seed gives does not depend on how
+    fast the solver was.
+
+    Parameters
+    ----------
+    run : Run
+        One that may choose within a budget alone.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._ended = False
+        self._solving: Future[tuple[FloatArray, float] | None] | None = None
+        pairs = run.search.program.site_indices.size
+        if pairs > PAIRS_BESIDE or run.choice is not None:
+            return
+        pool = ThreadPoolExecutor(1)
+        self._solving = pool.submit(solve_linear, run.search.program, self._halt)
+        pool.shutdown(wait=False)
+        if pairs <= PAIRS_FIRST:
+            self.take()
+
+    def _halt(self) -> bool:
+        return self._ended or self.run.is_late()
+
+    def take(self) -> None:
+        """Wait for the prices and prove with them, where they bound tighter."""
+        if self._solving is None:
+            return
+        found = self._solving.result()
+        self._solving = None
+        if found is None:
+            return
+        run, program = self.run, self.run.search.program
+        dual = run.dual
+        u = (found[0] / program.weight).astype(np.float32)
+        bound, mu = bound_at(program, u, run.weight, np.empty_like(u))
+        run.log["linear"] = run.base + bound
+        if bound < dual.bound:
+            dual.best_u, dual.bound, dual.mu = u, bound, mu
+            dual.settle()
+            run.set_prices()
+
+    def close(self) -> None:
+        """Give up what is not solved yet."""
+        if self._solving is not None:
+            self._ended = True
+            self._solving.result()
+            self._solving = None
