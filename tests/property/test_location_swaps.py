@@ -10,7 +10,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from groundplan import location
-from groundplan.engine.location import linear
 from groundplan.engine.location.breed import Flock, find_landmarks, splice
 from groundplan.engine.location.cooling import cool_plans, set_heats
 from groundplan.engine.location.merge import merge_plans
@@ -237,21 +236,15 @@ def wide():
 
 @pytest.fixture(scope="module")
 def wider():
-    """Return a case whose linear relaxation is solved beside the search."""
+    """Return a case whose linear relaxation is too large to be solved to its end."""
     rng = np.random.default_rng(8)
     xy = rng.uniform(0, 100, (6_000, 2))
     return location.Coverage.from_radius(xy, rng.integers(1, 90, 6_000), xy[:1_200], 13.0)
 
 
-def test_the_wider_case_is_one_whose_prices_come_later(wider):
-    n = wider.n_site
-    program = make_program(wider, np.ones(n, bool), np.ones(n, np.int64), 15)
-    assert linear.PAIRS_FIRST < program.site_indices.size <= linear.PAIRS_BESIDE
-
-
 @pytest.mark.parametrize(
     ("name", "p", "rounds", "stop_after"),
-    [("wide", 30, 3, 1), ("wide", 30, 9, 5), ("wider", 15, 9, 5), ("wider", 15, 9, 8)],
+    [("wide", 30, 3, 1), ("wide", 30, 9, 5), ("wider", 15, 9, 5)],
 )
 def test_stopped_and_resumed_swaps_end_where_an_unbroken_run_ends(
     request, name, p, rounds, stop_after
@@ -260,8 +253,7 @@ def test_stopped_and_resumed_swaps_end_where_an_unbroken_run_ends(
     asked = {"gap": 0.0, "sweeps": 2, "passes": rounds, "steps": 200, "seed": 2, "effort": 0}
     whole = location.maximal_covering(wide, p, **asked)
     assert whole.log["rounds"] == rounds
-    # the exact prices came, in the middle of the search or before it
-    assert whole.bound == int(whole.log["linear"])
+    assert ("linear" in whole.log) == (name == "wide")
     location.verify(wide, whole)
     saved = []
     stopped = location.maximal_covering(

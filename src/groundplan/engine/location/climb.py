@@ -224,7 +224,6 @@ def improve_by_breeding(
         breeding.go_round(np.random.Generator(np.random.Philox(key=[run.seed, turn])), run)
         unchanged = unchanged + 1 if search.best_value == before else 0
         run.log["rounds"] = turn + 1
-        run.end_round(turn + 1)
         run.swaps = {"round": turn + 1, "unchanged": unchanged, **breeding.state()}
         if run.look("improve", "swaps", turn + 1, rounds, **run.swaps) or run.is_done():
             return

@@ -63,7 +63,6 @@ def improve_by_copies(run: Run, sweeps: int, rounds: int, resume: Mapping[str, A
                 plan, is_new = search.best.copy(), False
         stale = stale + 1 if search.best_value == before else 0
         run.log["rounds"] = turn + 1
-        run.end_round(turn + 1)
         run.swaps = {
             "round": turn + 1, "stale": stale, "age": age, "is_new": is_new, "plan": plan,
             "pool": np.array(pool), "elites": np.array(elites),

@@ -22,7 +22,6 @@ from groundplan.engine.location.climb import chosen_count, improve_by_breeding
 from groundplan.engine.location.copies import improve_by_copies
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.dual import Choice, DualState, bound_at, start_dual, step_dual
-from groundplan.engine.location.linear import ExactPrices
 from groundplan.engine.location.program import Program, make_program
 from groundplan.engine.location.search import (
     HEAT_FIRST,
@@ -55,8 +54,8 @@ CHEAP = 150
 PASSES_BEFORE_LIFT = 3
 #: A pass that gains less of the open gap than this makes the windows grow.
 LEAST_GAIN = 0.02
-#: Rounds of swaps after which the exact prices are waited for: by then they are mostly there.
-PRICED_AFTER = 8
+#: Of the time that is left, what a sweep may take: where it cannot end, plans are bred in the rest.
+SWEEP_SHARE = 0.75
 
 
 def nothing(*_args: Any) -> None:
@@ -107,7 +106,6 @@ class Run:
         self.halted = False
         self.searched: int | None = None
         self.swaps: Mapping[str, Any] | None = None
-        self.exact: ExactPrices | None = None
         self.log: dict[str, Any] = {"seed": seed, "rows": program.n_row, "sites": program.n_site}
 
     def is_late(self) -> bool:
@@ -318,23 +316,6 @@ class Run:
             improve = improve_by_breeding if is_even else improve_by_copies
             improve(self, sweeps, rounds, resume)
 
-    def improve_priced(self, sweeps: int, rounds: int, resume: Mapping[str, Any] | None) -> None:
-        """Improve by swaps while the linear relaxation is solved beside them."""
-        if resume is None or int(resume["round"]) < PRICED_AFTER:
-            self.exact = ExactPrices(self)
-        try:
-            if not self.is_done():
-                self.improve_by_swaps(sweeps, rounds, resume)
-            self.end_round(PRICED_AFTER)
-        finally:
-            if self.exact is not None:
-                self.exact.close()
-
-    def end_round(self, done: int) -> None:
-        """Take the prices of the linear relaxation after so many rounds."""
-        if self.exact is not None and done >= PRICED_AFTER:
-            self.exact.take()
-
     def prove_by_strip(self, effort: strip.Effort) -> None:
         """Lower the bound by a sweep over all sites; what it proves is kept as a search's bound."""
         prices = self.prices or self.set_prices()
@@ -348,9 +329,15 @@ class Run:
             return
         value = self.base + search.best_value
 
+        now = time.monotonic()
+        until = np.inf if self.ends_at is None else now + SWEEP_SHARE * (self.ends_at - now)
+
+        def look() -> bool:
+            return self.halt() or time.monotonic() > until
+
         def tick(done: int) -> bool:
             self.progress("strip", done, done, value, self.bound())
-            return self.halt()
+            return look()
 
         # spending is told apart where few sums of costs can arise
         is_even = bool(program.cost.min() == program.cost.max())
@@ -368,7 +355,7 @@ class Run:
             limit,
             effort,
             tick,
-            self.halt,
+            look,
         )
         self.log["strip"] = lost / DENOMINATOR
         if choice is not None:

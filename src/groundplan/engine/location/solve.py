@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.exact import ROWS_MAX, SITES_MAX
+from groundplan.engine.location.linear import PAIRS_MAX, take_exact_prices
 from groundplan.engine.location.logbook import keep_log
 from groundplan.engine.location.request import check_count, check_kind, check_limits
 from groundplan.engine.location.run import LIFTS, Run, nothing
@@ -39,10 +40,12 @@ NODES = (50, 500, 5_000, 50_000)
 #: Partial choices that a sweep over all sites keeps, and those it works on, by effort.
 STRIP_EFFORTS = (
     Effort(100_000, 200_000_000),
-    Effort(2_000_000, 3_000_000_000),
+    Effort(1_000_000, 3_000_000_000),
     Effort(4_000_000, 15_000_000_000),
     Effort(8_000_000, 60_000_000_000),
 )
+#: Steps of the bound, and where it stands as they leave it: no tiles lift it, and no solver.
+STEPS, STEPS_WHOLE = 600, 2_400
 #: Most rounds of swaps.
 ROUNDS_MAX = 24
 
@@ -89,7 +92,7 @@ def maximal_covering(
     gap: float = 0.005,
     time_limit_s: float | None = None,
     seed: int = 0,
-    steps: int = 600,
+    steps: int | None = None,
     sweeps: int = 200,
     passes: int = 40,
     effort: int = 1,
@@ -123,8 +126,9 @@ def maximal_covering(
     time_limit_s : float, optional
         Makes the answer depend on the machine; without it the answer depends on the seed alone.
     seed : int
-    steps : int
-        Most steps of the bound.
+    steps : int, optional
+        Most steps of the bound; if left out 600, or 2,400 where a plan of much overlap is improved
+        as a whole and its relaxation is too large to be solved to the end.
     sweeps : int
         Length of the annealing, where windows do not fit.
     passes : int
@@ -170,7 +174,7 @@ def maximal_covering(
         return cover_within_limits(
             coverage, candidate, price, amount, parameters, site_group, least, most,
             gap=gap, time_limit_s=time_limit_s, seed=seed, progress=progress, stop=stop,
-            checkpoint=checkpoint, resume=resume, steps=steps, sweeps=sweeps, passes=passes,
+            checkpoint=checkpoint, resume=resume, steps=STEPS if steps is None else steps, sweeps=sweeps, passes=passes,
             effort=effort, nodes=NODES[effort], rows_direct=ROWS_DIRECT, sites_direct=SITES_DIRECT,
         )  # fmt: skip
     run = Run(
@@ -187,8 +191,15 @@ def maximal_covering(
     else:
         run.log["greedy"] = run.base + run.search.repair(np.zeros(program.n_site, bool))
     if phase == "dual":
-        run.find_prices(steps)
+        run.find_prices(count_steps(run) if steps is None else steps)
     return finish_run(run, phase, resume, sweeps=sweeps, passes=passes, effort=effort)
+
+
+def count_steps(run: Run) -> int:
+    """Return how many steps of the bound a run takes where it is not told."""
+    program = run.search.program
+    is_whole = max(program.n_row, program.n_site) <= SWAP_MAX and not run.search.fits_windows()
+    return STEPS_WHOLE if is_whole and program.site_indices.size > PAIRS_MAX else STEPS
 
 
 def finish_run(
@@ -252,8 +263,10 @@ def improve_run(
             rounds = min(passes, ROUNDS_MAX)
             if state is None:
                 run.try_whole_cover()
+            if state is None and not run.is_done():
+                take_exact_prices(run)
             if not run.is_done():
-                run.improve_priced(sweeps, rounds, state)
+                run.improve_by_swaps(sweeps, rounds, state)
             run.prove_by_strip(STRIP_EFFORTS[effort])
             if not run.is_done():
                 run.improve_by_swaps(sweeps, rounds, run.swaps)
