@@ -192,19 +192,3 @@ def test_a_search_that_found_nothing_says_so(monkeypatch):
     group = (sites[:, 0] > 50).astype(np.int64)
     with pytest.raises(StoppedError, match="it is not proven that there is none"):
         set_covering(coverage, site_group=group, most=np.array([20, 20]), stop=lambda: True)
-
-
-@pytest.mark.parametrize(
-    ("terms", "word"),
-    [
-        ({"site_group": np.zeros(59, int), "most": np.array([1])}, "site_group must be whole"),
-        ({"site_group": np.full(60, 1), "most": np.array([1])}, r"site_group must lie in -1\.\.0"),
-        ({"site_group": np.zeros(60, int)}, "must be given together with least, most or both"),
-        ({"most": np.array([1])}, "must be given together with"),
-        ({"site_group": np.zeros(60, int), "most": np.array([0.5])}, "most must be whole numbers"),
-    ],
-)
-def test_requests_that_contradict_themselves_are_refused(terms, word):
-    coverage, _group, _cost = country(m=60, reach=80.0)
-    with pytest.raises(ValueError, match=word):
-        set_covering(coverage, **terms)

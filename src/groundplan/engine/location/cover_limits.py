@@ -10,7 +10,6 @@ what is plain to see is named at once, the rest by the integer program.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -26,8 +25,8 @@ from groundplan.engine.location.cover_limits_tree import grow_within
 from groundplan.engine.location.setcover_dual import reduced_costs, start_prices
 from groundplan.engine.location.setcover_lists import Lists, drop, narrow
 from groundplan.engine.location.setcover_rounds import tree_denominator
+from groundplan.engine.location.setcover_run import CoverRun, Progress
 from groundplan.engine.location.setcover_search import cover_counts
-from groundplan.engine.location.setcover_tree import Tree
 from groundplan.errors import InfeasibleError, StoppedError
 
 __all__ = ["LimitedCover", "crowded_groups"]
@@ -100,8 +99,8 @@ def listed(rows: IntArray) -> str:
     return ", ".join(str(int(i)) for i in rows[:NAMED]) + (", ..." if rows.size > NAMED else "")
 
 
-class LimitedCover:
-    """One solve within limits on candidate sites; `run` fills plan, prices and what was proven.
+class LimitedCover(CoverRun):
+    """One solve within limits on candidate sites.
 
     Parameters
     ----------
@@ -110,26 +109,12 @@ class LimitedCover:
     limits : Limits
         In the numbers of the sites.
     seed : int
-
-    Attributes
-    ----------
-    plan : (n_site,) bool
-    prices : (n_row,) float64
-    searched : float
-        Bound that an integer program proved, 0 where none did.
-    tree : Tree or None
-        A checkable proof; its rows are `tree_rows`.
     """
 
     def __init__(self, lists: Lists, cost: IntArray, limits: Limits, seed: int) -> None:
-        self.lists, self.cost, self.limits, self.seed = lists, cost, limits, seed
-        self.grain = max(1, int(np.gcd.reduce(cost))) if cost.size else 1
-        self.plan = np.zeros(lists.n_site, np.bool_)
+        super().__init__(lists, cost, seed)
+        self.limits = limits
         self.value: float = math.inf
-        self.prices = np.zeros(lists.n_row)
-        self.searched = 0.0
-        self.tree: Tree | None = None
-        self.tree_rows = np.zeros(0, np.int64)
         # no choice at all costs less than the sites the groups need
         self.price_bound = float(cost[cheapest(limits, np.ones(cost.size, bool), cost)].sum())
 
@@ -138,7 +123,7 @@ class LimitedCover:
         gap: float,
         ends_at: float | None,
         rounds: int,
-        progress: Callable[[str, int, int, float, float], None],
+        progress: Progress,
         stop: Callable[[], bool],
         log: dict[str, Any],
     ) -> None:
@@ -151,8 +136,8 @@ class LimitedCover:
         StoppedError
             Where no plan was found and none is excluded.
         """
-        self.ends_at, self.stop, self.gap = ends_at, stop, gap
-        begun = time.monotonic()
+        self.gap = gap
+        begun = self.begin_clock(ends_at, stop)
         log["groups"] = self.limits.n_group
         keep = np.flatnonzero(~drop(self.lists, self.cost, rows=True))
         self.kept, self.here = keep, narrow(self.lists, keep, np.arange(self.lists.n_site))
@@ -174,8 +159,7 @@ class LimitedCover:
             progress("search", done, rounds, self.value, self.bound())
             if done == 1 and not self.is_done():
                 self.climb(STEPS, begun)
-            used = 0.0 if ends_at is None else time.monotonic() - begun
-            early = ends_at is not None and used > 0.2 * (ends_at - begun)
+            early = self.has_used(0.2, begun)
             if not self.is_done() and (done == 3 or early) and "exact" not in log:
                 log["exact"] = True
                 self.prove()
@@ -183,15 +167,6 @@ class LimitedCover:
         if math.isinf(self.value):
             self.find_any()
         progress("search", done, rounds, self.value, self.bound())
-
-    def halt(self) -> bool:
-        """Return whether time or patience ended."""
-        late = self.ends_at is not None and time.monotonic() > self.ends_at
-        return late or self.stop()
-
-    def left(self) -> float | None:
-        """Return the seconds left, None without a limit."""
-        return None if self.ends_at is None else max(0.0, self.ends_at - time.monotonic())
 
     def bound(self) -> float:
         """Return what is proven, rounded up to what plans can cost."""
@@ -205,11 +180,10 @@ class LimitedCover:
 
     def climb(self, steps: int, begun: float) -> None:
         """Raise the prices, within two fifths of the time."""
-        until = None if self.ends_at is None else begun + 0.4 * (self.ends_at - begun)
         upper = self.value if math.isfinite(self.value) else -math.inf
 
         def look(_prices: Any) -> bool:
-            late = until is not None and time.monotonic() > until
+            late = self.has_used(0.4, begun)
             self.price_bound = max(self.price_bound, self.duals.bound)
             return late or self.halt() or self.is_done()
 
@@ -268,12 +242,10 @@ class LimitedCover:
         is_near = self.value - self.bound() <= TREE_GAP * self.value
         if not small or math.isinf(self.value) or not is_near:
             return
-        left = self.left()
-        until = None if left is None else time.monotonic() + 0.3 * left
         tree = grow_within(
             self.here, self.cost, self.limits, self.duals.best, self.plan,
             denominator=tree_denominator(self.cost), grain=self.grain, nodes=TREE_NODES,
-            halt=lambda: self.halt() or (until is not None and time.monotonic() > until),
+            halt=self.halt_within(0.3),
         )  # fmt: skip
         self.take(tree.plan)
         if tree.is_whole:
