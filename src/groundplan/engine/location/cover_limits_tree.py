@@ -1,8 +1,8 @@
 """The tree of `setcover_tree` within limits: nodes close, and fix sites, by what limits allow.
 
 A node also closes where the sites taken leave a group too many or too few, and the sites of a full
-group are refused. The plan that the tree is to prove must be the best met: the check fixes sites by
-its cost, so that a tree in which a better one turned up is grown anew.
+group are refused. The bound is the best of all choices within the limits; it never falls as more
+sites are settled, so that here, too, the check may fix sites by the cost of a plan met later.
 """
 
 from __future__ import annotations
@@ -88,9 +88,10 @@ def grow_within(
         grower = LimitedGrower(lists, cost, denominator, grain, nodes, halt, tree, limits)
         try:
             grower.node(none, none.copy(), lam, ROOT_STEPS)
-            tree.is_whole = tree.value == value
+            tree.is_whole = True
         except Stopped:
             pass
-        if tree.value == value or halt():
+        # nodes that ran out may do for a better plan
+        if tree.is_whole or tree.value == value or halt():
             return tree
         plan = tree.plan

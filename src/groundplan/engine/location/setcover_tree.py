@@ -177,6 +177,12 @@ class Grower:
         None where there is no better plan. `paid` is the sum of the prices of all rows, `gain` what
         each free site earns of them beyond its cost.
         """
+        # The value of the moment decides, though the check knows the final one, which may be lower.
+        # It still closes every leaf: by induction the sites it has taken and refused at a node hold
+        # those of the walk, or the node is closed there. The bound never falls as more sites are
+        # settled, so what closes a node here closes it there. A site is fixed here because the
+        # other way lifts the bound over the limit: there it is fixed as well; or it is settled the
+        # other way, or the best choice has it so, and then the node's own bound is over the limit.
         room = self.room(here, paid) + int(np.maximum(gain, 0).sum())
         return None if room < 0 else (gain > room, -gain > room)
 
