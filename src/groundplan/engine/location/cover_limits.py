@@ -36,6 +36,10 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 #: Steps of the prices before a plan is known, and with one.
 FIRST_STEPS, STEPS = 1_000, 4_000
+#: Pace of the prices where they start over with a plan known. The first climb aims at a guess and
+#: wears its pace down so far that steps towards the true aim stall below the linear relaxation. The
+#: first climb itself keeps its small pace: with a wild one the first plans come out dear.
+PACE = 1.0
 #: Moves of the search in a round at least, for each row, and between two looks at the clock.
 MOVES, MOVES_ROW, SLICE = 20_000, 2, 2_000
 #: Sites and pairs above which the integer program is not asked; its nodes.
@@ -158,6 +162,7 @@ class LimitedCover(CoverRun):
             done += 1
             progress("search", done, rounds, self.value, self.bound())
             if done == 1 and not self.is_done():
+                self.duals.pace = PACE
                 self.climb(STEPS, begun)
             early = self.has_used(0.2, begun)
             if not self.is_done() and (done == 3 or early) and "exact" not in log:
