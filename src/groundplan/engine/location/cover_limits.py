@@ -34,11 +34,12 @@ __all__ = ["LimitedCover", "crowded_groups"]
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-#: Steps of the prices before a plan is known, and with one.
-FIRST_STEPS, STEPS = 1_000, 4_000
-#: Pace of the prices where they start over with a plan known. The first climb aims at a guess and
-#: wears its pace down so far that steps towards the true aim stall below the linear relaxation. The
-#: first climb itself keeps its small pace: with a wild one the first plans come out dear.
+#: Steps of the prices before the first round of search, and at most after it, where they end by
+#: themselves once they gain little.
+FIRST_STEPS, STEPS = 1_000, 16_000
+#: Pace of the prices where they start over after the first round. The first climb aims at a guess
+#: and wears its pace down so far that steps towards a nearer aim stall below the linear relaxation.
+#: It keeps its small pace itself: with a wild one the first plans come out dear.
 PACE = 1.0
 #: Moves of the search in a round at least, for each row, and between two looks at the clock.
 MOVES, MOVES_ROW, SLICE = 20_000, 2, 2_000
