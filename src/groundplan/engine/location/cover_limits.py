@@ -262,6 +262,7 @@ class LimitedCover(CoverRun):
         self.prove_by_tree()
         if self.is_done():
             return
+        # asked at any gap, unlike without limits: under tight caps it is what finds a good plan
         allowed = self.promising()
         pairs = int(np.diff(self.here.site_indptr)[allowed].sum())
         if allowed.sum() > EXACT_SITES or pairs > EXACT_PAIRS:
