@@ -33,8 +33,10 @@ def told(name: str, problem, solve, terms: dict) -> None:
     cpu = clock.cpu_s()
     clock = fresh.Clock()
     location.verify(problem, d, **terms)
+    by_prices = d.log.get("bound_by_prices", d.bound)
     print(
-        f"{name:36} value {d.value:>14,.0f} bound {d.bound:>14,.0f} gap {d.gap:.3%} {d.status:8} "
+        f"{name:36} value {d.value:>14,.0f} bound {d.bound:>14,.0f} "
+        f"(by prices {by_prices:>14,.0f}) gap {d.gap:.3%} {d.status:8} "
         f"CPU {cpu:6.1f} s, verified in {clock.cpu_s():.1f}, peak {fresh.peak_mib():,.0f} MiB",
         flush=True,
     )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from groundplan.engine.location.coverage import Coverage
 from groundplan.engine.location.floors import covering_with_floors
+from groundplan.engine.location.setcover import set_covering
 from groundplan.engine.location.solve import maximal_covering
 from groundplan.engine.location.verifying import verify
 from groundplan.errors import InfeasibleError, VerificationError
@@ -221,3 +222,5 @@ def test_requests_that_contradict_themselves_are_refused(terms, word):
     coverage, _group, _cost = plain(m=60)
     with pytest.raises(ValueError, match=word):
         maximal_covering(coverage, 3, **terms)
+    with pytest.raises(ValueError, match=word):
+        set_covering(coverage, leave_unreachable=True, **terms)

@@ -240,7 +240,7 @@ def test_first_prices_leave_time_for_the_search(monkeypatch):
     seconds = iter(range(10**6))
     # every look at the clock costs a second: prices may take their share and no more
     clock = SimpleNamespace(monotonic=lambda: float(next(seconds)))
-    for module in ("setcover", "setcover_rounds"):
+    for module in ("setcover", "setcover_rounds", "setcover_run"):
         monkeypatch.setattr(f"groundplan.engine.location.{module}.time", clock)
     told = []
     set_covering(

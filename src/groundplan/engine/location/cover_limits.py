@@ -10,7 +10,6 @@ what is plain to see is named at once, the rest by the integer program.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -26,8 +25,8 @@ from groundplan.engine.location.cover_limits_tree import grow_within
 from groundplan.engine.location.setcover_dual import reduced_costs, start_prices
 from groundplan.engine.location.setcover_lists import Lists, drop, narrow
 from groundplan.engine.location.setcover_rounds import tree_denominator
+from groundplan.engine.location.setcover_run import CoverRun, Progress
 from groundplan.engine.location.setcover_search import cover_counts
-from groundplan.engine.location.setcover_tree import Tree
 from groundplan.errors import InfeasibleError, StoppedError
 
 __all__ = ["LimitedCover", "crowded_groups"]
@@ -35,8 +34,13 @@ __all__ = ["LimitedCover", "crowded_groups"]
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-#: Steps of the prices before a plan is known, and with one.
-FIRST_STEPS, STEPS = 1_000, 4_000
+#: Steps of the prices before the first round of search, and at most after it, where they end by
+#: themselves once they gain little.
+FIRST_STEPS, STEPS = 1_000, 16_000
+#: Pace of the prices where they start over after the first round. The first climb aims at a guess
+#: and wears its pace down so far that steps towards a nearer aim stall below the linear relaxation.
+#: It keeps its small pace itself: with a wild one the first plans come out dear.
+PACE = 1.0
 #: Moves of the search in a round at least, for each row, and between two looks at the clock.
 MOVES, MOVES_ROW, SLICE = 20_000, 2, 2_000
 #: Sites and pairs above which the integer program is not asked; its nodes.
@@ -100,8 +104,8 @@ def listed(rows: IntArray) -> str:
     return ", ".join(str(int(i)) for i in rows[:NAMED]) + (", ..." if rows.size > NAMED else "")
 
 
-class LimitedCover:
-    """One solve within limits on candidate sites; `run` fills plan, prices and what was proven.
+class LimitedCover(CoverRun):
+    """One solve within limits on candidate sites.
 
     Parameters
     ----------
@@ -110,26 +114,12 @@ class LimitedCover:
     limits : Limits
         In the numbers of the sites.
     seed : int
-
-    Attributes
-    ----------
-    plan : (n_site,) bool
-    prices : (n_row,) float64
-    searched : float
-        Bound that an integer program proved, 0 where none did.
-    tree : Tree or None
-        A checkable proof; its rows are `tree_rows`.
     """
 
     def __init__(self, lists: Lists, cost: IntArray, limits: Limits, seed: int) -> None:
-        self.lists, self.cost, self.limits, self.seed = lists, cost, limits, seed
-        self.grain = max(1, int(np.gcd.reduce(cost))) if cost.size else 1
-        self.plan = np.zeros(lists.n_site, np.bool_)
+        super().__init__(lists, cost, seed)
+        self.limits = limits
         self.value: float = math.inf
-        self.prices = np.zeros(lists.n_row)
-        self.searched = 0.0
-        self.tree: Tree | None = None
-        self.tree_rows = np.zeros(0, np.int64)
         # no choice at all costs less than the sites the groups need
         self.price_bound = float(cost[cheapest(limits, np.ones(cost.size, bool), cost)].sum())
 
@@ -138,7 +128,7 @@ class LimitedCover:
         gap: float,
         ends_at: float | None,
         rounds: int,
-        progress: Callable[[str, int, int, float, float], None],
+        progress: Progress,
         stop: Callable[[], bool],
         log: dict[str, Any],
     ) -> None:
@@ -151,8 +141,8 @@ class LimitedCover:
         StoppedError
             Where no plan was found and none is excluded.
         """
-        self.ends_at, self.stop, self.gap = ends_at, stop, gap
-        begun = time.monotonic()
+        self.gap = gap
+        begun = self.begin_clock(ends_at, stop)
         log["groups"] = self.limits.n_group
         keep = np.flatnonzero(~drop(self.lists, self.cost, rows=True))
         self.kept, self.here = keep, narrow(self.lists, keep, np.arange(self.lists.n_site))
@@ -173,9 +163,9 @@ class LimitedCover:
             done += 1
             progress("search", done, rounds, self.value, self.bound())
             if done == 1 and not self.is_done():
+                self.duals.pace = PACE
                 self.climb(STEPS, begun)
-            used = 0.0 if ends_at is None else time.monotonic() - begun
-            early = ends_at is not None and used > 0.2 * (ends_at - begun)
+            early = self.has_used(0.2, begun)
             if not self.is_done() and (done == 3 or early) and "exact" not in log:
                 log["exact"] = True
                 self.prove()
@@ -183,15 +173,6 @@ class LimitedCover:
         if math.isinf(self.value):
             self.find_any()
         progress("search", done, rounds, self.value, self.bound())
-
-    def halt(self) -> bool:
-        """Return whether time or patience ended."""
-        late = self.ends_at is not None and time.monotonic() > self.ends_at
-        return late or self.stop()
-
-    def left(self) -> float | None:
-        """Return the seconds left, None without a limit."""
-        return None if self.ends_at is None else max(0.0, self.ends_at - time.monotonic())
 
     def bound(self) -> float:
         """Return what is proven, rounded up to what plans can cost."""
@@ -205,11 +186,10 @@ class LimitedCover:
 
     def climb(self, steps: int, begun: float) -> None:
         """Raise the prices, within two fifths of the time."""
-        until = None if self.ends_at is None else begun + 0.4 * (self.ends_at - begun)
         upper = self.value if math.isfinite(self.value) else -math.inf
 
         def look(_prices: Any) -> bool:
-            late = until is not None and time.monotonic() > until
+            late = self.has_used(0.4, begun)
             self.price_bound = max(self.price_bound, self.duals.bound)
             return late or self.halt() or self.is_done()
 
@@ -268,12 +248,10 @@ class LimitedCover:
         is_near = self.value - self.bound() <= TREE_GAP * self.value
         if not small or math.isinf(self.value) or not is_near:
             return
-        left = self.left()
-        until = None if left is None else time.monotonic() + 0.3 * left
         tree = grow_within(
             self.here, self.cost, self.limits, self.duals.best, self.plan,
             denominator=tree_denominator(self.cost), grain=self.grain, nodes=TREE_NODES,
-            halt=lambda: self.halt() or (until is not None and time.monotonic() > until),
+            halt=self.halt_within(0.3),
         )  # fmt: skip
         self.take(tree.plan)
         if tree.is_whole:
@@ -284,6 +262,7 @@ class LimitedCover:
         self.prove_by_tree()
         if self.is_done():
             return
+        # asked at any gap, unlike without limits: under tight caps it is what finds a good plan
         allowed = self.promising()
         pairs = int(np.diff(self.here.site_indptr)[allowed].sum())
         if allowed.sum() > EXACT_SITES or pairs > EXACT_PAIRS:

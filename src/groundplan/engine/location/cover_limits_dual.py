@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from groundplan.engine._jit import jit
 from groundplan.engine.location.check_limits import Limits
-from groundplan.engine.location.setcover_dual import DEFLECT, Prices
+from groundplan.engine.location.setcover_dual import DEFLECT, Prices, _follow
 from groundplan.engine.location.setcover_lists import Lists
 
 __all__ = ["GroupLayout", "climb_within"]
@@ -110,30 +110,11 @@ def _climb_within(
             if taken[j]:
                 for q in range(indptr[j], indptr[j + 1]):
                     sub[indices[q]] -= 1.0
-        low = min(low, bound)
-        high = max(high, bound)
-        if bound > best:
-            best = bound
-            best_lam[:] = lam
-        norm = 0.0
-        for i in range(m):
-            s = sub[i] + deflect * direction[i]
-            if lam[i] == 0.0 and s < 0.0:
-                s = 0.0
-            direction[i] = s
-            norm += s * s
-        if norm < 1e-12:
+        pace, best, low, high, is_moving = _follow(
+            it, bound, sub, lam, best_lam, direction, upper, pace, best, low, high, deflect
+        )
+        if not is_moving:
             break
-        step = pace * max(upper - bound, 1e-6 * abs(upper)) / norm
-        for i in range(m):
-            lam[i] = max(0.0, lam[i] + step * direction[i])
-        if (it + 1) % 20 == 0:
-            if high - low > 0.01 * abs(high):
-                pace *= 0.5
-            elif high - low < 0.001 * abs(high):
-                pace *= 1.5
-            low = np.inf
-            high = -np.inf
     return pace, best
 
 

@@ -18,9 +18,12 @@ from groundplan.engine.location.setcover_search import (
     SAMPLE,
     SCAN,
     _add,
+    _has_changed,
     _next,
     _remove,
-    cover_counts,
+    _weigh,
+    begin_at,
+    draws,
 )
 
 __all__ = ["LimitedWalk"]
@@ -39,7 +42,7 @@ SWAPS, MISSES = 2, 10
 
 @jit
 def _least_needed(
-    member, n_member, score, key_cost, stamp, barred, group, held, least, only, rare, state, scan,
+    member, n_member, score, key_cost, stamp, barred, group, held, least, only, rare, rng, scan,
     sample,
 ):  # fmt: skip
     """Return the member whose loss per cost is least, of group `only` where that is no -1."""
@@ -50,8 +53,8 @@ def _least_needed(
     for t in range(tries):
         at = np.int64(t)
         if few:
-            state = _next(state)
-            at = np.int64(state % np.uint64(n_member))
+            rng = _next(rng)
+            at = np.int64(rng % np.uint64(n_member))
         j = member[at]
         g = group[j]
         if j == barred or (only >= 0 and g != only):
@@ -62,20 +65,21 @@ def _least_needed(
         if key < lowest or (key == lowest and stamp[j] < stamp[best]):
             lowest = key
             best = j
-    return best, state
+    return best, rng
 
 
 @jit
 def _walk_within(
-    row_indptr, row_indices, site_indptr, site_indices, cost, key_cost, group, ptr, by_group, least,
-    most, held, weight, score, chosen, count, holder, changed, stamp, member, place, open_row,
-    open_at, best, number, rng, moves, target, scan, sample,
+    lists, cost, key_cost, group, ptr, by_group, least, most, held, state, best, number, seed,
+    moves, target, scan, sample,
 ):  # fmt: skip
     """Move `moves` times; ``number``: members, open rows, spent, best cost, clock, barred site."""
+    row_indptr, row_indices, site_indptr, site_indices = lists
+    _, score, chosen, _, _, changed, stamp, member, _, open_row, _ = state
     n_member, n_open = number[0], number[1]
     spent, best_cost, clock, barred = number[2], number[3], number[4], number[5]
     n_group = ptr.size - 1
-    state = rng[0]
+    rng = seed[0]
     for _ in range(moves):
         clock += 1
         short = np.int64(0)
@@ -88,46 +92,30 @@ def _walk_within(
                 best[:] = chosen
                 if best_cost <= target:
                     break
-            goes, state = _least_needed(
-                member, n_member, score, key_cost, stamp, -1, group, held, least, -1, False, state,
+            goes, rng = _least_needed(
+                member, n_member, score, key_cost, stamp, -1, group, held, least, -1, False, rng,
                 scan, sample,
             )  # fmt: skip
             if goes < 0:
                 break
-            n_open = _remove(
-                goes, row_indptr, row_indices, site_indptr, site_indices, weight, score, chosen,
-                count, holder, changed, clock, open_row, open_at, n_open,
-            )  # fmt: skip
+            n_open, n_member = _remove(goes, clock, lists, state, n_open, n_member)
             spent -= cost[goes]
             held[group[goes]] -= 1
-            stamp[goes] = clock
-            n_member -= 1
-            last = member[n_member]
-            member[place[goes]] = last
-            place[last] = place[goes]
         if best_cost <= target:
             break
-        state = _next(state)
-        rare = goes < 0 and state % np.uint64(RARE) == np.uint64(0)
+        rng = _next(rng)
+        rare = goes < 0 and rng % np.uint64(RARE) == np.uint64(0)
         j = np.int64(-1)
         # far below the cost to beat, what is open is a question of caps
         if spent >= NEAR * best_cost or rare:
-            j, state = _least_needed(
+            j, rng = _least_needed(
                 member, n_member, score, key_cost, stamp, barred, group, held, least, -1,
-                rare or (n_open == 0 and short == 0), state, scan, sample,
+                rare or (n_open == 0 and short == 0), rng, scan, sample,
             )  # fmt: skip
         if j >= 0:
-            n_open = _remove(
-                j, row_indptr, row_indices, site_indptr, site_indices, weight, score, chosen, count,
-                holder, changed, clock, open_row, open_at, n_open,
-            )  # fmt: skip
+            n_open, n_member = _remove(j, clock, lists, state, n_open, n_member)
             spent -= cost[j]
             held[group[j]] -= 1
-            stamp[j] = clock
-            n_member -= 1
-            last = member[n_member]
-            member[place[j]] = last
-            place[last] = place[j]
         swaps = SWAPS
         misses = MISSES
         g = np.int64(0)
@@ -137,8 +125,8 @@ def _walk_within(
             full = np.int64(-1)
             full_high = -1.0
             if n_open > 0:
-                state = _next(state)
-                i = open_row[np.int64(state % np.uint64(n_open))]
+                rng = _next(rng)
+                i = open_row[np.int64(rng % np.uint64(n_open))]
                 for e in range(row_indptr[i], row_indptr[i + 1]):
                     k = row_indices[e]
                     key = score[k] / key_cost[k]
@@ -147,12 +135,11 @@ def _walk_within(
                         continue
                     if not has_room and (key <= full_high or most[group[k]] <= 0):
                         continue
-                    moved = stamp[k] == 0 or clock - stamp[k] > TENURE
-                    if not moved:
-                        for q in range(site_indptr[k], site_indptr[k + 1]):
-                            if changed[site_indices[q]] > stamp[k]:
-                                moved = True
-                                break
+                    moved = (
+                        stamp[k] == 0
+                        or clock - stamp[k] > TENURE
+                        or _has_changed(k, site_indptr, site_indices, changed, stamp[k])
+                    )
                     if moved and has_room:
                         high = key
                         pick = k
@@ -186,42 +173,23 @@ def _walk_within(
                 out = full
             if pick < 0 or spent + cost[pick] >= best_cost:
                 break
-            n_open = _add(
-                pick, row_indptr, row_indices, site_indptr, site_indices, weight, score, chosen,
-                count, holder, changed, clock, open_row, open_at, n_open,
-            )  # fmt: skip
+            n_open, n_member = _add(pick, clock, lists, state, n_open, n_member)
             spent += cost[pick]
             held[group[pick]] += 1
-            stamp[pick] = clock
-            member[n_member] = pick
-            place[pick] = n_member
-            n_member += 1
             if out >= 0:
                 # its group is too full now: the one least needed beside it leaves
-                out, state = _least_needed(
+                out, rng = _least_needed(
                     member, n_member, score, key_cost, stamp, pick, group, held, least,
-                    group[pick], True, state, scan, sample,
+                    group[pick], True, rng, scan, sample,
                 )  # fmt: skip
-                n_open = _remove(
-                    out, row_indptr, row_indices, site_indptr, site_indices, weight, score, chosen,
-                    count, holder, changed, clock, open_row, open_at, n_open,
-                )  # fmt: skip
+                n_open, n_member = _remove(out, clock, lists, state, n_open, n_member)
                 spent -= cost[out]
                 held[group[out]] -= 1
-                stamp[out] = clock
-                n_member -= 1
-                last = member[n_member]
-                member[place[out]] = last
-                place[last] = place[out]
             barred = pick
-        for t in range(n_open):
-            i = open_row[t]
-            weight[i] += 1
-            for e in range(row_indptr[i], row_indptr[i + 1]):
-                score[row_indices[e]] += 1
+        _weigh(n_open, lists, state)
     number[0], number[1], number[2], number[3] = n_member, n_open, spent, best_cost
     number[4], number[5] = clock, barred
-    rng[0] = state
+    seed[0] = rng
 
 
 class LimitedWalk:
@@ -249,40 +217,16 @@ class LimitedWalk:
         self, lists: Lists, cost: IntArray, layout: GroupLayout, group: IntArray, start: BoolArray,
         value: int, seed: int,
     ) -> None:  # fmt: skip
-        m, n = lists.n_row, lists.n_site
         self.lists, self.cost, self.layout, self.group = lists, cost, layout, group
         self.best = start.copy()
-        mine = np.flatnonzero(start)
-        count = cover_counts(lists, start)
-        row = np.repeat(np.arange(m), np.diff(lists.row_indptr))
-        inside = start[lists.row_indices]
-        holder = np.zeros(m, np.int64)
-        np.add.at(holder, row[inside], lists.row_indices[inside])
-        score = np.zeros(n, np.int64)
-        alone = count == 1
-        np.subtract.at(score, holder[alone], 1)
-        uncovered = np.flatnonzero(count == 0)
-        np.add.at(score, lists.row_indices[(count == 0)[row]], 1)
-        member, place = np.zeros(n, np.int32), np.zeros(n, np.int32)
-        member[: mine.size] = mine
-        place[mine] = np.arange(mine.size)
-        open_row, open_at = np.zeros(m, np.int32), np.zeros(m, np.int32)
-        open_row[: uncovered.size] = uncovered
-        open_at[uncovered] = np.arange(uncovered.size)
-        held = np.bincount(group[mine], minlength=layout.least.size)
+        self.held = np.bincount(group[start], minlength=layout.least.size)
         # keys divide by costs: a site that costs nothing is as good as one far cheaper than all
         positive = cost[cost > 0]
-        key_cost = np.maximum(cost, 1e-3 * float(positive.min(initial=1)))
-        self.key_cost, self.held = key_cost, held
-        self.state = (
-            np.ones(m, np.int64), score, start.copy(), count, holder, np.zeros(m, np.int64),
-            np.zeros(n, np.int64), member, place, open_row, open_at,
-        )  # fmt: skip
-        spent = int(cost[mine].sum())
-        self.number = np.array([mine.size, uncovered.size, spent, value, 0, -1], np.int64)
-        self.rng = np.random.Generator(np.random.Philox(key=[seed, 13])).integers(
-            1, 2**63, 1, dtype=np.uint64
-        )
+        self.key_cost = np.maximum(cost, 1e-3 * float(positive.min(initial=1)))
+        self.state, n_member, n_open = begin_at(lists, start, np.ones(lists.n_row, np.int64))
+        spent = int(cost[start].sum())
+        self.number = np.array([n_member, n_open, spent, value, 0, -1], np.int64)
+        self.rng = draws(seed, 13)
 
     @property
     def value(self) -> int:
@@ -291,9 +235,9 @@ class LimitedWalk:
 
     def move(self, moves: int, target: int) -> None:
         """Make `moves` moves, or end at a plan of cost `target`."""
-        lists, layout = self.lists, self.layout
+        layout = self.layout
         _walk_within(
-            lists.row_indptr, lists.row_indices, lists.site_indptr, lists.site_indices, self.cost,
-            self.key_cost, self.group, layout.ptr, layout.site, layout.least, layout.most,
-            self.held, *self.state, self.best, self.number, self.rng, moves, target, SCAN, SAMPLE,
+            self.lists.arrays, self.cost, self.key_cost, self.group, layout.ptr, layout.site,
+            layout.least, layout.most, self.held, self.state, self.best, self.number, self.rng,
+            moves, target, SCAN, SAMPLE,
         )  # fmt: skip

@@ -1,8 +1,8 @@
 """The tree of `setcover_tree` within limits: nodes close, and fix sites, by what limits allow.
 
 A node also closes where the sites taken leave a group too many or too few, and the sites of a full
-group are refused. The plan that the tree is to prove must be the best met: the check fixes sites by
-its cost, so that a tree in which a better one turned up is grown anew.
+group are refused. The bound is the best of all choices within the limits; it never falls as more
+sites are settled, so that here, too, the check may fix sites by the cost of a plan met later.
 """
 
 from __future__ import annotations
@@ -13,19 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.engine.location.check_cover_limits import fixed_within
-from groundplan.engine.location.check_limits import Limits, cheapest, most_within
+from groundplan.engine.location.check_cover_limits import fixed_within, step_within
+from groundplan.engine.location.check_limits import Limits, cheapest
 from groundplan.engine.location.cover_limits_dual import GroupLayout, climb_within
 from groundplan.engine.location.setcover_dual import Prices
-from groundplan.engine.location.setcover_lists import Lists, narrow
-from groundplan.engine.location.setcover_tree import (
-    NODE_STEPS,
-    ROOT_STEPS,
-    Grower,
-    Stopped,
-    Tree,
-    choose,
-)
+from groundplan.engine.location.setcover_lists import Lists
+from groundplan.engine.location.setcover_tree import ROOT_STEPS, Grower, Node, Stopped, Tree
 
 __all__ = ["grow_within"]
 
@@ -40,76 +33,36 @@ class LimitedGrower(Grower):
 
     limits: Limits
 
-    def node(self, taken: BoolArray, refused: BoolArray, lam: FloatArray, steps: int) -> None:
-        """Walk one node and everything below it."""
-        tree, lists = self.tree, self.lists
-        if len(tree.site) >= self.nodes or self.halt():
-            raise Stopped
-        at = len(tree.site)
-        tree.site.append(-1)
-        tree.price.append(-1)
-        rest = self.limits.without(taken)
-        refused = refused | (~taken & (rest.most[rest.group] <= 0))
-        sites = np.flatnonzero(~(taken | refused))
-        mine = rest.of(sites)
-        if most_within(mine, mine.group, np.zeros(sites.size), None) is None:
-            return
-        covered = np.zeros(lists.n_row, np.bool_)
-        covered[self.row_of_pair[taken[lists.row_indices]]] = True
-        rows = np.flatnonzero(~covered)
-        here = narrow(lists, rows, sites)
-        spent, price = int(self.cost[taken].sum()), self.cost[sites]
-        if not rows.size:
-            self.complete(at, taken, sites, mine)
-            return
-        length = np.diff(here.row_indptr)
-        if length.min() == 0:
-            return
-        if length.min() == 1:
-            only = int(sites[here.row_indices[here.row_indptr[np.argmin(length)]]])
-            self.part(at, only, taken, refused, lam, steps)
-            return
-        prices = Prices(lam[rows].copy(), lam[rows].copy(), -np.inf)
-        goal = tree.value - self.grain - spent
+    def enter(self, taken: BoolArray, refused: BoolArray) -> Node | None:
+        """Return what is left at a node, None where the limits leave no plan."""
+        _, refused, is_possible = step_within(self.limits, taken, refused)
+        return super().enter(taken, refused) if is_possible else None
 
-        def good(p: Prices) -> bool:
-            return p.bound > goal + 1e-6
+    def rest(self, here: Node) -> Limits:
+        """Return what the limits leave to the free sites of a node, in their numbers."""
+        return self.limits.without(here.taken).of(here.sites)
 
-        climb_within(here, price, GroupLayout(mine), prices, float(tree.value - spent), steps,
-                     tolerance=1e-5, look=good)  # fmt: skip
-        whole = np.zeros(lists.n_row, np.int64)
-        whole[rows] = np.rint(prices.best * self.denominator)
-        tree.price[at] = len(tree.prices)
-        tree.prices.append(whole)
-        score = np.zeros(sites.size, np.int64)
-        np.add.at(score, here.row_indices, np.repeat(whole[rows], length))
-        gain = score - price * self.denominator
-        limit = (tree.value - self.grain) * self.denominator
-        total = spent * self.denominator + int(whole.sum())
-        fixed = fixed_within(mine, gain, limit - total)
-        if fixed is None:
-            return
-        into, out = fixed
-        taken, refused, lam = taken.copy(), refused.copy(), lam.copy()
-        taken[sites[into]] = True
-        refused[sites[out]] = True
-        lam[rows] = prices.best
-        free = (np.diff(here.site_indptr) > 0) & ~out & ~into
-        pick = choose(here, gain / self.denominator, np.maximum(price, 1), free)
-        # where everything is settled, a child without a free site decides it
-        self.part(at, int(sites[max(pick, 0)]), taken, refused, lam, NODE_STEPS)
+    def completed(self, here: Node) -> BoolArray:
+        """Return the sites taken with the cheapest that the groups still need."""
+        plan = here.taken.copy()
+        every = np.ones(here.sites.size, bool)
+        plan[here.sites[cheapest(self.rest(here), every, here.price)]] = True
+        return plan
 
-    def complete(self, at: int, taken: BoolArray, sites: IntArray, rest: Limits) -> None:
-        """Close a node whose rows are covered: the groups take the cheapest they still need."""
-        tree = self.tree
-        plan = taken.copy()
-        plan[sites[cheapest(rest, np.ones(sites.size, bool), self.cost[sites])]] = True
-        value = int(self.cost[plan].sum())
-        if value < tree.value:
-            tree.value, tree.plan = value, plan
-        # prices of nothing: the sum is the cost of what is taken and needed
-        tree.price[at] = len(tree.prices)
-        tree.prices.append(np.zeros(self.lists.n_row, np.int64))
+    def climb(self, here: Node, prices: Prices, steps: int, look: Callable[[Prices], bool]) -> None:
+        """Raise the prices of a node."""
+        climb_within(
+            here.lists, here.price, GroupLayout(self.rest(here)), prices,
+            float(self.tree.value - here.spent), steps, tolerance=1e-5, look=look,
+        )  # fmt: skip
+
+    def fixed(self, here: Node, gain: IntArray, paid: int) -> tuple[BoolArray, BoolArray] | None:
+        """Return which free sites a better plan must hold, and which it cannot."""
+        return fixed_within(self.rest(here), gain, self.room(here, paid))
+
+    def settle(self, _gain: IntArray, _settled: BoolArray) -> int:
+        """Return the first free site: a child without a free one decides what is settled."""
+        return 0
 
 
 def grow_within(
@@ -135,9 +88,10 @@ def grow_within(
         grower = LimitedGrower(lists, cost, denominator, grain, nodes, halt, tree, limits)
         try:
             grower.node(none, none.copy(), lam, ROOT_STEPS)
-            tree.is_whole = tree.value == value
+            tree.is_whole = True
         except Stopped:
             pass
-        if tree.value == value or halt():
+        # nodes that ran out may do for a better plan
+        if tree.is_whole or tree.value == value or halt():
             return tree
         plan = tree.plan

@@ -78,6 +78,40 @@ def core_sites(lists: Lists, key: FloatArray, per_row: int, below: float) -> Int
 
 
 @jit
+def _follow(it, bound, sub, lam, best_lam, direction, upper, pace, best, low, high, deflect):
+    """Step `it` from prices of known bound and subgradient; mends the pace every 20 steps.
+
+    Returns pace, best bound, least and largest bound since the pace was last mended, and whether
+    there was a direction to go.
+    """
+    low = min(low, bound)
+    high = max(high, bound)
+    if bound > best:
+        best = bound
+        best_lam[:] = lam
+    norm = 0.0
+    for i in range(lam.size):
+        s = sub[i] + deflect * direction[i]
+        if lam[i] == 0.0 and s < 0.0:
+            s = 0.0
+        direction[i] = s
+        norm += s * s
+    if norm < 1e-12:
+        return pace, best, low, high, False
+    step = pace * max(upper - bound, 1e-6 * abs(upper)) / norm
+    for i in range(lam.size):
+        lam[i] = max(0.0, lam[i] + step * direction[i])
+    if (it + 1) % 20 == 0:
+        if high - low > 0.01 * abs(high):
+            pace *= 0.5
+        elif high - low < 0.001 * abs(high):
+            pace *= 1.5
+        low = np.inf
+        high = -np.inf
+    return pace, best, low, high, True
+
+
+@jit
 def _climb(
     core, indptr, indices, cost, lam, best_lam, direction, upper, pace, best, steps, deflect
 ):
@@ -100,30 +134,11 @@ def _climb(
                 bound += r
                 for q in range(indptr[j], indptr[j + 1]):
                     sub[indices[q]] -= 1.0
-        low = min(low, bound)
-        high = max(high, bound)
-        if bound > best:
-            best = bound
-            best_lam[:] = lam
-        norm = 0.0
-        for i in range(m):
-            s = sub[i] + deflect * direction[i]
-            if lam[i] == 0.0 and s < 0.0:
-                s = 0.0
-            direction[i] = s
-            norm += s * s
-        if norm < 1e-12:
+        pace, best, low, high, is_moving = _follow(
+            it, bound, sub, lam, best_lam, direction, upper, pace, best, low, high, deflect
+        )
+        if not is_moving:
             break
-        step = pace * max(upper - bound, 1e-6 * abs(upper)) / norm
-        for i in range(m):
-            lam[i] = max(0.0, lam[i] + step * direction[i])
-        if (it + 1) % 20 == 0:
-            if high - low > 0.01 * abs(high):
-                pace *= 0.5
-            elif high - low < 0.001 * abs(high):
-                pace *= 1.5
-            low = np.inf
-            high = -np.inf
     return pace, best
 
 

@@ -41,6 +41,11 @@ class Lists:
     site_indices: NDArray[np.int32]
 
     @property
+    def arrays(self) -> tuple[IntArray, NDArray[np.int32], IntArray, NDArray[np.int32]]:
+        """The four, as kernels take them."""
+        return self.row_indptr, self.row_indices, self.site_indptr, self.site_indices
+
+    @property
     def n_row(self) -> int:
         """Number of rows."""
         return int(self.row_indptr.size - 1)

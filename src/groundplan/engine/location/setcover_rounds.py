@@ -21,6 +21,7 @@ from groundplan.engine.location.setcover_dual import (
 )
 from groundplan.engine.location.setcover_exact import finish, promising
 from groundplan.engine.location.setcover_lists import Lists, Reduced, drop, narrow, reduce
+from groundplan.engine.location.setcover_run import CoverRun, Progress
 from groundplan.engine.location.setcover_search import (
     Walk,
     cover_greedily,
@@ -29,7 +30,7 @@ from groundplan.engine.location.setcover_search import (
     walk,
 )
 from groundplan.engine.location.setcover_tiles import search_tiles, tiles_of
-from groundplan.engine.location.setcover_tree import Tree, grow
+from groundplan.engine.location.setcover_tree import grow
 
 __all__ = ["CoverSearch"]
 
@@ -89,33 +90,17 @@ class Part:
         return int(self.cost[self.plan].sum())
 
 
-class CoverSearch:
-    """One solve on candidate sites; `run` fills plan, prices and what was proven.
-
-    Attributes
-    ----------
-    plan : (n_site,) bool
-    prices : (n_row,) float64
-    searched : float
-        Bound that an integer program proved, 0 where none did.
-    tree : Tree or None
-        A checkable proof; its rows are `tree_rows`.
-    """
+class CoverSearch(CoverRun):
+    """One solve without limits; sites `free` cost nothing and are in every plan."""
 
     def __init__(
         self, lists: Lists, cost: IntArray, xy_m: FloatArray | None, reach_m: float, seed: int,
         free: IntArray,
     ) -> None:  # fmt: skip
-        self.lists, self.cost, self.xy_m, self.reach_m = lists, cost, xy_m, reach_m
-        self.seed = seed
-        self.grain = max(1, int(np.gcd.reduce(cost))) if cost.size else 1
-        self.plan = np.zeros(lists.n_site, np.bool_)
+        super().__init__(lists, cost, seed)
+        self.xy_m, self.reach_m = xy_m, reach_m
         self.free = free
         self.plan[free] = True
-        self.prices = np.zeros(lists.n_row)
-        self.searched = 0.0
-        self.tree: Tree | None = None
-        self.tree_rows = np.zeros(0, np.int64)
         self.parts: list[Part] = []
         self.carried: list[float] | None = None
         self.price_bound = -np.inf
@@ -131,15 +116,12 @@ class CoverSearch:
         gap: float,
         ends_at: float | None,
         rounds: int,
-        progress: Callable[[str, int, int, float, float], None],
+        progress: Progress,
         stop: Callable[[], bool],
         log: dict[str, Any],
     ) -> None:
         """Search until proven, until the gap asked, or until rounds or time run out."""
-        self.ends_at = ends_at
-        self.halted = False
-        self.stop = stop
-        started = time.monotonic()
+        started = self.begin_clock(ends_at, stop)
         rest = self.reduced()
         log["reduced"] = [rest.lists.n_row, rest.lists.n_site, int(rest.forced.size)]
         self.rest = rest
@@ -157,8 +139,7 @@ class CoverSearch:
             self.gather()
             done += 1
             progress("search", done, rounds, self.value, self.bound())
-            used = 0.0 if ends_at is None else time.monotonic() - started
-            early = ends_at is not None and used > 0.2 * (ends_at - started)
+            early = self.has_used(0.2, started)
             if not self.is_done(gap) and (done == 3 or early) and "exact" not in log:
                 log["exact"] = True
                 self.price_all()
@@ -168,17 +149,6 @@ class CoverSearch:
         self.price_all()
         self.finish_bound()
         progress("search", done, rounds, self.value, self.bound())
-
-    def halt(self) -> bool:
-        """Return whether time or patience ended."""
-        if not self.halted:
-            late = self.ends_at is not None and time.monotonic() > self.ends_at
-            self.halted = late or self.stop()
-        return self.halted
-
-    def left(self) -> float | None:
-        """Return the seconds left, None without a limit."""
-        return None if self.ends_at is None else max(0.0, self.ends_at - time.monotonic())
 
     def bound(self) -> float:
         """Return the bound of all parts together, each rounded up to the grain."""
@@ -237,11 +207,10 @@ class CoverSearch:
 
     def price(self, part: Part, share: float) -> None:
         """Raise the prices of a part within a share of the time left, and round to a plan."""
-        left = self.left()
-        until = None if left is None else time.monotonic() + share * left
+        halt = self.halt_within(share)
         part.is_priced = climb(
             part.lists, part.cost, part.prices, part.value, STEPS, tolerance=STEPS_END,
-            look=lambda _: self.halt() or (until is not None and time.monotonic() > until),
+            look=lambda _: halt(),
         )  # fmt: skip
         priced = cover_greedily(part.lists, part.cost, part.lam)
         if int(part.cost[priced].sum()) < part.value:
@@ -311,10 +280,10 @@ class CoverSearch:
             part.plan[part.core[local]] = True
         part.is_proven = part.bound >= part.value
 
-    def prove(self, progress: Callable[[str, int, int, float, float], None]) -> None:
+    def prove(self, progress: Progress) -> None:
         """Try to prove the plan: a checkable tree where small, else an integer program a part."""
         begun = time.monotonic()
-        if self.prove_by_tree(self.left()):
+        if self.prove_by_tree():
             return
         left = self.left()
         budget = None if left is None else 0.6 * left
@@ -352,7 +321,7 @@ class CoverSearch:
             self.gather()
             progress("exact", number + 1, len(open_parts), self.value, self.bound())
 
-    def prove_by_tree(self, left: float | None) -> bool:
+    def prove_by_tree(self) -> bool:
         """Grow a proof tree on the whole problem where it is small enough."""
         lists = self.lists
         value = self.value
@@ -362,12 +331,11 @@ class CoverSearch:
         keep = np.flatnonzero(~drop(lists, self.cost, rows=True))
         if keep.size > 600:
             return False
-        until = None if left is None else time.monotonic() + 0.3 * left
         here = narrow(lists, keep, np.arange(lists.n_site))
         tree = grow(
             here, self.cost, self.prices[keep], self.plan,
             denominator=tree_denominator(self.cost), grain=self.grain, nodes=TREE_NODES,
-            halt=lambda: self.halt() or (until is not None and time.monotonic() > until),
+            halt=self.halt_within(0.3),
         )  # fmt: skip
         if tree.value < value:
             self.adopt(tree.plan)

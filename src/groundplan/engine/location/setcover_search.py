@@ -178,10 +178,10 @@ def _next(state):
 
 
 @jit
-def _remove(
-    j, row_indptr, row_indices, site_indptr, site_indices, weight, score, chosen, count, holder,
-    changed, clock, open_row, open_at, n_open,
-):  # fmt: skip
+def _remove(j, clock, lists, state, n_open, n_member):
+    """Take a member out; returns the numbers of open rows and of members."""
+    row_indptr, row_indices, site_indptr, site_indices = lists
+    weight, score, chosen, count, holder, changed, stamp, member, place, open_row, open_at = state
     chosen[j] = False
     score[j] = -score[j]
     for q in range(site_indptr[j], site_indptr[j + 1]):
@@ -199,14 +199,19 @@ def _remove(
                     score[row_indices[e]] += w
         elif count[i] == 1:
             score[holder[i]] -= weight[i]
-    return n_open
+    stamp[j] = clock
+    n_member -= 1
+    last = member[n_member]
+    member[place[j]] = last
+    place[last] = place[j]
+    return n_open, n_member
 
 
 @jit
-def _add(
-    j, row_indptr, row_indices, site_indptr, site_indices, weight, score, chosen, count, holder,
-    changed, clock, open_row, open_at, n_open,
-):  # fmt: skip
+def _add(j, clock, lists, state, n_open, n_member):
+    """Make a site a member; returns the numbers of open rows and of members."""
+    row_indptr, row_indices, site_indptr, site_indices = lists
+    weight, score, chosen, count, holder, changed, stamp, member, place, open_row, open_at = state
     chosen[j] = True
     score[j] = -score[j]
     for q in range(site_indptr[j], site_indptr[j + 1]):
@@ -225,19 +230,45 @@ def _add(
             score[holder[i]] += weight[i]
         count[i] += 1
         holder[i] += j
-    return n_open
+    stamp[j] = clock
+    member[n_member] = j
+    place[j] = n_member
+    return n_open, n_member + 1
 
 
 @jit
-def _least_loss(member, n_member, score, cost, stamp, barred, state, scan, sample):
+def _has_changed(j, site_indptr, site_indices, changed, since):
+    """Return whether around a site something changed after it moved itself."""
+    found = False
+    for q in range(site_indptr[j], site_indptr[j + 1]):
+        if changed[site_indices[q]] > since:
+            found = True
+            break
+    return found
+
+
+@jit
+def _weigh(n_open, lists, state):
+    """Raise the weight of every open row."""
+    row_indptr, row_indices = lists[0], lists[1]
+    weight, score, open_row = state[0], state[1], state[9]
+    for t in range(n_open):
+        i = open_row[t]
+        weight[i] += 1
+        for e in range(row_indptr[i], row_indptr[i + 1]):
+            score[row_indices[e]] += 1
+
+
+@jit
+def _least_loss(member, n_member, score, cost, stamp, barred, rng, scan, sample):
     best = np.int64(-1)
     least = np.inf
     tries = n_member if n_member <= scan else sample
     for t in range(tries):
         at = np.int64(t)
         if n_member > scan:
-            state = _next(state)
-            at = np.int64(state % np.uint64(n_member))
+            rng = _next(rng)
+            at = np.int64(rng % np.uint64(n_member))
         j = member[at]
         if j == barred:
             continue
@@ -245,19 +276,17 @@ def _least_loss(member, n_member, score, cost, stamp, barred, state, scan, sampl
         if key < least or (key == least and stamp[j] < stamp[best]):
             least = key
             best = j
-    return best, state
+    return best, rng
 
 
 @jit
-def _walk(
-    row_indptr, row_indices, site_indptr, site_indices, cost, weight, score, chosen, count, holder,
-    changed, stamp, member, place, open_row, open_at, best, number, rng, moves, target, scan,
-    sample,
-):  # fmt: skip
+def _walk(lists, cost, state, best, number, seed, moves, target, scan, sample):
     """Move `moves` times; ``number``: members, open rows, spent, best cost, clock, barred site."""
+    row_indptr, row_indices, site_indptr, site_indices = lists
+    _, score, chosen, _, _, changed, stamp, member, _, open_row, _ = state
     n_member, n_open = number[0], number[1]
     spent, best_cost, clock, barred = number[2], number[3], number[4], number[5]
-    state = rng[0]
+    rng = seed[0]
     for _ in range(moves):
         clock += 1
         while n_open == 0:
@@ -266,71 +295,39 @@ def _walk(
                 best[:] = chosen
                 if best_cost <= target:
                     break
-            j, state = _least_loss(member, n_member, score, cost, stamp, -1, state, scan, sample)
+            j, rng = _least_loss(member, n_member, score, cost, stamp, -1, rng, scan, sample)
             if j < 0:
                 break
-            n_open = _remove(
-                j, row_indptr, row_indices, site_indptr, site_indices, weight, score, chosen, count,
-                holder, changed, clock, open_row, open_at, n_open,
-            )  # fmt: skip
+            n_open, n_member = _remove(j, clock, lists, state, n_open, n_member)
             spent -= cost[j]
-            stamp[j] = clock
-            n_member -= 1
-            last = member[n_member]
-            member[place[j]] = last
-            place[last] = place[j]
         if best_cost <= target or n_open == 0:
             break
-        j, state = _least_loss(member, n_member, score, cost, stamp, barred, state, scan, sample)
+        j, rng = _least_loss(member, n_member, score, cost, stamp, barred, rng, scan, sample)
         if j >= 0:
-            n_open = _remove(
-                j, row_indptr, row_indices, site_indptr, site_indices, weight, score, chosen, count,
-                holder, changed, clock, open_row, open_at, n_open,
-            )  # fmt: skip
+            n_open, n_member = _remove(j, clock, lists, state, n_open, n_member)
             spent -= cost[j]
-            stamp[j] = clock
-            n_member -= 1
-            last = member[n_member]
-            member[place[j]] = last
-            place[last] = place[j]
         while n_open > 0:
-            state = _next(state)
-            i = open_row[np.int64(state % np.uint64(n_open))]
+            rng = _next(rng)
+            i = open_row[np.int64(rng % np.uint64(n_open))]
             pick = -1
             most = -1.0
             for e in range(row_indptr[i], row_indptr[i + 1]):
                 k = row_indices[e]
                 key = score[k] / cost[k]
-                if key > most or (key == most and stamp[k] < stamp[pick]):
-                    moved = stamp[k] == 0
-                    if not moved:
-                        for q in range(site_indptr[k], site_indptr[k + 1]):
-                            if changed[site_indices[q]] > stamp[k]:
-                                moved = True
-                                break
-                    if moved:
-                        most = key
-                        pick = k
+                if (key > most or (key == most and stamp[k] < stamp[pick])) and (
+                    stamp[k] == 0 or _has_changed(k, site_indptr, site_indices, changed, stamp[k])
+                ):
+                    most = key
+                    pick = k
             if pick < 0 or spent + cost[pick] >= best_cost:
                 break
-            n_open = _add(
-                pick, row_indptr, row_indices, site_indptr, site_indices, weight, score, chosen,
-                count, holder, changed, clock, open_row, open_at, n_open,
-            )  # fmt: skip
+            n_open, n_member = _add(pick, clock, lists, state, n_open, n_member)
             spent += cost[pick]
-            stamp[pick] = clock
-            member[n_member] = pick
-            place[pick] = n_member
-            n_member += 1
             barred = pick
-        for t in range(n_open):
-            i = open_row[t]
-            weight[i] += 1
-            for e in range(row_indptr[i], row_indptr[i + 1]):
-                score[row_indices[e]] += 1
+        _weigh(n_open, lists, state)
     number[0], number[1], number[2], number[3] = n_member, n_open, spent, best_cost
     number[4], number[5] = clock, barred
-    rng[0] = state
+    seed[0] = rng
 
 
 @dataclass
@@ -350,6 +347,44 @@ class Walk:
         return int(self.number[3])
 
 
+def begin_at(
+    lists: Lists, start: BoolArray, weight: IntArray
+) -> tuple[tuple[NDArray[np.generic], ...], int, int]:
+    """Return the arrays of a search that begins at some sites, and how many sites and open rows."""
+    m, n = lists.n_row, lists.n_site
+    row = np.repeat(np.arange(m), np.diff(lists.row_indptr))
+    inside = start[lists.row_indices]
+    count = cover_counts(lists, start)
+    holder = np.zeros(m, np.int64)
+    np.add.at(holder, row[inside], lists.row_indices[inside])
+    score = np.zeros(n, np.int64)
+    alone = count == 1
+    np.subtract.at(score, holder[alone], weight[alone])
+    uncovered = np.flatnonzero(count == 0)
+    if uncovered.size:
+        waits = count[row] == 0
+        np.add.at(score, lists.row_indices[waits], weight[row[waits]])
+    member, place = np.zeros(n, np.int32), np.zeros(n, np.int32)
+    mine = np.flatnonzero(start)
+    member[: mine.size] = mine
+    place[mine] = np.arange(mine.size)
+    open_row, open_at = np.zeros(m, np.int32), np.zeros(m, np.int32)
+    open_row[: uncovered.size] = uncovered
+    open_at[uncovered] = np.arange(uncovered.size)
+    state = (
+        weight, score, start.copy(), count, holder, np.zeros(m, np.int64),
+        np.zeros(n, np.int64), member, place, open_row, open_at,
+    )  # fmt: skip
+    return state, mine.size, uncovered.size
+
+
+def draws(seed: int, stream: int) -> NDArray[np.uint64]:
+    """Return where the draws of a search begin."""
+    return np.random.Generator(np.random.Philox(key=[seed, stream])).integers(
+        1, 2**63, 1, dtype=np.uint64
+    )
+
+
 def start_walk(
     lists: Lists, cost: IntArray, plan: BoolArray, seed: int, weight: IntArray | None = None
 ) -> Walk:
@@ -357,37 +392,16 @@ def start_walk(
 
     `weight` is changed in place by the moves.
     """
-    m, n = lists.n_row, lists.n_site
-    row = np.repeat(np.arange(m), np.diff(lists.row_indptr))
-    inside = plan[lists.row_indices]
-    count = cover_counts(lists, plan)
-    holder = np.zeros(m, np.int64)
-    np.add.at(holder, row[inside], lists.row_indices[inside])
-    score = np.zeros(n, np.int64)
-    alone = count == 1
-    weight = np.ones(m, np.int64) if weight is None else weight
-    np.subtract.at(score, holder[alone], weight[alone])
-    member = np.zeros(n, np.int32)
-    place = np.zeros(n, np.int32)
-    mine = np.flatnonzero(plan)
-    member[: mine.size] = mine
-    place[mine] = np.arange(mine.size)
-    state = (
-        weight, score, plan.copy(), count, holder, np.zeros(m, np.int64),
-        np.zeros(n, np.int64), member, place, np.zeros(m, np.int32), np.zeros(m, np.int32),
-    )  # fmt: skip
-    spent = int(cost[mine].sum())
-    number = np.array([mine.size, 0, spent, spent, 0, -1], np.int64)
-    rng = np.random.Generator(np.random.Philox(key=[seed, 11])).integers(
-        1, 2**63, 1, dtype=np.uint64
-    )
-    return Walk(lists, cost, plan.copy(), state, number, rng)
+    weight = np.ones(lists.n_row, np.int64) if weight is None else weight
+    state, n_member, n_open = begin_at(lists, plan, weight)
+    spent = int(cost[plan].sum())
+    number = np.array([n_member, n_open, spent, spent, 0, -1], np.int64)
+    return Walk(lists, cost, plan.copy(), state, number, draws(seed, 11))
 
 
-def walk(state: Walk, moves: int, target: int) -> None:
+def walk(search: Walk, moves: int, target: int) -> None:
     """Make `moves` moves, or end at a plan of cost `target`; costs must be > 0."""
-    lists = state.lists
     _walk(
-        lists.row_indptr, lists.row_indices, lists.site_indptr, lists.site_indices, state.cost,
-        *state.state, state.best, state.number, state.rng, moves, target, SCAN, SAMPLE,
+        search.lists.arrays, search.cost, search.state, search.best, search.number, search.rng,
+        moves, target, SCAN, SAMPLE,
     )  # fmt: skip

@@ -62,6 +62,32 @@ class Stopped(Exception):  # noqa: N818
 
 
 @dataclass
+class Node:
+    """What is settled where a node is entered, and the problem that is left.
+
+    Attributes
+    ----------
+    taken, refused : (n_site,) bool
+    rows, sites : (n,) int64
+        Rows not covered and sites still free.
+    lists : Lists
+        Of those rows and sites.
+    price : (n_free,) int64
+        Costs of the free sites.
+    spent : int
+        Cost of the sites taken.
+    """
+
+    taken: BoolArray
+    refused: BoolArray
+    rows: IntArray
+    sites: IntArray
+    lists: Lists
+    price: IntArray
+    spent: int
+
+
+@dataclass
 class Grower:
     """What all nodes share."""
 
@@ -75,74 +101,107 @@ class Grower:
 
     def node(self, taken: BoolArray, refused: BoolArray, lam: FloatArray, steps: int) -> None:
         """Walk one node and everything below it."""
-        tree, lists = self.tree, self.lists
+        tree = self.tree
         if len(tree.site) >= self.nodes or self.halt():
             raise Stopped
         at = len(tree.site)
-        tree.site.append(-1)
-        tree.price.append(-1)
-        covered = np.zeros(lists.n_row, np.bool_)
-        row = self.row_of_pair
-        covered[row[taken[lists.row_indices]]] = True
-        rows, sites = np.flatnonzero(~covered), np.flatnonzero(~(taken | refused))
-        here = narrow(lists, rows, sites)
-        spent = int(self.cost[taken].sum())
-        if not rows.size:
-            if spent < tree.value:
-                tree.value, tree.plan = spent, taken.copy()
-            # prices of nothing: the sum is the cost of what is taken
-            tree.price[at] = len(tree.prices)
-            tree.prices.append(np.zeros(lists.n_row, np.int64))
+        self.leaf()
+        here = self.enter(taken, refused)
+        if here is None:
             return
-        length = np.diff(here.row_indptr)
+        if not here.rows.size:
+            self.offer(self.completed(here))
+            # prices of nothing: the sum is the cost of what is taken and needed
+            self.note(at, np.zeros(self.lists.n_row, np.int64))
+            return
+        length = np.diff(here.lists.row_indptr)
         if length.min() == 0:
             return
         if length.min() == 1:
-            only = int(sites[here.row_indices[here.row_indptr[np.argmin(length)]]])
-            self.part(at, only, taken, refused, lam, steps)
+            first = here.lists.row_indptr[np.argmin(length)]
+            only = int(here.sites[here.lists.row_indices[first]])
+            self.part(at, only, taken, here.refused, lam, steps)
             return
-        some = np.diff(here.site_indptr) > 0
-        prices = Prices(lam[rows].copy(), lam[rows].copy(), -np.inf)
-        price = self.cost[sites]
-        goal = tree.value - self.grain - spent
-
-        def good(p: Prices) -> bool:
-            return p.bound > goal + 1e-6
-
-        climb(here, price, prices, max(tree.value - spent, prices.bound), steps,
-              tolerance=1e-5, look=good)  # fmt: skip
-        plan = cover_greedily(here, price, prices.best)
-        if spent + int(price[plan].sum()) < tree.value:
-            tree.plan = taken.copy()
-            tree.plan[sites[plan]] = True
-            tree.value = spent + int(price[plan].sum())
-        whole = np.zeros(lists.n_row, np.int64)
-        whole[rows] = np.rint(prices.best * self.denominator)
-        tree.price[at] = len(tree.prices)
-        tree.prices.append(whole)
-        score = np.zeros(sites.size, np.int64)
-        np.add.at(score, here.row_indices, np.repeat(whole[rows], length))
-        reduced = price * self.denominator - score
-        bound = spent * self.denominator + int(whole.sum() + np.minimum(reduced, 0).sum())
-        limit = (tree.value - self.grain) * self.denominator
-        if bound > limit:
+        prices = Prices(lam[here.rows].copy(), lam[here.rows].copy(), -np.inf)
+        goal = tree.value - self.grain - here.spent
+        self.climb(here, prices, steps, lambda p: p.bound > goal + 1e-6)
+        whole = np.zeros(self.lists.n_row, np.int64)
+        whole[here.rows] = np.rint(prices.best * self.denominator)
+        self.note(at, whole)
+        score = np.zeros(here.sites.size, np.int64)
+        np.add.at(score, here.lists.row_indices, np.repeat(whole[here.rows], length))
+        gain = score - here.price * self.denominator
+        fixed = self.fixed(here, gain, int(whole.sum()))
+        if fixed is None:
             return
-        out = (reduced > 0) & (bound + reduced > limit)
-        into = (reduced < 0) & (bound - reduced > limit)
-        taken, refused = taken.copy(), refused.copy()
-        taken[sites[into]] = True
-        refused[sites[out]] = True
-        lam = lam.copy()
-        lam[rows] = prices.best
-        pick = choose(here, reduced / self.denominator, price, some & ~out & ~into)
+        into, out = fixed
+        taken, refused, lam = taken.copy(), here.refused.copy(), lam.copy()
+        taken[here.sites[into]] = True
+        refused[here.sites[out]] = True
+        lam[here.rows] = prices.best
+        free = (np.diff(here.lists.site_indptr) > 0) & ~out & ~into
+        pick = choose(here.lists, gain / self.denominator, np.maximum(here.price, 1), free)
         if pick < 0:
-            pick_site = int(sites[np.argmin(np.where(out | into, np.inf, np.abs(reduced)))])
-        else:
-            pick_site = int(sites[pick])
-        if taken[pick_site] or refused[pick_site]:
-            # everything is settled here: a child without a free site decides it
-            pick_site = int(sites[0])
-        self.part(at, pick_site, taken, refused, lam, NODE_STEPS)
+            pick = self.settle(gain, into | out)
+        self.part(at, int(here.sites[pick]), taken, refused, lam, NODE_STEPS)
+
+    def enter(self, taken: BoolArray, refused: BoolArray) -> Node | None:
+        """Return what is left at a node, None where no plan is."""
+        lists = self.lists
+        covered = np.zeros(lists.n_row, np.bool_)
+        covered[self.row_of_pair[taken[lists.row_indices]]] = True
+        rows, sites = np.flatnonzero(~covered), np.flatnonzero(~(taken | refused))
+        here = narrow(lists, rows, sites)
+        spent = int(self.cost[taken].sum())
+        return Node(taken, refused, rows, sites, here, self.cost[sites], spent)
+
+    def completed(self, here: Node) -> BoolArray:
+        """Return the cheapest plan of a node whose rows are covered."""
+        return here.taken
+
+    def climb(self, here: Node, prices: Prices, steps: int, look: Callable[[Prices], bool]) -> None:
+        """Raise the prices of a node and round them to a plan."""
+        climb(here.lists, here.price, prices, self.tree.value - here.spent, steps,
+              tolerance=1e-5, look=look)  # fmt: skip
+        plan = here.taken.copy()
+        plan[here.sites[cover_greedily(here.lists, here.price, prices.best)]] = True
+        self.offer(plan)
+
+    def room(self, here: Node, paid: int) -> int:
+        """Return what the free sites may cost in a better plan, beyond the prices they earn."""
+        return (self.tree.value - self.grain - here.spent) * self.denominator - paid
+
+    def fixed(self, here: Node, gain: IntArray, paid: int) -> tuple[BoolArray, BoolArray] | None:
+        """Return which free sites a better plan must hold, and which it cannot.
+
+        None where there is no better plan. `paid` is the sum of the prices of all rows, `gain` what
+        each free site earns of them beyond its cost.
+        """
+        # The value of the moment decides, though the check knows the final one, which may be lower.
+        # It still closes every leaf: by induction the sites it has taken and refused at a node hold
+        # those of the walk, or the node is closed there. The bound never falls as more sites are
+        # settled, so what closes a node here closes it there. A site is fixed here because the
+        # other way lifts the bound over the limit: there it is fixed as well; or it is settled the
+        # other way, or the best choice has it so, and then the node's own bound is over the limit.
+        room = self.room(here, paid) + int(np.maximum(gain, 0).sum())
+        return None if room < 0 else (gain > room, -gain > room)
+
+    def settle(self, gain: IntArray, settled: BoolArray) -> int:
+        """Return the free site to part on where none that is open covers a row."""
+        loose = np.flatnonzero(~settled)
+        # everything is settled here: a child without a free site decides it
+        return int(loose[np.argmin(np.abs(gain[loose]))]) if loose.size else 0
+
+    def offer(self, plan: BoolArray) -> None:
+        """Take a plan where it is cheaper than the best."""
+        value = int(self.cost[plan].sum())
+        if value < self.tree.value:
+            self.tree.value, self.tree.plan = value, plan.copy()
+
+    def note(self, at: int, price: IntArray) -> None:
+        """Note the prices of a node."""
+        self.tree.price[at] = len(self.tree.prices)
+        self.tree.prices.append(price)
 
     def part(
         self, at: int, site: int, taken: BoolArray, refused: BoolArray, lam: FloatArray, steps: int
@@ -162,7 +221,7 @@ class Grower:
             self.node(taken, without, lam, steps)
 
     def leaf(self) -> None:
-        """Note a child that contradicts its own parent."""
+        """Note a node that parts on nothing, as do children that contradict their own parent."""
         self.tree.site.append(-1)
         self.tree.price.append(-1)
 
