@@ -108,8 +108,10 @@ def solve_exactly(
     if found.size != n + m or info.primal_solution_status != highspy.kSolutionStatusFeasible:
         return start, float("inf"), False
     chosen = found[:n] > 0.5
-    value = int(program.weight[np.isin(np.arange(m), row[chosen[program.row_indices]])].sum())
+    served = np.zeros(m, bool)
+    served[row[chosen[program.row_indices]]] = True
+    worth = int(program.weight[served].sum())
     # a release took the plan it began with to be better than it is, and called a worse one optimal
-    is_true = abs(info.objective_function_value - value) < 0.5
+    is_true = abs(info.objective_function_value - worth) < 0.5
     is_optimal = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
     return chosen, float(info.mip_dual_bound), is_optimal and is_true
