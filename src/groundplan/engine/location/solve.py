@@ -174,8 +174,9 @@ def maximal_covering(
         return cover_within_limits(
             coverage, candidate, price, amount, parameters, site_group, least, most,
             gap=gap, time_limit_s=time_limit_s, seed=seed, progress=progress, stop=stop,
-            checkpoint=checkpoint, resume=resume, steps=STEPS if steps is None else steps, sweeps=sweeps, passes=passes,
-            effort=effort, nodes=NODES[effort], rows_direct=ROWS_DIRECT, sites_direct=SITES_DIRECT,
+            checkpoint=checkpoint, resume=resume, steps=STEPS if steps is None else steps,
+            sweeps=sweeps, passes=passes, effort=effort, nodes=NODES[effort],
+            rows_direct=ROWS_DIRECT, sites_direct=SITES_DIRECT,
         )  # fmt: skip
     run = Run(
         coverage, candidate, price, amount, parameters,
