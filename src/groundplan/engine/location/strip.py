@@ -166,7 +166,7 @@ class Halves:
         is_held = len(self.below) == 2
         for number in (0, 1):
             self.start(number, trial, effort, is_held=is_held, counts=is_all)
-        #: states worked on within halves, toil of both and before each run, the first one's number
+        # states worked on within halves, toil of both and before each run, the first one's number
         halves, toil, begun, first, before = [0, 0], LOT, [0, 0], -1, 0
         while True:
             ended = [False, False]
