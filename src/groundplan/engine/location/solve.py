@@ -264,7 +264,7 @@ def improve_run(
             rounds = min(passes, ROUNDS_MAX)
             if state is None:
                 run.try_whole_cover()
-            if state is None and not run.is_done():
+            if state is None and not is_few and not run.is_done():
                 take_exact_prices(run)
             if not run.is_done():
                 run.improve_by_swaps(sweeps, rounds, state)
