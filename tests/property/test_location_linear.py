@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
@@ -72,3 +73,16 @@ def test_a_solve_that_has_to_stop_gives_no_prices():
     n = coverage.n_site
     program = make_program(coverage, np.ones(n, bool), np.ones(n, np.int64), 30)
     assert solve_linear(program, lambda: True) is None
+
+
+@pytest.mark.parametrize("is_even", [True, False])
+def test_exact_prices_bound_a_plan_with_rows_of_no_weight(is_even):
+    rng = np.random.default_rng(8)
+    xy = rng.uniform(0, 100, (3_000, 2))
+    coverage = location.Coverage.from_radius(xy, rng.integers(0, 3, 3_000), xy[:600], 12.0)
+    cost = None if is_even else rng.integers(50, 150, 600)
+    asked = {"p": 12} if is_even else {"budget": 900, "cost": cost}
+    d = location.maximal_covering(coverage, **asked, gap=0.0, sweeps=2, passes=2, effort=0)
+    assert "linear" in d.log
+    assert d.value <= d.bound <= d.log["linear"] + 1
+    location.verify(coverage, d, cost=cost)

@@ -88,7 +88,8 @@ def take_exact_prices(run: Run) -> None:
     found = solve_linear(program, run.halt)
     if found is None:
         return
-    u = (found[0] / program.weight).astype(np.float32)
+    # rows without weight pay nothing
+    u = (found[0] / np.maximum(program.weight, 1)).astype(np.float32)
     bound, mu = bound_at(program, u, run.weight, np.empty_like(u))
     run.log["linear"] = run.base + bound
     if bound < dual.bound:
